@@ -1,0 +1,209 @@
+import { z } from "zod";
+import { CoreError } from "../errors/core-error.ts";
+
+/** One pool of equal workers of a model. */
+export interface LayoutPool {
+  readonly role: "prefill" | "decode" | "both";
+  readonly replicas: number;
+  readonly engine: LayoutEngine;
+  readonly parallelism?: LayoutParallelism | undefined;
+  readonly gpusPerReplica?: number | undefined;
+  /** A policy by its name; `kv-aware` when absent. */
+  readonly policy?: { readonly name: string; readonly options?: Readonly<Record<string, unknown>> | undefined } | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly environment?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface LayoutParallelism {
+  readonly tensor: number;
+  readonly pipeline: number;
+  readonly data: number;
+  readonly expert: number;
+}
+
+/** How one engine process is started or found. */
+export type LayoutEngine =
+  | {
+      readonly kind: "llama";
+      /** GGUF file; the bundled tiny model when absent. */
+      readonly modelPath?: string | undefined;
+      readonly contextTokens?: number | undefined;
+      readonly sequences?: number | undefined;
+      readonly hostCacheBytes?: number | undefined;
+      readonly exact?: boolean | undefined;
+    }
+  | {
+      readonly kind: "simulated";
+      readonly stepMs?: number | undefined;
+      readonly prefillTokensPerSecond?: number | undefined;
+      readonly contextTokens?: number | undefined;
+      readonly sequences?: number | undefined;
+      readonly kvBlocks?: number | undefined;
+      readonly blockTokens?: number | undefined;
+      readonly outputTokens?: number | undefined;
+    }
+  | {
+      readonly kind: "vllm" | "sglang" | "trtllm" | "llama-server";
+      /** An already running server; otherwise `command` is started. */
+      readonly url?: string | undefined;
+      /** argv of the server; `{port}` and `{rank}` are filled in. */
+      readonly command?: readonly string[] | undefined;
+      readonly environment?: Readonly<Record<string, string>> | undefined;
+      /** Address of the engine's event feed, `tcp://host:port`. */
+      readonly kvEvents?: string | undefined;
+      readonly connector?: string | undefined;
+    };
+
+export interface LayoutModel {
+  /** By name; one of role `both`, or one `prefill` and one `decode`. */
+  readonly pools: Readonly<Record<string, LayoutPool>>;
+  /** Prompts with more uncached tokens than this are prefilled by the prefill pool; 256 when absent. */
+  readonly disaggregateAboveTokens?: number | undefined;
+  /** In-flight re-routing; on when absent. */
+  readonly migrate?: boolean | undefined;
+  readonly slo?:
+    | { readonly ttftMs?: number | undefined; readonly itlMs?: number | undefined; readonly percentile?: number | undefined }
+    | undefined;
+}
+
+/**
+ * Everything that tools exchange about a serving graph: plain data, YAML on disk. `graphFromLayout` builds the same
+ * combinators that a user would write; `stator up` runs it.
+ */
+export interface Layout {
+  readonly version: 1;
+  /** Separates deployments that share a discovery store. */
+  readonly namespace: string;
+  readonly models: Readonly<Record<string, LayoutModel>>;
+  readonly frontend: { readonly host: string; readonly port: number; readonly replicas: number };
+  readonly planes: {
+    /** `memory`, `file`, `redis://…`, `nats://…` or `kubernetes`. */
+    readonly discovery: string;
+    /** `session` or `nats://…`. */
+    readonly events: string;
+    /** `session` or `nats://…`. */
+    readonly queue: string;
+  };
+}
+
+const positive = z.number().int().positive();
+const milliseconds = z.number().positive();
+
+const engine = z.discriminatedUnion("kind", [
+  z.strictObject({
+    kind: z.literal("llama").describe("llama.cpp in the worker process"),
+    modelPath: z.string().optional().describe("GGUF file; the bundled tiny model when absent"),
+    contextTokens: positive.optional(),
+    sequences: positive.optional().describe("requests that run at once"),
+    hostCacheBytes: positive.optional(),
+    exact: z.boolean().optional().describe("settings under which the batch never changes the text"),
+  }),
+  z.strictObject({
+    kind: z.literal("simulated").describe("a deterministic engine without a model"),
+    stepMs: z.number().nonnegative().optional(),
+    prefillTokensPerSecond: z.number().positive().optional(),
+    contextTokens: positive.optional(),
+    sequences: positive.optional(),
+    kvBlocks: positive.optional(),
+    blockTokens: positive.optional(),
+    outputTokens: positive.optional(),
+  }),
+  z.strictObject({
+    kind: z.enum(["vllm", "sglang", "trtllm", "llama-server"]).describe("an engine server beside the worker process"),
+    url: z.url().optional().describe("an already running server; otherwise `command` is started"),
+    command: z.array(z.string()).optional().describe("argv of the server; {port} and {rank} are filled in"),
+    environment: z.record(z.string(), z.string()).optional(),
+    kvEvents: z.string().optional().describe("address of the engine's event feed, tcp://host:port"),
+    connector: z.string().optional(),
+  }),
+]);
+
+const parallelism = z.strictObject({
+  tensor: positive.default(1),
+  pipeline: positive.default(1),
+  data: positive.default(1),
+  expert: positive.default(1),
+});
+
+const pool = z.strictObject({
+  role: z.enum(["prefill", "decode", "both"]),
+  replicas: z.number().int().nonnegative(),
+  engine,
+  parallelism: parallelism.optional(),
+  gpusPerReplica: z.number().int().nonnegative().optional(),
+  policy: z
+    .strictObject({ name: z.string(), options: z.record(z.string(), z.unknown()).optional() })
+    .optional()
+    .describe("a policy by its name, kv-aware when absent"),
+  labels: z.record(z.string(), z.string()).optional(),
+  environment: z.record(z.string(), z.string()).optional(),
+});
+
+const model = z.strictObject({
+  pools: z.record(z.string(), pool).describe("by name; one of role `both`, or one `prefill` and one `decode`"),
+  disaggregateAboveTokens: z
+    .number()
+    .int()
+    .nonnegative()
+    .optional()
+    .describe("prompts with more uncached tokens than this are prefilled by the prefill pool; 256 when absent"),
+  migrate: z.boolean().optional().describe("in-flight re-routing; on when absent"),
+  slo: z
+    .strictObject({
+      ttftMs: milliseconds.optional(),
+      itlMs: milliseconds.optional(),
+      percentile: z.number().min(50).max(99.9).optional(),
+    })
+    .optional(),
+});
+
+const layout: z.ZodType<Layout> = z.strictObject({
+  version: z.literal(1).default(1),
+  namespace: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "lower-case letters, digits and dashes, at most 63")
+    .default("default"),
+  models: z.record(z.string().min(1), model),
+  frontend: z
+    .strictObject({
+      host: z.string().default("127.0.0.1"),
+      port: z.number().int().min(0).max(65535).default(8000),
+      replicas: positive.default(1),
+    })
+    .prefault({}),
+  planes: z
+    .strictObject({
+      discovery: z.string().default("file").describe("memory, file, redis://…, nats://… or kubernetes"),
+      events: z.string().default("session").describe("session or nats://…"),
+      queue: z.string().default("session").describe("session or nats://…"),
+    })
+    .prefault({}),
+});
+
+/**
+ * Checks a layout and fills in its defaults.
+ *
+ * @throws CoreError `CORE_LAYOUT_INVALID` that names every wrong field.
+ */
+export function parseLayout(input: unknown): Layout {
+  const result = layout.safeParse(input);
+  if (!result.success) throw invalid(z.prettifyError(result.error));
+  for (const [name, { pools }] of Object.entries(result.data.models)) {
+    const roles = Object.values(pools).map((p) => p.role);
+    const prefill = roles.filter((r) => r === "prefill").length;
+    const decode = roles.filter((r) => r === "decode").length;
+    if (roles.length === 0) throw invalid(`models.${name}.pools is empty: give it a pool of role "both", or "prefill" and "decode".`);
+    if (prefill > 0 !== decode > 0)
+      throw invalid(`models.${name}.pools has ${prefill > 0 ? "prefill" : "decode"} without its counterpart: add the other role, or use "both".`);
+  }
+  return result.data;
+}
+
+/** The JSON Schema of a layout file, for editors. */
+export function layoutJsonSchema(): Record<string, unknown> {
+  return z.toJSONSchema(layout, { io: "input" }) as Record<string, unknown>;
+}
+
+function invalid(detail: string): CoreError {
+  return new CoreError({ code: "CORE_LAYOUT_INVALID", kind: "invalid", message: `The layout is not valid.\n${detail}` });
+}
