@@ -1,0 +1,74 @@
+export { modelFromConfig } from "./performance-model/hf-config.ts";
+export type { HfConfig } from "./performance-model/hf-config.ts";
+export { builtInModelConfigs } from "./performance-model/built-in-models.ts";
+export { findModel, modelNames } from "./performance-model/find-model.ts";
+export { hasExperts, layerCount, parameterCount } from "./performance-model/model-spec.ts";
+export type {
+  AttentionSpec,
+  CheckpointFormat,
+  DenseFeedForward,
+  ExpertFeedForward,
+  FeedForwardSpec,
+  GroupedAttention,
+  LatentAttention,
+  LayerGroup,
+  LinearAttention,
+  ModelSpec,
+} from "./performance-model/model-spec.ts";
+export { findSystem, systemFromYaml, systemNames, systemSchema } from "./performance-model/system-spec.ts";
+export type { SystemSpec } from "./performance-model/system-spec.ts";
+export {
+  activationBytes,
+  namedQuantization,
+  peakPerSecond,
+  quantizationNames,
+  quantizationProblems,
+  weightBytes,
+} from "./performance-model/quantization.ts";
+export type { MatrixFormat, Quantization } from "./performance-model/quantization.ts";
+export {
+  checkParallelism,
+  gpusOf,
+  parallelism,
+  parallelismLabel,
+  parallelismProblems,
+} from "./performance-model/parallelism.ts";
+export type { Parallelism } from "./performance-model/parallelism.ts";
+export { checkBatch, logitRowsOf, tokensOf } from "./performance-model/step-batch.ts";
+export type { DecodeBatch, PrefillChunk, StepBatch } from "./performance-model/step-batch.ts";
+export type {
+  CollectiveName,
+  CollectiveShape,
+  DecodeAttentionShape,
+  DecodeLatentShape,
+  ElementwiseShape,
+  ExpertsShape,
+  HeadMatrixShape,
+  LinearAttentionShape,
+  MatrixShape,
+  Operation,
+  OperationShape,
+  PrefillAttentionShape,
+} from "./performance-model/operation.ts";
+export { operationsOfStep } from "./performance-model/operations-of-step.ts";
+export { rooflineMs } from "./performance-model/roofline.ts";
+export type { Coefficients, EfficiencyCurve } from "./performance-model/coefficients.ts";
+export { defaultCoefficients } from "./performance-model/default-coefficients.ts";
+export { backendTerms } from "./performance-model/backend-terms.ts";
+export type { BackendName, BackendTerms } from "./performance-model/backend-terms.ts";
+export { stepBreakdown, stepTime } from "./performance-model/step-time.ts";
+export type {
+  OperationTime,
+  OperationTimes,
+  StepBreakdown,
+  StepTimeOptions,
+} from "./performance-model/step-time.ts";
+export {
+  kvBytesOfSequence,
+  memoryUse,
+  sequenceCapacity,
+  weightBytesPerGpu,
+} from "./performance-model/memory.ts";
+export type { MemoryOptions, MemoryUse } from "./performance-model/memory.ts";
+export { PerformanceModelError } from "./performance-model/performance-model-error.ts";
+export type { PerformanceModelErrorCode } from "./performance-model/performance-model-error.ts";

@@ -1,0 +1,68 @@
+import { builtInModelConfigs } from "./built-in-models.ts";
+import { modelFromConfig } from "./hf-config.ts";
+import type { ModelSpec } from "./model-spec.ts";
+import { performanceModelError } from "./performance-model-error.ts";
+
+const cache = new Map<string, ModelSpec>();
+
+/** Hugging Face ids with built-in shapes. */
+export function modelNames(): readonly string[] {
+  return Object.keys(builtInModelConfigs);
+}
+
+/**
+ * The built-in shapes of a checkpoint by its Hugging Face id or short name. Organisation, case and the suffixes of
+ * re-quantised or instruction-tuned copies (`-Instruct`, `-FP8`, `-NVFP4`, `-0528` …) do not matter: shapes are the same.
+ *
+ * @throws PerformanceModelError `SIMULATOR_MODEL_UNKNOWN`, naming the nearest known ones.
+ */
+export function findModel(name: string): ModelSpec {
+  const wanted = canonical(name);
+  const cached = cache.get(name);
+  if (cached) return cached;
+  const known = modelNames().find((id) => canonical(id) === wanted);
+  const config = known === undefined ? undefined : builtInModelConfigs[known];
+  if (config === undefined) {
+    const near = nearestNames(wanted);
+    throw performanceModelError(
+      "SIMULATOR_MODEL_UNKNOWN",
+      `No built-in shapes for model "${name}". Nearest: ${near.join(", ")}. For any other model pass its config.json.`,
+      { model: name, nearest: near },
+    );
+  }
+  const model = modelFromConfig(config, { name });
+  cache.set(name, model);
+  return model;
+}
+
+const suffix =
+  /[-_.](instruct|chat|base|it|hf|thinking|fp8|nvfp4|fp4|int4|awq|gptq|w4a16|w8a8|dynamic|quantized|original|mxfp4|bf16|preview|\d{4}|v[12])$/;
+
+function canonical(name: string): string {
+  let short = (name.split("/").at(-1) ?? name)
+    .toLowerCase()
+    .replace(/^meta-/, "")
+    .replace(/^nvidia-/, "");
+  while (suffix.test(short)) short = short.replace(suffix, "");
+  return short
+    .replace(/-v0\.\d(?=-|$)/, "")
+    .replace(/-?instruct/, "")
+    .replace(/-128k/, "");
+}
+
+function nearestNames(wanted: string): string[] {
+  const grams = bigrams(wanted);
+  const score = (id: string): number => {
+    const other = bigrams(canonical(id));
+    let shared = 0;
+    for (const gram of grams) if (other.has(gram)) shared += 1;
+    return (2 * shared) / (grams.size + other.size || 1);
+  };
+  return [...modelNames()].sort((a, b) => score(b) - score(a)).slice(0, 3);
+}
+
+function bigrams(text: string): Set<string> {
+  const grams = new Set<string>();
+  for (let at = 0; at + 1 < text.length; at++) grams.add(text.slice(at, at + 2));
+  return grams;
+}

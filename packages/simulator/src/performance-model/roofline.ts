@@ -1,0 +1,222 @@
+import type { Coefficients, EfficiencyCurve } from "./coefficients.ts";
+import type {
+  CollectiveShape,
+  ExpertsShape,
+  MatrixShape,
+  OperationShape,
+  PrefillAttentionShape,
+} from "./operation.ts";
+import { activationBytes, peakPerSecond, weightBytes } from "./quantization.ts";
+import type { SystemSpec } from "./system-spec.ts";
+
+/** Work of one kernel and the least time it could take. */
+export interface Work {
+  readonly operations: number;
+  readonly bytes: number;
+  /** Peak rate that the operations run at, per second. */
+  readonly peakPerSecond: number;
+  /** Thread blocks the kernel splits into, for how well it fills the GPU. */
+  readonly blocks: number;
+}
+
+/** Streaming multiprocessors by compute capability; only their order of magnitude matters. */
+function multiprocessors(system: SystemSpec): number {
+  if (system.computeCapability >= 100) return 148;
+  return system.computeCapability >= 90 ? 132 : system.computeCapability === 89 ? 142 : 108;
+}
+
+/** Milliseconds of one kernel by the calibrated roofline. */
+export function rooflineMs(shape: OperationShape, system: SystemSpec, coefficients: Coefficients): number {
+  switch (shape.kind) {
+    case "matrix":
+      return curveMs(
+        matrixWork(shape, system),
+        system,
+        coefficients.matrix[shape.format],
+        coefficients.overlap,
+      );
+    case "headMatrix": {
+      const { rows, heads, inner, columns } = shape;
+      return curveMs(
+        {
+          operations: 2 * rows * heads * inner * columns,
+          bytes: 2 * heads * (inner * columns + rows * (inner + columns)),
+          peakPerSecond: system.bf16PerSecond,
+          blocks: heads * Math.ceil(rows / 64) * Math.ceil(columns / 128),
+        },
+        system,
+        coefficients.headMatrix,
+        coefficients.overlap,
+      );
+    }
+    case "prefillAttention":
+      return curveMs(
+        prefillAttentionWork(shape, system),
+        system,
+        shape.isLatent ? coefficients.prefillLatent : coefficients.prefillAttention,
+        coefficients.overlap,
+      );
+    case "decodeAttention": {
+      const seen = Math.min(shape.contextTokens, shape.windowTokens ?? Infinity);
+      const width = shape.kvCache === "fp8" ? 1 : 2;
+      const { sequences, heads, kvHeads, headDim } = shape;
+      return curveMs(
+        {
+          operations: 4 * sequences * heads * headDim * seen,
+          bytes: sequences * (4 * heads * headDim + 2 * kvHeads * seen * headDim * width),
+          peakPerSecond: system.bf16PerSecond,
+          blocks: sequences * kvHeads * Math.ceil(seen / 256),
+        },
+        system,
+        coefficients.decodeAttention,
+        coefficients.overlap,
+      );
+    }
+    case "decodeLatent": {
+      const { sequences, contextTokens, heads, kvRank, ropeHeadDim } = shape;
+      const width = shape.kvCache === "fp8" ? 1 : 2;
+      return curveMs(
+        {
+          operations: 2 * sequences * heads * (2 * kvRank + ropeHeadDim) * contextTokens,
+          bytes:
+            sequences *
+            (heads * (2 * kvRank + ropeHeadDim) * 2 + contextTokens * (kvRank + ropeHeadDim) * width),
+          peakPerSecond: system.bf16PerSecond,
+          blocks: sequences * Math.ceil(heads / 64) * Math.ceil(contextTokens / 256),
+        },
+        system,
+        coefficients.decodeLatent,
+        coefficients.overlap,
+      );
+    }
+    case "linearAttention": {
+      const state = shape.heads * shape.keyHeadDim * shape.valueHeadDim;
+      // Chunked delta rule with chunks of 64 tokens; the state is kept in 32 bits.
+      const operations =
+        shape.prefillTokens *
+          shape.heads *
+          (6 * shape.keyHeadDim * shape.valueHeadDim + 4 * 64 * (shape.keyHeadDim + shape.valueHeadDim)) +
+        shape.decodeSequences * 8 * state;
+      const bytes =
+        shape.decodeSequences * state * 8 +
+        shape.prefillTokens * shape.heads * (2 * shape.keyHeadDim + 3 * shape.valueHeadDim) * 2;
+      return curveMs(
+        {
+          operations,
+          bytes,
+          peakPerSecond: system.bf16PerSecond,
+          blocks: (shape.decodeSequences + Math.ceil(shape.prefillTokens / 64)) * shape.heads,
+        },
+        system,
+        coefficients.linearAttention,
+        coefficients.overlap,
+      );
+    }
+    case "experts":
+      return expertsMs(shape, system, coefficients);
+    case "collective":
+      return collectiveMs(shape, system, coefficients);
+    case "elementwise":
+      return (
+        shape.kernels * coefficients.elementwise.floorUs * 1e-3 +
+        (shape.bytes / (system.memoryBytesPerSecond * coefficients.elementwise.memory)) * 1e3
+      );
+  }
+}
+
+function curveMs(work: Work, system: SystemSpec, curve: EfficiencyCurve, overlap: number): number {
+  if (work.operations === 0 && work.bytes === 0) return 0;
+  const fill = work.blocks / (work.blocks + multiprocessors(system) * curve.halfWave);
+  const compute = work.operations / (work.peakPerSecond * curve.compute * fill);
+  const memory = work.bytes / (system.memoryBytesPerSecond * curve.memory);
+  return curve.floorUs * 1e-3 + (compute ** overlap + memory ** overlap) ** (1 / overlap) * 1e3;
+}
+
+export function matrixWork({ rows, columns, inner, format }: MatrixShape, system: SystemSpec): Work {
+  const activation = activationBytes(format);
+  return {
+    operations: 2 * rows * columns * inner,
+    bytes: weightBytes[format] * columns * inner + activation * rows * inner + 2 * rows * columns,
+    peakPerSecond: peakPerSecond(system, format),
+    blocks: Math.ceil(rows / 128) * Math.ceil(columns / 128),
+  };
+}
+
+/** Query-key pairs that causal attention scores for one sequence. */
+export function scoredPairs(newTokens: number, pastTokens: number, windowTokens: number | undefined): number {
+  const full = (until: number): number => {
+    if (windowTokens === undefined || until <= windowTokens) return (until * until) / 2;
+    return (windowTokens * windowTokens) / 2 + (until - windowTokens) * windowTokens;
+  };
+  return full(newTokens + pastTokens) - full(pastTokens);
+}
+
+export function prefillAttentionWork(shape: PrefillAttentionShape, system: SystemSpec): Work {
+  const { sequences, newTokens, pastTokens, heads, kvHeads, headDim, valueHeadDim, windowTokens } = shape;
+  const pairs = scoredPairs(newTokens, pastTokens, windowTokens);
+  const width = shape.kvCache === "fp8" ? 1 : 2;
+  return {
+    operations: 2 * sequences * heads * (headDim + valueHeadDim) * pairs,
+    bytes:
+      sequences *
+      (newTokens * heads * (headDim + valueHeadDim) * 2 +
+        (newTokens + pastTokens) * kvHeads * (headDim + valueHeadDim) * width),
+    peakPerSecond:
+      shape.format === "fp8" ? (system.fp8PerSecond ?? system.bf16PerSecond) : system.bf16PerSecond,
+    blocks: sequences * heads * Math.ceil(newTokens / 128),
+  };
+}
+
+/** Experts with at least one token when each of `tokens` picks `perToken` of `experts` evenly. */
+export function activeExperts(tokens: number, perToken: number, experts: number): number {
+  return experts * (1 - (1 - perToken / experts) ** tokens);
+}
+
+function expertsMs(
+  shape: ExpertsShape,
+  system: SystemSpec,
+  { experts: curve, overlap }: Coefficients,
+): number {
+  const { tokens, hidden, expertsPerToken, expertTensor, expert, format } = shape;
+  const width = shape.intermediate / expertTensor;
+  const active = activeExperts(tokens, expertsPerToken, shape.experts) / expert;
+  const skew = expert > 1 ? 1 + (curve.imbalance - 1) * Math.min(1, tokens / 256) : 1;
+  const routed = ((tokens * expertsPerToken) / expert) * skew;
+  const matrices = 3 * hidden * width;
+  const activation = activationBytes(format);
+  const work: Work = {
+    operations: 2 * routed * matrices,
+    bytes:
+      active * matrices * weightBytes[format] +
+      routed * ((hidden + width) * activation + (2 * width + hidden) * 2),
+    peakPerSecond: peakPerSecond(system, format),
+    blocks: Math.max(active, routed / 64) * Math.ceil(width / 64),
+  };
+  return curve.routingUs * 1e-3 + curveMs(work, system, curve, overlap);
+}
+
+function collectiveMs(
+  { collective, bytes, gpus }: CollectiveShape,
+  system: SystemSpec,
+  { collective: curve }: Coefficients,
+): number {
+  if (gpus <= 1 || bytes === 0) return 0;
+  const share = (gpus - 1) / gpus;
+  const moved =
+    collective === "allReduce" ? 2 * bytes * share : collective === "sendReceive" ? bytes : bytes * share;
+  const latencyUs =
+    (collective === "allReduce" ? curve.allReduceUs : curve.otherUs) + curve.perPeerUs * (gpus - 1);
+  const local = (moved / (system.nvlinkBytesPerSecond * curve.bandwidth)) * 1e3;
+  if (gpus <= system.nvlinkDomain) return latencyUs * 1e-3 + local;
+  if (system.nvlinkDomain === 1 && gpus <= system.gpusPerNode)
+    return (
+      (latencyUs + curve.networkUs / 2) * 1e-3 +
+      (moved / (system.pcieBytesPerSecond * curve.networkBandwidth)) * 1e3
+    );
+  const outside = 1 - system.gpusPerNode / gpus;
+  return (
+    (latencyUs + curve.networkUs) * 1e-3 +
+    local +
+    ((moved * outside) / (system.networkBytesPerSecond * curve.networkBandwidth)) * 1e3
+  );
+}
