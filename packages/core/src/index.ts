@@ -5,6 +5,8 @@ export { CoreError, cancelled } from "./errors/core-error.ts";
 
 export type { Clock, Timer } from "./ports/clock.ts";
 export { sleep, systemClock } from "./ports/clock.ts";
+export type { VirtualClock } from "./ports/virtual-clock.ts";
+export { createVirtualClock } from "./ports/virtual-clock.ts";
 export type { LogFields, Logger } from "./ports/logger.ts";
 export { silentLogger } from "./ports/logger.ts";
 export type { Counter, Family, Gauge, Histogram, HistogramOptions, InstrumentOptions, Labels, Meter } from "./ports/meter.ts";
@@ -48,4 +50,11 @@ export type { KvCleared, KvEvent, KvEventBatch, KvRemoved, KvStored, KvTier } fr
 export type { Layout, LayoutEngine, LayoutModel, LayoutParallelism, LayoutPool } from "./layout/layout.ts";
 export { layoutJsonSchema, parseLayout } from "./layout/layout.ts";
 
-export type { Observation, WorkerHealth, WorkerState } from "./health/worker-health.ts";
+export type { Admission, Observation, WorkerCondition, WorkerHealth, WorkerState } from "./health/worker-health.ts";
+export type { ObservationRule, OutcomeType } from "./health/observation.ts";
+export { observationRules } from "./health/observation.ts";
+export { classifyFailure, outcomeObservation } from "./health/classify-failure.ts";
+export type { Deadlines } from "./health/deadlines.ts";
+export { createDeadlines, defaultDeadlines, kvTransferMs, longestDeadlineMs, stuckAfterMs } from "./health/deadlines.ts";
+export type { HealthGroup, HealthGroupMember, HealthGroupOptions, WorkerHealthOptions } from "./health/health-group.ts";
+export { createHealthGroup, createWorkerHealth } from "./health/health-group.ts";
