@@ -27,7 +27,19 @@ const depConstraints = Object.entries(rooms).map(([room, may]) => ({
 }));
 
 export default ts.config(
-  { ignores: ["**/dist/**", "**/node_modules/**", "**/gen/**", "**/build/**", "packages/*/web/**", "packages/*/app/**", "**/*.wasm.ts", "tools/buf/**", ".nx/**"] },
+  {
+    ignores: [
+      "**/dist/**",
+      "**/node_modules/**",
+      "**/gen/**",
+      "**/build/**",
+      "packages/*/web/**",
+      "packages/*/app/**",
+      "**/*.wasm.ts",
+      "tools/buf/**",
+      ".nx/**",
+    ],
+  },
   js.configs.recommended,
   ...ts.configs.recommended,
   {
@@ -54,6 +66,20 @@ export default ts.config(
   },
   {
     files: ["**/*.mjs"],
-    languageOptions: { globals: { process: "readonly", console: "readonly", URL: "readonly", Buffer: "readonly", performance: "readonly", setTimeout: "readonly", clearTimeout: "readonly", fetch: "readonly", TextDecoder: "readonly", TextEncoder: "readonly", AbortController: "readonly" } },
+    languageOptions: {
+      globals: {
+        process: "readonly",
+        console: "readonly",
+        URL: "readonly",
+        Buffer: "readonly",
+        performance: "readonly",
+        setTimeout: "readonly",
+        clearTimeout: "readonly",
+        fetch: "readonly",
+        TextDecoder: "readonly",
+        TextEncoder: "readonly",
+        AbortController: "readonly",
+      },
+    },
   },
 );

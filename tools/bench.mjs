@@ -7,7 +7,9 @@ import { spawnSync } from "node:child_process";
 
 const condition = "--conditions=@stator/source";
 if (!process.execArgv.includes(condition)) {
-  const again = spawnSync(process.execPath, ["--expose-gc", condition, ...process.argv.slice(1)], { stdio: "inherit" });
+  const again = spawnSync(process.execPath, ["--expose-gc", condition, ...process.argv.slice(1)], {
+    stdio: "inherit",
+  });
   process.exit(again.status ?? 1);
 }
 
@@ -16,7 +18,9 @@ const names = readdirSync("bench")
   .map((file) => file.slice(0, -3));
 const [name, ...args] = process.argv.slice(2);
 if (name === undefined || !names.includes(name)) {
-  console.error(`${name === undefined ? "Usage: npm run bench -- NAME [options] [--json] [--save]" : `There is no bench "${name}".`}\nBenches: ${names.join(", ")}`);
+  console.error(
+    `${name === undefined ? "Usage: npm run bench -- NAME [options] [--json] [--save]" : `There is no bench "${name}".`}\nBenches: ${names.join(", ")}`,
+  );
   process.exit(name === undefined ? 0 : 2);
 }
 
@@ -26,7 +30,12 @@ const result = await run(args.filter((argument) => argument !== "--json" && argu
 console.log(JSON.stringify(result, undefined, args.includes("--json") ? undefined : 2));
 if (args.includes("--save")) {
   mkdirSync("bench/results", { recursive: true });
-  const machine = { cpu: os.cpus()[0]?.model, cores: os.cpus().length, memoryGb: Math.round(os.totalmem() / 2 ** 30), kernel: os.release() };
+  const machine = {
+    cpu: os.cpus()[0]?.model,
+    cores: os.cpus().length,
+    memoryGb: Math.round(os.totalmem() / 2 ** 30),
+    kernel: os.release(),
+  };
   const record = { name, date: new Date().toISOString(), node: process.version, machine, args, result };
   writeFileSync(`bench/results/${name}.json`, `${JSON.stringify(record, undefined, 2)}\n`);
 }

@@ -14,7 +14,13 @@ if (buildCode !== 0) {
 
 const folder = mkdtempSync(path.join(tmpdir(), "stator-test-"));
 const report = path.join(folder, "report.json");
-const arguments_ = ["run", "--reporter=dot", "--reporter=json", `--outputFile.json=${report}`, ...process.argv.slice(2)];
+const arguments_ = [
+  "run",
+  "--reporter=dot",
+  "--reporter=json",
+  `--outputFile.json=${report}`,
+  ...process.argv.slice(2),
+];
 const code = await new Promise((resolve) => {
   const child = spawn("node_modules/.bin/vitest", arguments_, { stdio: "inherit" });
   child.on("error", () => resolve(1));
@@ -25,9 +31,12 @@ let counts = { passed: 0, failed: 1, skipped: 0 };
 try {
   const result = JSON.parse(readFileSync(report, "utf8"));
   // A file that does not even load holds no test: count it as one failure, so that nothing fails silently.
-  const unloaded = result.testResults.filter((file) => file.status === "failed" && file.assertionResults.length === 0);
+  const unloaded = result.testResults.filter(
+    (file) => file.status === "failed" && file.assertionResults.length === 0,
+  );
   for (const file of result.testResults) {
-    for (const test of file.assertionResults) if (test.status === "failed") console.log(`FAILED ${path.relative(".", file.name)}: ${test.fullName}`);
+    for (const test of file.assertionResults)
+      if (test.status === "failed") console.log(`FAILED ${path.relative(".", file.name)}: ${test.fullName}`);
   }
   for (const file of unloaded) console.log(`FAILED ${path.relative(".", file.name)}: ${file.message}`);
   counts = {

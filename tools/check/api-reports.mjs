@@ -20,8 +20,25 @@ for (const name of readdirSync("packages")) {
       configObject: {
         projectFolder: folder,
         mainEntryPointFilePath: path.join(folder, types),
-        compiler: { overrideTsconfig: { compilerOptions: { target: "es2023", lib: ["es2023", "esnext.disposable"], module: "nodenext", moduleResolution: "nodenext", types: ["node"], skipLibCheck: true, strict: true } } },
-        apiReport: { enabled: true, reportFileName: report, reportFolder: path.join(folder, "etc"), reportTempFolder: path.join(folder, "dist", ".api") },
+        compiler: {
+          overrideTsconfig: {
+            compilerOptions: {
+              target: "es2023",
+              lib: ["es2023", "esnext.disposable"],
+              module: "nodenext",
+              moduleResolution: "nodenext",
+              types: ["node"],
+              skipLibCheck: true,
+              strict: true,
+            },
+          },
+        },
+        apiReport: {
+          enabled: true,
+          reportFileName: report,
+          reportFolder: path.join(folder, "etc"),
+          reportTempFolder: path.join(folder, "dist", ".api"),
+        },
         docModel: { enabled: false },
         dtsRollup: { enabled: false },
         tsdocMetadata: { enabled: false },
@@ -32,7 +49,13 @@ for (const name of readdirSync("packages")) {
         },
       },
     });
-    const { apiReportChanged } = Extractor.invoke(config, { localBuild: isWriting, showVerboseMessages: false, messageCallback: (message) => { message.handled = true; } });
+    const { apiReportChanged } = Extractor.invoke(config, {
+      localBuild: isWriting,
+      showVerboseMessages: false,
+      messageCallback: (message) => {
+        message.handled = true;
+      },
+    });
     if (apiReportChanged) {
       changed += 1;
       console.log(`${isWriting ? "updated" : "changed"}: packages/${name}/etc/${report}`);
@@ -40,6 +63,8 @@ for (const name of readdirSync("packages")) {
   }
 }
 if (changed > 0 && !isWriting) {
-  console.error("The public API differs from its report. Run `npm run api:write`, and say why in the commit.");
+  console.error(
+    "The public API differs from its report. Run `npm run api:write`, and say why in the commit.",
+  );
   process.exit(1);
 }

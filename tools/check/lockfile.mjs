@@ -6,9 +6,18 @@ const missing = [];
 for (const [location, entry] of Object.entries(packages)) {
   for (const name of Object.keys(entry.optionalDependencies ?? {})) {
     const places = [`${location}/node_modules/${name}`, `node_modules/${name}`];
-    if (!places.some((place) => place in packages) && !Object.keys(packages).some((key) => key.endsWith(`node_modules/${name}`))) missing.push(`${name} (of ${location})`);
+    if (
+      !places.some((place) => place in packages) &&
+      !Object.keys(packages).some((key) => key.endsWith(`node_modules/${name}`))
+    )
+      missing.push(`${name} (of ${location})`);
   }
-  if (typeof entry.resolved === "string" && !entry.resolved.startsWith("packages/") && !entry.resolved.startsWith("examples/")) missing.push(`${location} carries a download address`);
+  if (
+    typeof entry.resolved === "string" &&
+    !entry.resolved.startsWith("packages/") &&
+    !entry.resolved.startsWith("examples/")
+  )
+    missing.push(`${location} carries a download address`);
 }
 if (missing.length > 0) {
   console.error(`package-lock.json is incomplete:\n${missing.join("\n")}`);

@@ -1,7 +1,15 @@
 // check:packed: packs every package, installs each tarball alone (with its sisters' tarballs as overrides) in an empty
 // folder, imports every door with plain Node, and checks the manifests with publint and attw.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
@@ -9,7 +17,11 @@ const work = mkdtempSync(path.join(tmpdir(), "stator-packed-"));
 process.on("exit", () => rmSync(work, { recursive: true, force: true }));
 
 function run(command, args, cwd) {
-  const result = spawnSync(command, args, { cwd, encoding: "utf8", env: { ...process.env, npm_config_loglevel: "error" } });
+  const result = spawnSync(command, args, {
+    cwd,
+    encoding: "utf8",
+    env: { ...process.env, npm_config_loglevel: "error" },
+  });
   if (result.status !== 0) {
     console.error(`${command} ${args.join(" ")} failed in ${cwd}\n${result.stdout}\n${result.stderr}`);
     process.exit(1);
@@ -20,7 +32,10 @@ function run(command, args, cwd) {
 const packages = readdirSync("packages")
   .map((name) => path.resolve("packages", name))
   .filter((folder) => existsSync(path.join(folder, "dist")) && existsSync(path.join(folder, "README.md")))
-  .map((folder) => ({ folder, manifest: JSON.parse(readFileSync(path.join(folder, "package.json"), "utf8")) }));
+  .map((folder) => ({
+    folder,
+    manifest: JSON.parse(readFileSync(path.join(folder, "package.json"), "utf8")),
+  }));
 
 const tarballs = {};
 for (const { folder, manifest } of packages) {
@@ -35,9 +50,18 @@ for (const { folder, manifest } of packages) {
   mkdirSync(home);
   writeFileSync(
     path.join(home, "package.json"),
-    JSON.stringify({ private: true, type: "module", dependencies: { [manifest.name]: tarballs[manifest.name] }, overrides: tarballs }),
+    JSON.stringify({
+      private: true,
+      type: "module",
+      dependencies: { [manifest.name]: tarballs[manifest.name] },
+      overrides: tarballs,
+    }),
   );
-  run("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--omit=peer", "--prefer-offline"], home);
+  run(
+    "npm",
+    ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--omit=peer", "--prefer-offline"],
+    home,
+  );
   const peers = Object.keys(manifest.peerDependencies ?? {});
   const lines = doors.map((door) => {
     const specifier = manifest.name + door.slice(1);

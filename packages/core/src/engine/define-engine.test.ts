@@ -11,7 +11,12 @@ const counting = (ids: readonly number[]): Engine =>
   defineEngine({ model: "m", contextTokens: 100, tokenizer }, async function* () {
     yield { ids };
   });
-const request = createRequest({ id: "1", model: "m", promptIds: Uint32Array.of(1), limits: { maxTokens: 4 } });
+const request = createRequest({
+  id: "1",
+  model: "m",
+  promptIds: Uint32Array.of(1),
+  limits: { maxTokens: 4 },
+});
 const signal = new AbortController().signal;
 
 async function batches(engine: Engine, r = request): Promise<TokenBatch[]> {
@@ -32,8 +37,12 @@ describe("defineEngine", () => {
   });
 
   test("goes on over end ids under ignore_eos, and before min_tokens", async () => {
-    expect(await collectIds(counting([5, 0, 7, 8]), { ...request, limits: { maxTokens: 4, ignoreEos: true } })).toEqual([5, 0, 7, 8]);
-    expect(await collectIds(counting([0, 0, 7]), { ...request, limits: { maxTokens: 4, minTokens: 2 } })).toEqual([0, 0]);
+    expect(
+      await collectIds(counting([5, 0, 7, 8]), { ...request, limits: { maxTokens: 4, ignoreEos: true } }),
+    ).toEqual([5, 0, 7, 8]);
+    expect(
+      await collectIds(counting([0, 0, 7]), { ...request, limits: { maxTokens: 4, minTokens: 2 } }),
+    ).toEqual([0, 0]);
   });
 
   test("counts on from the output that a resumed request brings", async () => {
@@ -44,7 +53,9 @@ describe("defineEngine", () => {
   test("an aborted signal is the only way to end as cancelled", async () => {
     const controller = new AbortController();
     controller.abort();
-    await expect(collectIds(counting([1]), request, { signal: controller.signal })).rejects.toMatchObject({ kind: "cancelled" });
+    await expect(collectIds(counting([1]), request, { signal: controller.signal })).rejects.toMatchObject({
+      kind: "cancelled",
+    });
   });
 
   test("serves its tokenizer by digest and nothing else", async () => {

@@ -35,7 +35,10 @@ export interface EngineStep {
 }
 
 /** A user's generation loop: yields ids from output index `request.outputIds.length` on. */
-export type EngineFunction = (request: GenerateRequest, options: GenerateOptions) => AsyncIterable<EngineStep>;
+export type EngineFunction = (
+  request: GenerateRequest,
+  options: GenerateOptions,
+) => AsyncIterable<EngineStep>;
 
 /**
  * An engine out of a function. Indexes, the token budget, end-of-generation ids, `ignore_eos`, cancellation and the
@@ -68,7 +71,9 @@ export function defineEngine(options: DefineEngineOptions, run: EngineFunction):
     ...options.card,
   };
   const bytes =
-    typeof options.tokenizer.json === "string" ? new TextEncoder().encode(options.tokenizer.json) : options.tokenizer.json;
+    typeof options.tokenizer.json === "string"
+      ? new TextEncoder().encode(options.tokenizer.json)
+      : options.tokenizer.json;
 
   return {
     card,
@@ -87,7 +92,10 @@ async function* generate(
   options: GenerateOptions,
 ): AsyncGenerator<TokenBatch> {
   const { signal } = options;
-  const ends = new Set([...(request.limits.ignoreEos === true ? [] : card.specialIds.eos), ...(request.limits.stopIds ?? [])]);
+  const ends = new Set([
+    ...(request.limits.ignoreEos === true ? [] : card.specialIds.eos),
+    ...(request.limits.stopIds ?? []),
+  ]);
   const minTokens = request.limits.minTokens ?? 0;
   const room = card.contextTokens - request.promptIds.length;
   const maxTokens = Math.min(request.limits.maxTokens, room);

@@ -23,7 +23,12 @@ export interface RoutedCandidate {
 }
 
 /** What happens to one request, told once, in order. `atMs` is on the teller's monotonic clock. */
-export type RequestEvent = { readonly atMs: number; readonly requestId: string; readonly choice: number; readonly attempt: number } & (
+export type RequestEvent = {
+  readonly atMs: number;
+  readonly requestId: string;
+  readonly choice: number;
+  readonly attempt: number;
+} & (
   | { readonly type: "queued"; readonly where: string }
   | {
       readonly type: "routed";
@@ -38,8 +43,19 @@ export type RequestEvent = { readonly atMs: number; readonly requestId: string; 
       readonly candidates: readonly RoutedCandidate[];
       readonly reason: string;
     }
-  | { readonly type: "prefilled"; readonly worker: string; readonly cachedTokens: number; readonly computedTokens: number }
-  | { readonly type: "transferred"; readonly from: string; readonly to: string; readonly heldTokens: number; readonly durationMs: number }
+  | {
+      readonly type: "prefilled";
+      readonly worker: string;
+      readonly cachedTokens: number;
+      readonly computedTokens: number;
+    }
+  | {
+      readonly type: "transferred";
+      readonly from: string;
+      readonly to: string;
+      readonly heldTokens: number;
+      readonly durationMs: number;
+    }
   | { readonly type: "firstToken"; readonly worker?: string }
   | { readonly type: "tokens"; readonly count: number }
   | {

@@ -1,7 +1,8 @@
 import { StatorError } from "./stator-error.ts";
 
 /** Codes of `@stator/core`; each has its paragraph in docs/reference/errors/core.md. */
-export type CoreErrorCode = "CORE_OPTION_INVALID" | "CORE_LAYOUT_INVALID" | "CORE_CANCELLED" | "CORE_UNSUPPORTED";
+export type CoreErrorCode =
+  "CORE_OPTION_INVALID" | "CORE_LAYOUT_INVALID" | "CORE_CANCELLED" | "CORE_UNSUPPORTED";
 
 export class CoreError extends StatorError<CoreErrorCode> {
   override readonly name: string = "CoreError";

@@ -5,12 +5,20 @@ const engine = { kind: "simulated" };
 
 test("fills in defaults", () => {
   const layout = parseLayout({ models: { tiny: { pools: { all: { role: "both", replicas: 1, engine } } } } });
-  expect(layout).toMatchObject({ version: 1, namespace: "default", frontend: { port: 8000, replicas: 1 }, planes: { discovery: "file" } });
+  expect(layout).toMatchObject({
+    version: 1,
+    namespace: "default",
+    frontend: { port: 8000, replicas: 1 },
+    planes: { discovery: "file" },
+  });
 });
 
 test.each([
   [{ models: { tiny: { pools: {} } } }, /models.tiny.pools is empty/],
-  [{ models: { tiny: { pools: { p: { role: "prefill", replicas: 1, engine } } } } }, /prefill without its counterpart/],
+  [
+    { models: { tiny: { pools: { p: { role: "prefill", replicas: 1, engine } } } } },
+    /prefill without its counterpart/,
+  ],
   [{ models: { tiny: { pools: { p: { role: "both", replicas: -1, engine } } } } }, /replicas/],
   [{ models: {}, unknown: 1 }, /unknown/],
   [{ models: { tiny: { pools: { p: { role: "both", replicas: 1, engine: { kind: "gpt" } } } } } }, /engine/],

@@ -9,7 +9,8 @@ export interface LayoutPool {
   readonly parallelism?: LayoutParallelism | undefined;
   readonly gpusPerReplica?: number | undefined;
   /** A policy by its name; `kv-aware` when absent. */
-  readonly policy?: { readonly name: string; readonly options?: Readonly<Record<string, unknown>> | undefined } | undefined;
+  readonly policy?:
+    { readonly name: string; readonly options?: Readonly<Record<string, unknown>> | undefined } | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
   readonly environment?: Readonly<Record<string, string>> | undefined;
 }
@@ -62,7 +63,11 @@ export interface LayoutModel {
   /** In-flight re-routing; on when absent. */
   readonly migrate?: boolean | undefined;
   readonly slo?:
-    | { readonly ttftMs?: number | undefined; readonly itlMs?: number | undefined; readonly percentile?: number | undefined }
+    | {
+        readonly ttftMs?: number | undefined;
+        readonly itlMs?: number | undefined;
+        readonly percentile?: number | undefined;
+      }
     | undefined;
 }
 
@@ -109,7 +114,9 @@ const engine = z.discriminatedUnion("kind", [
     outputTokens: positive.optional(),
   }),
   z.strictObject({
-    kind: z.enum(["vllm", "sglang", "trtllm", "llama-server"]).describe("an engine server beside the worker process"),
+    kind: z
+      .enum(["vllm", "sglang", "trtllm", "llama-server"])
+      .describe("an engine server beside the worker process"),
     url: z.url().optional().describe("an already running server; otherwise `command` is started"),
     command: z.array(z.string()).optional().describe("argv of the server; {port} and {rank} are filled in"),
     environment: z.record(z.string(), z.string()).optional(),
@@ -140,13 +147,17 @@ const pool = z.strictObject({
 });
 
 const model = z.strictObject({
-  pools: z.record(z.string(), pool).describe("by name; one of role `both`, or one `prefill` and one `decode`"),
+  pools: z
+    .record(z.string(), pool)
+    .describe("by name; one of role `both`, or one `prefill` and one `decode`"),
   disaggregateAboveTokens: z
     .number()
     .int()
     .nonnegative()
     .optional()
-    .describe("prompts with more uncached tokens than this are prefilled by the prefill pool; 256 when absent"),
+    .describe(
+      "prompts with more uncached tokens than this are prefilled by the prefill pool; 256 when absent",
+    ),
   migrate: z.boolean().optional().describe("in-flight re-routing; on when absent"),
   slo: z
     .strictObject({
@@ -192,9 +203,14 @@ export function parseLayout(input: unknown): Layout {
     const roles = Object.values(pools).map((p) => p.role);
     const prefill = roles.filter((r) => r === "prefill").length;
     const decode = roles.filter((r) => r === "decode").length;
-    if (roles.length === 0) throw invalid(`models.${name}.pools is empty: give it a pool of role "both", or "prefill" and "decode".`);
+    if (roles.length === 0)
+      throw invalid(
+        `models.${name}.pools is empty: give it a pool of role "both", or "prefill" and "decode".`,
+      );
     if (prefill > 0 !== decode > 0)
-      throw invalid(`models.${name}.pools has ${prefill > 0 ? "prefill" : "decode"} without its counterpart: add the other role, or use "both".`);
+      throw invalid(
+        `models.${name}.pools has ${prefill > 0 ? "prefill" : "decode"} without its counterpart: add the other role, or use "both".`,
+      );
   }
   return result.data;
 }
@@ -205,5 +221,9 @@ export function layoutJsonSchema(): Record<string, unknown> {
 }
 
 function invalid(detail: string): CoreError {
-  return new CoreError({ code: "CORE_LAYOUT_INVALID", kind: "invalid", message: `The layout is not valid.\n${detail}` });
+  return new CoreError({
+    code: "CORE_LAYOUT_INVALID",
+    kind: "invalid",
+    message: `The layout is not valid.\n${detail}`,
+  });
 }

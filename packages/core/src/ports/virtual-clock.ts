@@ -73,8 +73,10 @@ export function createVirtualClock(startMs: number = 0): VirtualClock {
           // What waits may hang on real I/O: give that a moment before calling it a hang.
           for (let i = 0; i < 100 && !isSettled && clock.pending === 0; i++) await settle();
           if (isSettled) break;
-          if (clock.pending === 0) throw new Error(`Virtual time stands at ${nowMs} ms: work is unfinished and no timer is left.`);
-          if (nowMs >= untilMs || heap[0]!.atMs > untilMs) throw new Error(`Work is unfinished after ${limitMs} ms of virtual time.`);
+          if (clock.pending === 0)
+            throw new Error(`Virtual time stands at ${nowMs} ms: work is unfinished and no timer is left.`);
+          if (nowMs >= untilMs || heap[0]!.atMs > untilMs)
+            throw new Error(`Work is unfinished after ${limitMs} ms of virtual time.`);
         }
         await settle();
       }

@@ -1,0 +1,48 @@
+import { InvalidArgumentError } from "commander";
+
+/** A finite number, at least 0. */
+export function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value) || value < 0)
+    throw new InvalidArgumentError("expected a number that is not negative");
+  return value;
+}
+
+/** A whole number, at least 1. */
+export function positive(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new InvalidArgumentError("expected a whole number of at least 1");
+  return value;
+}
+
+/** A whole number, at least 0. */
+export function count(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isSafeInteger(value) || value < 0)
+    throw new InvalidArgumentError("expected a whole number of at least 0");
+  return value;
+}
+
+/** A TCP port; 0 lets the system pick one. */
+export function port(text: string): number {
+  const value = count(text);
+  if (value > 65_535) throw new InvalidArgumentError("expected a port from 0 to 65535");
+  return value;
+}
+
+const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+
+/** `500ms`, `30s`, `5m`, `1h`, or plain seconds; in milliseconds. */
+export function duration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text.trim());
+  if (match === null) throw new InvalidArgumentError("expected a time such as 500ms, 30s, 5m or 1h");
+  return Number(match[1]) * units[match[2] ?? "s"]!;
+}
+
+/** `key=value`, collected into one object. */
+export function keyValue(text: string, previous: Record<string, string> = {}): Record<string, string> {
+  const at = text.indexOf("=");
+  if (at < 1) throw new InvalidArgumentError("expected key=value");
+  return { ...previous, [text.slice(0, at)]: text.slice(at + 1) };
+}
