@@ -1,0 +1,396 @@
+import {
+  cancelled,
+  systemClock,
+  type Engine,
+  type EngineStatus,
+  type Finish,
+  type GenerateOptions,
+  type GenerateRequest,
+  type KvEventBatch,
+} from "@stator/core";
+
+import { EnginesError } from "../errors/engines-error.ts";
+import { requestError } from "../handoff/check-request.ts";
+import { heldOutputs } from "../handoff/held-outputs.ts";
+import { processLoopback } from "../handoff/loopback.ts";
+import { createOfferBook } from "../handoff/offer-book.ts";
+import { reuseKeys, sameKey } from "../handoff/reuse-keys.ts";
+import { createBlockPool } from "./block-pool.ts";
+import { decodeBlock, encodeBlock } from "./block-wire.ts";
+import { checkOptions, type SimulatedEngineOptions } from "./options.ts";
+import { createScheduler, type Step } from "./scheduler.ts";
+import { createSequence, namesOf, type Sequence } from "./sequence.ts";
+import { simulatedCard } from "./simulated-card.ts";
+import { createStepTimer } from "./step-timer.ts";
+import { createStepper } from "./stepper.ts";
+import { createTokenFunction, type Digest } from "./token-function.ts";
+import { createTokenOutput, type TokenOutput } from "./token-output.ts";
+import { simulatedTokenizer } from "./tokenizer-file.ts";
+
+/** An engine that can be hurt on purpose. */
+export interface SimulatedEngine extends Required<Engine> {
+  /** Stops all steps until `thaw`, as a hung device does; requests are still accepted. */
+  freeze(): void;
+  thaw(): void;
+  /** Fails everything that runs, and everything that comes, until `restart`. */
+  crash(reason?: string): void;
+  /** Comes back after a crash with an empty KV cache and a new epoch. */
+  restart(): void;
+  /** Multiplies the step time, which counts as at least 1 ms then; 1 is normal speed. */
+  slowDown(factor: number): void;
+  /** The engine crashes as soon as it computes this id. Undefined: no id is poisoned. */
+  poison(id: number | undefined): void;
+  /** Changes the content of a cached block, as a defect of a transfer would. False if there is no such block. */
+  corruptBlock(sequenceHash: bigint): boolean;
+  /** KV blocks that requests use now; 0 when nothing runs, or something leaks. */
+  usedBlocks(): number;
+}
+
+const heartbeatMs = 250;
+
+/**
+ * The simulated engine: real scheduling, KV blocks, prefix cache, events, handoffs and sampling around a fixed function
+ * in place of a network. The next token depends on the sampler key and on what is read back from the KV blocks, so a
+ * wrong resume or wrong KV changes the text.
+ *
+ * @throws EnginesError `ENGINES_OPTION_INVALID`
+ * @example
+ * const engine = createSimulatedEngine({ stepTime: linearStepTime({ baseMs: 10 }) });
+ */
+export function createSimulatedEngine(options: SimulatedEngineOptions = {}): SimulatedEngine {
+  checkOptions(options);
+  const {
+    kvBlocks = 8_192,
+    blockBytes = 64,
+    maxWaiting = 1_024,
+    maxBatchedTokens = 2_048,
+    stepTime = () => 0,
+    weightsSeed = 0,
+    worker = "simulated",
+    leaseMs = 10_000,
+    onHandoffFailure = "recompute",
+    transfer = processLoopback,
+    clock = systemClock,
+  } = options;
+  const tokenizer = simulatedTokenizer();
+  const card = simulatedCard(options, tokenizer);
+  const { blockTokens } = card;
+  const kvTokens = kvBlocks * blockTokens;
+  const pool = createBlockPool({ blocks: kvBlocks, blockTokens });
+  const scheduler = createScheduler({ pool, blockTokens, maxRunning: options.maxRunning ?? 256, maxBatchedTokens });
+  const offers = createOfferBook({ source: transfer.source, leaseMs, clock });
+  const timer = createStepTimer(clock);
+  const listeners = new Set<(status: EngineStatus) => void>();
+  const live = new Map<Sequence, (error: unknown) => void>();
+
+  let epoch = options.epoch ?? "0";
+  let lives = 0;
+  let eventSequence = 0n;
+  let steps = 0;
+  let step: Step | undefined;
+  let stepStartedMs = 0;
+  let stepExpectedMs = 0;
+  let cancelStep: (() => void) | undefined;
+  let cancelHeartbeat: (() => void) | undefined;
+  let isFrozen = false;
+  let isDue = false;
+  let down: EnginesError | undefined;
+  let slowness = 1;
+  let poisonedId: number | undefined;
+
+  // --- status -----------------------------------------------------------------------------------------------------
+  const report = (): void => {
+    const events = pool.drainEvents();
+    if (events.length > 0) eventSequence++;
+    if (listeners.size === 0) return;
+    const status: EngineStatus = {
+      step: steps,
+      stepAgeMs: step === undefined ? 0 : clock.now() - stepStartedMs,
+      stepExpectedMs: step === undefined ? 0 : stepExpectedMs,
+      load: scheduler.load(),
+      ...(events.length === 0 ? {} : { events: [{ worker, epoch, sequence: eventSequence, events }] }),
+      ...(down === undefined ? {} : { unfit: down.message }),
+    };
+    for (const listener of listeners) listener(status);
+  };
+  const beat = (): void => {
+    const pending = clock.schedule(heartbeatMs, () => {
+      cancelHeartbeat = undefined;
+      if (step === undefined) return;
+      report();
+      beat();
+    });
+    cancelHeartbeat = () => pending.cancel();
+  };
+
+  // --- steps ------------------------------------------------------------------------------------------------------
+  const kick = (): void => {
+    if (step !== undefined || down !== undefined) return;
+    step = scheduler.form();
+    if (step === undefined) return;
+    stepStartedMs = clock.now();
+    const plainMs = stepTime(step.batch);
+    stepExpectedMs = slowness === 1 ? plainMs : Math.max(1, plainMs) * slowness;
+    cancelStep = timer.after(stepExpectedMs, finishStep);
+    if (listeners.size > 0 && cancelHeartbeat === undefined && (stepExpectedMs > heartbeatMs || isFrozen)) beat();
+  };
+  const finishStep = (): void => {
+    cancelStep = undefined;
+    if (isFrozen) {
+      isDue = true;
+      return;
+    }
+    const { items } = step!;
+    runStep(items);
+    step = undefined;
+    steps++;
+    cancelHeartbeat?.();
+    cancelHeartbeat = undefined;
+    if (down === undefined) {
+      report();
+      kick();
+    }
+  };
+  const runStep = createStepper({
+    pool,
+    blockTokens,
+    weightsSeed,
+    tokens: createTokenFunction({ weightsSeed, endProbability: options.endProbability ?? 0 }),
+    isPoisoned: (id) => id === poisonedId,
+    onPoison: () => engine.crash("a poisoned token was computed"),
+    onFinished: (sequence, finish) => {
+      if (finish !== undefined) finishSequence(sequence, finish);
+      else void handOver(sequence);
+    },
+  });
+
+  // --- sequences --------------------------------------------------------------------------------------------------
+  const leave = (sequence: Sequence): void => {
+    if (sequence.isOver) return;
+    sequence.isOver = true;
+    scheduler.remove(sequence);
+    live.delete(sequence);
+  };
+  const finishSequence = (sequence: Sequence, finish: Finish): void => {
+    leave(sequence);
+    const { id, logprob } = sequence.last!;
+    sequence.output.push(id, logprob, finish);
+  };
+  const handOver = async (sequence: Sequence): Promise<void> => {
+    const { request, ids, promptTokens, last } = sequence;
+    const content: Digest = { low: 0, high: 0 };
+    const keys = reuseKeys({ ...card, ...request }, ids.subarray(0, sequence.computed), blockTokens);
+    const blocks = keys.map((key, i) => {
+      pool.read(sequence.blocks[i]!, content);
+      return { key, bytes: encodeBlock(content, blockBytes) };
+    });
+    leave(sequence);
+    const firstIds = [...ids.subarray(promptTokens, sequence.length)];
+    const handoff = await offers.handoff({ card, blocks, firstIds }).catch((error: unknown) => {
+      sequence.output.fail(error);
+    });
+    if (handoff === undefined) return;
+    if (sequence.output.isOver()) offers.release(handoff);
+    else sequence.output.push(last!.id, last!.logprob, { reason: "length" }, handoff);
+  };
+
+  /** KV that comes with the handoff, as far as this engine lacks it. */
+  const receive = async (sequence: Sequence, signal: AbortSignal): Promise<void> => {
+    const { request, ids } = sequence;
+    const keys = reuseKeys({ ...card, ...request }, ids.subarray(0, sequence.length), blockTokens);
+    const names = namesOf(sequence, keys.length);
+    const local = pool.match(names, ids, sequence.scope, keys.length);
+    // The content of the local ones is kept too: they may be evicted before this sequence is admitted.
+    const received: (Digest | undefined)[] = pool.peek(names, local);
+    const bytes = await transfer.sink.fetch(request.handoff!.opaque, {
+      signal,
+      lacks(index, key) {
+        if (keys[index] === undefined || !sameKey(keys[index], key)) {
+          throw new EnginesError({
+            code: "ENGINES_HANDOFF_INCOMPATIBLE",
+            kind: "incompatible",
+            message: `Block ${index} of the handoff is not KV of this request's prompt.`,
+          });
+        }
+        return index >= local;
+      },
+    });
+    bytes.forEach((block, index) => {
+      if (block !== undefined) received[index] = decodeBlock(block);
+    });
+    sequence.received = received;
+  };
+
+  const admit = (sequence: Sequence): void => {
+    if (sequence.isOver) return;
+    if (scheduler.waiting() >= maxWaiting) {
+      live.get(sequence)?.(
+        new EnginesError({
+          code: "ENGINES_QUEUE_FULL",
+          kind: "overloaded",
+          message: `${maxWaiting} requests wait already.`,
+          data: { waiting: maxWaiting },
+        }),
+      );
+      return;
+    }
+    scheduler.add(sequence);
+    kick();
+  };
+
+  const start = (request: GenerateRequest, { signal }: GenerateOptions): TokenOutput => {
+    const held = heldOutputs(request);
+    const output = createTokenOutput(held.ids.length - held.toYield, () => release());
+    let release = (): void => {};
+    const refused = signal.aborted ? cancelled(signal) : (down ?? requestError(request, card, kvTokens));
+    if (refused !== undefined) {
+      output.fail(refused);
+      return output;
+    }
+    const sequence = createSequence({
+      request,
+      outputIds: held.ids,
+      endIds: card.specialIds.eos,
+      contextTokens: Math.min(card.contextTokens, kvTokens),
+      blockTokens,
+      output,
+    });
+    const fail = (error: unknown): void => {
+      release();
+      output.fail(error);
+    };
+    const onAbort = (): void => fail(cancelled(signal));
+    release = () => {
+      signal.removeEventListener("abort", onAbort);
+      leave(sequence);
+    };
+    output.onOver(() => signal.removeEventListener("abort", onAbort));
+    signal.addEventListener("abort", onAbort, { once: true });
+    for (let i = held.ids.length - held.toYield; i < held.ids.length; i++) output.push(held.ids[i]!, undefined, undefined);
+
+    const lastId = held.ids.at(-1);
+    if (lastId !== undefined && sequence.ends.has(lastId)) output.end({ reason: "stop", stopId: lastId });
+    else if (sequence.outputs >= sequence.maxOutputs) output.end({ reason: "length" });
+    else {
+      live.set(sequence, fail);
+      if (request.handoff === undefined || request.mode === "prefill") admit(sequence);
+      else {
+        receive(sequence, signal).then(
+          () => admit(sequence),
+          (error: unknown) => {
+            if (onHandoffFailure === "recompute") admit(sequence);
+            else fail(error);
+          },
+        );
+      }
+    }
+    return output;
+  };
+
+  const engine: SimulatedEngine = {
+    card,
+    generate: (request, generateOptions) => ({ [Symbol.asyncIterator]: () => start(request, generateOptions) }),
+    estimate(request) {
+      const sequence = createSequence({
+        request,
+        outputIds: request.outputIds,
+        endIds: [],
+        contextTokens: kvTokens,
+        blockTokens,
+        output: createTokenOutput(0, () => {}),
+      });
+      const blocks = Math.floor((sequence.length - 1) / blockTokens);
+      const cachedTokens = pool.match(namesOf(sequence, blocks), sequence.ids, sequence.scope, blocks) * blockTokens;
+      const prefillTime = (tokens: number): number => {
+        let ms = 0;
+        for (let left = tokens; left > 0; left -= maxBatchedTokens) {
+          const prefillTokens = Math.min(left, maxBatchedTokens);
+          ms += stepTime({ decodeSequences: 0, decodeContextTokens: 0, prefillSequences: 1, prefillTokens, prefillContextTokens: tokens - left });
+        }
+        return ms * slowness;
+      };
+      return {
+        cachedTokens,
+        queueMs: prefillTime(scheduler.load().queuedPrefillTokens),
+        prefillMs: prefillTime(sequence.length - cachedTokens),
+      };
+    },
+    onStatus(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    artifact: (digest) =>
+      digest === tokenizer.digest
+        ? Promise.resolve(new TextEncoder().encode(tokenizer.json as string))
+        : Promise.reject(
+            new EnginesError({
+              code: "ENGINES_ARTIFACT_UNKNOWN",
+              kind: "notFound",
+              message: `This engine has no artefact ${digest}; its tokenizer is ${tokenizer.digest}.`,
+            }),
+          ),
+    snapshot(): KvEventBatch {
+      report();
+      return { worker, epoch, sequence: eventSequence, events: pool.snapshot(), isSnapshot: true };
+    },
+    renewHandoff: (handoff) => offers.renew(handoff),
+    releaseHandoff: (handoff) => offers.release(handoff),
+    freeze() {
+      isFrozen = true;
+      if (step !== undefined && listeners.size > 0 && cancelHeartbeat === undefined) beat();
+    },
+    thaw() {
+      isFrozen = false;
+      if (!isDue) return;
+      isDue = false;
+      finishStep();
+    },
+    crash(reason = "the crash hook was called") {
+      stop(new EnginesError({ code: "ENGINES_CRASHED", kind: "unavailable", message: `The simulated engine crashed: ${reason}.` }));
+      options.onCrash?.(reason);
+    },
+    restart() {
+      if (down?.code !== "ENGINES_CRASHED") return;
+      down = undefined;
+      isFrozen = false;
+      pool.clear();
+      epoch = `${options.epoch ?? "0"}.${++lives}`;
+      eventSequence = 0n;
+      report();
+    },
+    slowDown(factor) {
+      slowness = factor;
+    },
+    poison(id) {
+      poisonedId = id;
+    },
+    corruptBlock(sequenceHash) {
+      const block = pool.find(sequenceHash);
+      if (block === undefined) return false;
+      pool.write(block, { low: 0x2c2c2c2c, high: 0x2c2c2c2c });
+      return true;
+    },
+    usedBlocks: () => pool.used(),
+    close() {
+      if (down?.code !== "ENGINES_CLOSED") {
+        stop(new EnginesError({ code: "ENGINES_CLOSED", kind: "unavailable", message: "The simulated engine is closed." }));
+      }
+      return Promise.resolve();
+    },
+  };
+
+  const stop = (error: EnginesError): void => {
+    down = error;
+    cancelStep?.();
+    cancelStep = undefined;
+    cancelHeartbeat?.();
+    cancelHeartbeat = undefined;
+    step = undefined;
+    isDue = false;
+    offers.releaseAll();
+    for (const fail of [...live.values()]) fail(error);
+    report();
+  };
+
+  return engine;
+}
