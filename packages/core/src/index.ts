@@ -12,7 +12,7 @@ export { silentLogger } from "./ports/logger.ts";
 export type { Counter, Family, Gauge, Histogram, HistogramOptions, InstrumentOptions, Labels, Meter } from "./ports/meter.ts";
 export { noopMeter } from "./ports/meter.ts";
 
-export type { Engine, EngineLoad, EngineStatus, Estimate, GenerateOptions, Pool, Reservation } from "./engine/engine.ts";
+export type { Engine, EngineLoad, EngineStatus, Estimate, GenerateOptions, Pool, Reservation, ReserveOptions } from "./engine/engine.ts";
 export type {
   Connector,
   ConnectorStyle,
@@ -46,6 +46,11 @@ export { collectIds } from "./engine/collect-ids.ts";
 
 export type { Worker, WorkerCapacity, WorkerChange, WorkerHandle, WorkerRole, WorkerSource } from "./workers/worker.ts";
 export type { KvCleared, KvEvent, KvEventBatch, KvRemoved, KvStored, KvTier } from "./kv/kv-event.ts";
+export type { BlockScope } from "./block-names/block-scope.ts";
+export { blockNameSeed, blockScopeSeed } from "./block-names/block-scope.ts";
+export type { BlockMedia, BlockNamer, BlockNamerOptions } from "./block-names/block-namer.ts";
+export { createBlockNamer, nameBlocks } from "./block-names/block-namer.ts";
+export { xxh3 } from "./block-names/xxh3.ts";
 
 export type { Layout, LayoutEngine, LayoutModel, LayoutParallelism, LayoutPool } from "./layout/layout.ts";
 export { layoutJsonSchema, parseLayout } from "./layout/layout.ts";

@@ -98,6 +98,13 @@ export interface Reservation {
   release(): void;
 }
 
+export interface ReserveOptions extends GenerateOptions {
+  /** What will run there, for the cost: `decode` computes no prompt, its KV comes by handoff. Default by `request.mode`. */
+  readonly phase?: "full" | "prefill" | "decode";
+  /** Longest wait for a place, in ms. Default: the pool's own. */
+  readonly waitMs?: number;
+}
+
 /** Engines behind a policy. */
 export interface Pool extends Engine {
   /**
@@ -105,5 +112,5 @@ export interface Pool extends Engine {
    *
    * @throws StatorError `overloaded` when all are busy beyond the queue bound, `unavailable` when there is none.
    */
-  reserve(request: GenerateRequest, options: GenerateOptions): Promise<Reservation>;
+  reserve(request: GenerateRequest, options: ReserveOptions): Promise<Reservation>;
 }

@@ -34,6 +34,10 @@ export type RequestEvent = {
       readonly type: "routed";
       readonly phase: "prefill" | "decode" | "full";
       readonly worker: string;
+      /** The life of the worker that was chosen. */
+      readonly epoch?: string;
+      /** Which weights it serves: a stream resumes only on the same ones. */
+      readonly weightsDigest?: string;
       readonly rank: number;
       readonly cachedTokens: number;
       readonly promptTokens: number;

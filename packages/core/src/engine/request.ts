@@ -73,6 +73,8 @@ export interface Hints {
   readonly requireLabels?: Readonly<Record<string, string>>;
   /** Only this worker (and rank). */
   readonly pin?: { readonly worker: string; readonly rank?: number };
+  /** Only workers with these weights (the card's `weightsDigest`); set when a stream is resumed. */
+  readonly weightsDigest?: string;
 }
 
 /** One worker process in one life. */

@@ -5,15 +5,16 @@ import { observationRules, type OutcomeType } from "./observation.ts";
  * What the end of a stream without its final batch says about the worker. Cancelled means that our own signal fired,
  * whatever code the transport gave it: connect-es reports a killed peer as `Canceled`.
  *
- * An error may name its line of the table itself in `data.observation`.
+ * An error, or the reason of the abort, may name its line of the table itself in `data.observation`: so those above can
+ * end an attempt for the worker's fault.
  *
  * @param error what was thrown, or undefined when the stream just ended.
  */
 export function classifyFailure(error: unknown, signal: AbortSignal): OutcomeType {
-  if (signal.aborted) return "cancelled";
+  if (signal.aborted) return namedOutcome(signal.reason) ?? "cancelled";
   if (!StatorError.isInstance(error)) return "cut";
-  const named = error.data?.["observation"];
-  if (typeof named === "string" && Object.hasOwn(observationRules, named)) return named as OutcomeType;
+  const named = namedOutcome(error);
+  if (named !== undefined) return named;
   switch (error.kind) {
     case "overloaded":
       return "busy";
@@ -37,4 +38,9 @@ export function classifyFailure(error: unknown, signal: AbortSignal): OutcomeTyp
 export function outcomeObservation(outcome: OutcomeType, cause?: unknown): { readonly type: OutcomeType; readonly cause?: unknown; readonly reason: string } {
   const reason = cause instanceof Error ? cause.message : outcome;
   return { type: outcome, cause, reason };
+}
+
+function namedOutcome(error: unknown): OutcomeType | undefined {
+  const named = StatorError.isInstance(error) ? error.data?.["observation"] : undefined;
+  return typeof named === "string" && Object.hasOwn(observationRules, named) ? (named as OutcomeType) : undefined;
 }
