@@ -53,6 +53,7 @@ export function createSampler({ request, endIds }: SamplerOptions): Sampler {
   const isFiltered = topK > 0 || topP < 1;
   let index = request.outputIds.length;
   let adjusted = new Float64Array(0);
+  let weights = new Float64Array(0);
 
   const adjust = ({ ids, values, count }: Logits): ArrayLike<number> => {
     const banned = index < minTokens ? bannedEarly : alwaysBanned;
@@ -75,15 +76,14 @@ export function createSampler({ request, endIds }: SamplerOptions): Sampler {
     if (isGreedy) return best;
 
     const maximum = values[best]!;
-    const weights = new Float64Array(logits.count);
+    if (weights.length < logits.count) weights = new Float64Array(logits.count);
     let total = 0;
     for (let i = 0; i < logits.count; i++) {
       const weight = Math.exp((values[i]! - maximum) / temperature);
-      if (weight < minP) continue;
-      weights[i] = weight;
-      total += weight;
+      weights[i] = weight < minP ? 0 : weight;
+      total += weights[i]!;
     }
-    if (isFiltered) total = keepTop(weights, total, topK, topP);
+    if (isFiltered) total = keepTop(weights, logits.count, total, topK, topP);
     let left = random(index) * total;
     let last = best;
     for (let i = 0; i < logits.count; i++) {
@@ -114,9 +114,9 @@ export function createSampler({ request, endIds }: SamplerOptions): Sampler {
 }
 
 /** Zeroes all weights outside the `topK` largest and then outside the nucleus of mass `topP`; returns what is left. */
-function keepTop(weights: Float64Array, total: number, topK: number, topP: number): number {
+function keepTop(weights: Float64Array, count: number, total: number, topK: number, topP: number): number {
   const order: number[] = [];
-  for (let i = 0; i < weights.length; i++) if (weights[i]! > 0) order.push(i);
+  for (let i = 0; i < count; i++) if (weights[i]! > 0) order.push(i);
   order.sort((a, b) => weights[b]! - weights[a]! || a - b);
   let kept = topK > 0 ? Math.min(topK, order.length) : order.length;
   let mass = 0;

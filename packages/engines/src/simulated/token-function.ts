@@ -37,6 +37,14 @@ export interface TokenFunction {
   logits(digest: Digest, lastId: number, extraIds: Iterable<number> | undefined): Logits;
 }
 
+/** The `nth` 32-bit number of a seed (mulberry32). */
+function draw(seed: number, nth: number): number {
+  const state = (seed + Math.imul(nth, 0x6d2b79f5)) | 0;
+  let t = Math.imul(state ^ (state >>> 15), state | 1);
+  t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+  return (t ^ (t >>> 14)) >>> 0;
+}
+
 /**
  * The "model": a fixed function from KV content to logits over a few candidates. Texts look like scrambled English
  * with an emoji now and then and are always valid UTF-8 unless the sampling parameters force ids.
@@ -48,15 +56,9 @@ export function createTokenFunction({ weightsSeed, endProbability }: TokenFuncti
 
   return {
     logits(digest, lastId, extraIds) {
-      let state = (digest.low ^ Math.imul(digest.high, 0x9e3779b1) ^ weightsSeed) | 0;
-      const draw = (): number => {
-        state = (state + 0x6d2b79f5) | 0;
-        let t = Math.imul(state ^ (state >>> 15), state | 1);
-        t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-        return (t ^ (t >>> 14)) >>> 0;
-      };
-      const first = draw();
-      const ends = draw() < endBelow;
+      const seed = (digest.low ^ Math.imul(digest.high, 0x9e3779b1) ^ weightsSeed) | 0;
+      const first = draw(seed, 1);
+      const ends = draw(seed, 2) < endBelow;
       let count = 0;
       const step = emoji.indexOf(lastId as 0xf0);
       if (step >= 0) {
@@ -64,9 +66,9 @@ export function createTokenFunction({ weightsSeed, endProbability }: TokenFuncti
         values[count++] = 4;
       } else {
         const stride = ((first >>> 6) & 0x1f) * 2 + 1;
-        let noise = draw();
+        let noise = draw(seed, 3);
         for (let i = 0; i < candidates; i++) {
-          if (i === 4) noise = draw();
+          if (i === 4) noise = draw(seed, 4);
           const id = printable[(first + i * stride) & 63]!;
           ids[count] = id;
           values[count++] = ((noise >>> (8 * (i & 3))) & 0xff) / 48 + (id === spaceId ? 1 : 0);
