@@ -1,0 +1,273 @@
+import type { Clock } from "@stator/core";
+import { asTransferError, type TransferError, transferError } from "../transfer-error.ts";
+import type { Link, OpenTransport, Reach, RunBatch, Work } from "../transport/transport.ts";
+import { createBatchBuilder, pairDescriptors } from "./descriptors.ts";
+import type { PeerEntry } from "./peer-entry.ts";
+import type { RegionInternal } from "./region.ts";
+import type { Transfer, TransferRequest, TransferStats, TransferStatus } from "./transfer-agent.ts";
+
+/** Ways tried for one batch before its failure is the caller's. */
+const attemptLimit = 3;
+/** A cancelled write waits this long for the target's word before its connection is cut. */
+const cancelGraceMs = 1000;
+/** Deadline per byte where the caller sets none: four times the time at 1 GB/s. */
+const deadlineMsPerByte = 4e-6;
+
+export interface TransferContext {
+  readonly clock: Clock;
+  readonly baseDeadlineMs: number;
+  readonly transports: readonly OpenTransport[];
+  readonly entry: PeerEntry;
+  readonly local: readonly RegionInternal[];
+  localRegion(id: number): RegionInternal | undefined;
+  onDone(stats: TransferStats): void;
+  onFailed(error: TransferError): void;
+  /** A slower way than the preferred one is used. */
+  onFallback(transport: OpenTransport, preferred: OpenTransport, reason: string): void;
+  onFailover(transport: OpenTransport, error: TransferError): void;
+}
+
+interface Route {
+  readonly transport: OpenTransport;
+  readonly batch: RunBatch;
+}
+
+interface Run {
+  readonly startedAt: number;
+  postMicros: number;
+  left: number;
+  failure: TransferError | undefined;
+  isCancelling: boolean;
+  failovers: number;
+  readonly active: Map<Work, Link>;
+  readonly used: Set<string>;
+  finish(): void;
+}
+
+export function createTransferHandle(request: TransferRequest, context: TransferContext): Transfer {
+  const { entry, clock, transports } = context;
+  const batch = pairDescriptors(request.local, request.remote, request.localIndex, request.remoteIndex);
+  let status: TransferStatus = "idle";
+  let stats: TransferStats = { bytes: batch.totalBytes, pieces: batch.totalPieces, postMicros: 0, totalMicros: 0, transports: [], failovers: 0 };
+  let current: Run | undefined;
+  let completion: Promise<TransferStats> = Promise.reject(transferError("TRANSFER_OPTION_INVALID", "The transfer was not posted yet."));
+  completion.catch(() => undefined);
+
+  const cancel = (error: TransferError): void => {
+    const run = current;
+    if (run === undefined || run.isCancelling) return;
+    run.isCancelling = true;
+    run.failure ??= error;
+    status = "cancelling";
+    for (const [work, link] of [...run.active]) link.cancel(work);
+    if (run.active.size === 0) return;
+    clock.schedule(cancelGraceMs, () => {
+      for (const link of new Set(run.active.values())) void link.close();
+    });
+  };
+  const isAcceptable = (transport: OpenTransport, reach: Reach): boolean => {
+    const need = request.require;
+    if (!reach.isReachable) return false;
+    if (need?.transports !== undefined && !need.transports.includes(transport.name)) return false;
+    return need?.bytesPerSecond === undefined || reach.bytesPerSecond >= need.bytesPerSecond;
+  };
+  const choose = (localId: number, remoteId: number, excluded: ReadonlySet<OpenTransport>): OpenTransport => {
+    const local = context.localRegion(localId);
+    const remote = entry.record.memory(remoteId);
+    if (local === undefined) throw transferError("TRANSFER_REGION_GONE", `Region ${localId} was deregistered.`, { region: localId });
+    if (remote === undefined) throw transferError("TRANSFER_REGION_GONE", `Peer ${entry.record.name} has published no region ${remoteId}.`, { peer: entry.record.name, region: remoteId });
+    const reasons: string[] = [];
+    let cooling: OpenTransport | undefined;
+    let preferred: { transport: OpenTransport; reason: string } | undefined;
+    for (const transport of transports) {
+      const reach = entry.reach(transport, local, remote);
+      if (!isAcceptable(transport, reach)) {
+        const reason = reach.isReachable ? "not among what the transfer requires" : reach.reason;
+        reasons.push(`${transport.name}: ${reason}`);
+        // A way inside the process is no slow path that somebody misses between processes.
+        if (transport.capabilities.scope !== "process") preferred ??= { transport, reason };
+        continue;
+      }
+      if (excluded.has(transport)) {
+        reasons.push(`${transport.name}: failed just now`);
+        continue;
+      }
+      if (entry.isCooling(transport)) {
+        cooling ??= transport;
+        continue;
+      }
+      if (preferred !== undefined) context.onFallback(transport, preferred.transport, preferred.reason);
+      return transport;
+    }
+    if (cooling !== undefined) return cooling;
+    throw transferError("TRANSFER_PATH_UNAVAILABLE", `No acceptable way to ${entry.record.name} for region ${remoteId}: ${reasons.join("; ") || "no transports"}.`, {
+      peer: entry.record.name,
+      reasons,
+    });
+  };
+  const route = (whole: RunBatch, excluded: ReadonlySet<OpenTransport>): Route[] => {
+    const chosen = new Map<number, OpenTransport>();
+    const groups = new Map<OpenTransport, number[]>();
+    let lastKey = -1;
+    let last: number[] | undefined;
+    for (let run = 0; run < whole.runs; run += 1) {
+      const l = whole.localRegion[run] as number;
+      const r = whole.remoteRegion[run] as number;
+      const key = l * 0x1_0000_0000 + r;
+      if (key !== lastKey || last === undefined) {
+        let transport = chosen.get(key);
+        if (transport === undefined) chosen.set(key, (transport = choose(l, r, excluded)));
+        last = groups.get(transport);
+        if (last === undefined) groups.set(transport, (last = []));
+        lastKey = key;
+      }
+      last.push(run);
+    }
+    if (groups.size === 1) return [{ transport: [...groups.keys()][0] as OpenTransport, batch: whole }];
+    return [...groups].map(([transport, runs]) => {
+      const builder = createBatchBuilder(runs.length);
+      for (const run of runs)
+        builder.add(
+          whole.localRegion[run] as number,
+          whole.localOffset[run] as number,
+          whole.localStride[run] as number,
+          whole.remoteRegion[run] as number,
+          whole.remoteOffset[run] as number,
+          whole.remoteStride[run] as number,
+          whole.pieceBytes[run] as number,
+          whole.pieces[run] as number,
+        );
+      return { transport, batch: builder.finish() };
+    });
+  };
+  const start = (run: Run, to: Route, excluded: ReadonlySet<OpenTransport>): void => {
+    run.left += 1;
+    const ended = (error: TransferError | undefined): void => {
+      if (error !== undefined && isRetryable(error) && !run.isCancelling && excluded.size + 1 < attemptLimit) {
+        entry.coolDown(to.transport);
+        const without = new Set([...excluded, to.transport]);
+        try {
+          const next = route(to.batch, without);
+          run.failovers += 1;
+          context.onFailover(to.transport, error);
+          for (const again of next) start(run, again, without);
+          error = undefined;
+        } catch {
+          // No other way: the first failure tells more than "no path left".
+        }
+      }
+      run.failure ??= error;
+      run.left -= 1;
+      if (run.left === 0) run.finish();
+    };
+    const post = (link: Link): void => {
+      const work: Work = {
+        operation: request.operation,
+        batch: to.batch,
+        epochs: request.epochs ?? [],
+        settle(error) {
+          run.active.delete(work);
+          if (error === undefined) run.used.add(to.transport.name);
+          ended(error);
+        },
+      };
+      run.active.set(work, link);
+      link.post(work);
+    };
+    const open = entry.openLink(to.transport);
+    if (open !== undefined) return post(open);
+    entry.connect(to.transport).then(
+      (link) => (run.isCancelling ? ended(run.failure) : post(link)),
+      (error: unknown) => ended(asTransferError(error, to.transport.name)),
+    );
+  };
+  const begin = (): "done" | "inProgress" => {
+    const startedAt = clock.now();
+    if (request.signal?.aborted === true) throw transferError("TRANSFER_CANCELLED", "The signal was aborted before the transfer was posted.", undefined, request.signal.reason);
+    if (!entry.peer.isCurrent)
+      throw transferError("TRANSFER_PEER_LOST", `Peer ${entry.record.name} (${entry.record.incarnation.slice(0, 8)}) is gone; import its new metadata.`, { peer: entry.record.name });
+    for (const region of context.local)
+      if (!region.isAlive) throw transferError("TRANSFER_REGION_GONE", `Region ${region.id} was deregistered.`, { region: region.id });
+    const routes = route(batch, new Set());
+    for (const region of context.local) region.hold();
+    status = "inProgress";
+    let settle: { resolve: (stats: TransferStats) => void; reject: (error: TransferError) => void } | undefined;
+    completion = new Promise((resolve, reject) => {
+      settle = { resolve, reject };
+    });
+    completion.catch(() => undefined);
+    const deadlineMs = request.deadlineMs ?? context.baseDeadlineMs + batch.totalBytes * deadlineMsPerByte;
+    const onAbort = (): void => cancel(transferError("TRANSFER_CANCELLED", "The transfer was cancelled by its signal.", undefined, request.signal?.reason));
+    const run: Run = {
+      startedAt,
+      postMicros: 0,
+      left: 1,
+      failure: undefined,
+      isCancelling: false,
+      failovers: 0,
+      active: new Map(),
+      used: new Set(),
+      finish() {
+        timer?.cancel();
+        request.signal?.removeEventListener("abort", onAbort);
+        entry.running.delete(cancel);
+        for (const region of context.local) region.unhold();
+        current = undefined;
+        stats = {
+          bytes: batch.totalBytes,
+          pieces: batch.totalPieces,
+          postMicros: run.postMicros,
+          totalMicros: (clock.now() - startedAt) * 1000,
+          transports: [...run.used],
+          failovers: run.failovers,
+        };
+        if (run.failure !== undefined) {
+          status = "failed";
+          context.onFailed(run.failure);
+          settle?.reject(run.failure);
+          return;
+        }
+        status = "done";
+        context.onDone(stats);
+        settle?.resolve(stats);
+      },
+    };
+    current = run;
+    for (const to of routes) start(run, to, new Set());
+    run.postMicros = (clock.now() - startedAt) * 1000;
+    run.left -= 1;
+    let timer: ReturnType<Clock["schedule"]> | undefined;
+    if (run.left === 0) {
+      run.finish();
+      return "done";
+    }
+    // Only work that outlives the call needs a deadline: inline copies stay free of timers.
+    timer = clock.schedule(deadlineMs, () => cancel(transferError("TRANSFER_DEADLINE", `The transfer to ${entry.record.name} was not done after ${Math.round(deadlineMs)} ms.`, { peer: entry.record.name, deadlineMs })));
+    request.signal?.addEventListener("abort", onAbort, { once: true });
+    entry.running.add(cancel);
+    return "inProgress";
+  };
+  return {
+    get status() {
+      return status;
+    },
+    get stats() {
+      return stats;
+    },
+    get completion() {
+      return completion;
+    },
+    post() {
+      if (status === "released") throw transferError("TRANSFER_RELEASED", "This transfer was released; create another.");
+      if (current !== undefined) throw transferError("TRANSFER_REPOST", "This transfer is still running: post it again after its completion.");
+      return begin();
+    },
+    async release() {
+      cancel(transferError("TRANSFER_CANCELLED", "The transfer was released while it ran."));
+      await completion.catch(() => undefined);
+      status = "released";
+    },
+  };
+}
+
+const isRetryable = (error: TransferError): boolean => error.code === "TRANSFER_TRANSPORT_FAILED" || error.code === "TRANSFER_PEER_LOST" || error.code === "TRANSFER_NATIVE_UNAVAILABLE";

@@ -1,0 +1,52 @@
+export type { TransferErrorCode } from "./transfer-error.ts";
+export { TransferError } from "./transfer-error.ts";
+
+export { createAgent, defaultBaseDeadlineMs, defaultConnectDeadlineMs, defaultInboxMessages } from "./agent/create-agent.ts";
+export type {
+  AllocateOptions,
+  PathCandidate,
+  PathExplanation,
+  PathRequirement,
+  Peer,
+  RemoteRegion,
+  Transfer,
+  TransferAgent,
+  TransferAgentOptions,
+  TransferRequest,
+  TransferStats,
+  TransferStatus,
+} from "./agent/transfer-agent.ts";
+export type { DescribedRegion, Descriptors, Piece, StridedPieces } from "./agent/descriptors.ts";
+export { concatDescriptors, describe, describePacked } from "./agent/descriptors.ts";
+export type { Region } from "./agent/region.ts";
+export type { Notification } from "./agent/inbox.ts";
+export type { Lease, LeaseEnd } from "./agent/lease.ts";
+
+export type {
+  AllocatedMemory,
+  EpochCheck,
+  EpochTable,
+  Link,
+  MemoryKind,
+  OpenTransport,
+  Reach,
+  RegionMemory,
+  RemoteAgent,
+  RemoteMemory,
+  RunBatch,
+  SharedBacking,
+  TransferOperation,
+  Transport,
+  TransportCapabilities,
+  TransportHost,
+  WireNotification,
+  Work,
+} from "./transport/transport.ts";
+export { loopback } from "./transport/loopback.ts";
+export type { TcpOptions } from "./transport/tcp.ts";
+export { tcp } from "./transport/tcp.ts";
+
+export type { FetchOptions, HandoffSink, HandoffSinkOptions } from "./handoff/handoff-sink.ts";
+export { createHandoffSink } from "./handoff/handoff-sink.ts";
+export type { HandoffOffer, HandoffSource, HandoffSourceOptions, OfferedBlock, OfferOptions } from "./handoff/handoff-source.ts";
+export { createHandoffSource } from "./handoff/handoff-source.ts";

@@ -1,0 +1,104 @@
+import { connect, createServer, type Server, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { connect as connectTls, createServer as createTlsServer, type ConnectionOptions, type TlsOptions } from "node:tls";
+import { createByteReader, createByteWriter } from "../byte-codec.ts";
+import { connectStreams, createStreamAcceptor } from "../stream/stream-transport.ts";
+import { transferError } from "../transfer-error.ts";
+import type { RemoteAgent, Transport } from "./transport.ts";
+
+export interface TcpOptions {
+  /** Address to listen on. Default 127.0.0.1: a cluster sets the interface that its peers reach. */
+  readonly host?: string;
+  /** Port to listen on. Default 0: the system picks one. */
+  readonly port?: number;
+  /** Host that peers shall dial, where it differs from `host` (0.0.0.0, a container's name). */
+  readonly advertise?: string;
+  /** Connections per peer, 1 to 16. Default 1; more help on fast networks with many cores. */
+  readonly connections?: number;
+  /** TLS on both sides. `server` takes key, cert and, for mutual TLS, ca with requestCert; `client` what `tls.connect` takes. */
+  readonly tls?: { readonly server: TlsOptions; readonly client: ConnectionOptions };
+}
+
+/**
+ * TCP, in TypeScript alone: every access is checked at the target, writes are acknowledged by it, reads stream back as one reply.
+ * Reaches any host; moves about 2 to 4 GB/s on loopback.
+ */
+export function tcp(options: TcpOptions = {}): Transport {
+  const listenHost = options.host ?? "127.0.0.1";
+  const connections = options.connections ?? 1;
+  if (!Number.isInteger(connections) || connections < 1 || connections > 16)
+    throw transferError("TRANSFER_OPTION_INVALID", "tcp: connections must be 1 to 16.", { connections });
+  return {
+    name: "tcp",
+    async open(host) {
+      const acceptor = createStreamAcceptor("tcp", host);
+      const accept = (socket: Socket): void => {
+        socket.setNoDelay(true);
+        acceptor.accept(socket);
+      };
+      const server: Server = options.tls === undefined ? createServer(accept) : createTlsServer(options.tls.server, accept);
+      await new Promise<void>((resolve, reject) => {
+        server.once("error", reject);
+        server.listen(options.port ?? 0, listenHost, () => {
+          server.off("error", reject);
+          resolve();
+        });
+      });
+      server.on("error", (error) => host.logger.error("tcp transport: listening failed", { reason: error.message }));
+      server.unref();
+      const address = server.address();
+      const port = typeof address === "object" && address !== null ? address.port : 0;
+      const info = createByteWriter().text(options.advertise ?? listenHost).u32(port).u8(options.tls === undefined ? 0 : 1).finish();
+      const target = (peer: RemoteAgent): { host: string; port: number } | undefined => {
+        const raw = peer.connections.get("tcp");
+        if (raw === undefined) return undefined;
+        const reader = createByteReader(raw, "TCP address");
+        return { host: reader.text(1024), port: reader.u32() };
+      };
+      const dial = (peer: RemoteAgent) => (signal: AbortSignal): Promise<Duplex> =>
+        new Promise((resolve, reject) => {
+          const to = target(peer);
+          if (to === undefined) return reject(transferError("TRANSFER_PATH_UNAVAILABLE", `Peer ${peer.name} offers no TCP address.`, { peer: peer.name }));
+          const socket: Socket = options.tls === undefined ? connect({ ...to, noDelay: true }) : connectTls({ ...to, ...options.tls.client });
+          const event = options.tls === undefined ? "connect" : "secureConnect";
+          const fail = (error: Error): void => {
+            signal.removeEventListener("abort", onAbort);
+            socket.destroy();
+            // Nobody listens there any more: the process is gone.
+            const isGone = (error as NodeJS.ErrnoException).code === "ECONNREFUSED";
+            reject(transferError(isGone ? "TRANSFER_PEER_LOST" : "TRANSFER_TRANSPORT_FAILED", `Peer ${peer.name} at ${to.host}:${to.port}: ${error.message}.`, { peer: peer.name, transport: "tcp" }, error));
+          };
+          const onAbort = (): void => {
+            socket.destroy();
+            reject(transferError("TRANSFER_DEADLINE", `Connecting to ${peer.name} at ${to.host}:${to.port} took too long.`, { peer: peer.name }));
+          };
+          signal.addEventListener("abort", onAbort, { once: true });
+          socket.once("error", fail);
+          socket.once(event, () => {
+            signal.removeEventListener("abort", onAbort);
+            socket.off("error", fail);
+            socket.setNoDelay(true);
+            resolve(socket);
+          });
+        });
+      return {
+        name: "tcp",
+        capabilities: { scope: "network", memory: ["host"], isOneSided: false, acknowledges: "remote", boundsCheckedBy: "target", carriesNotifications: true },
+        connectionInfo: () => info,
+        exportRegion: (region) => (region.memory === "host" ? new Uint8Array(0) : { reason: `tcp carries host memory, not ${region.memory}` }),
+        reach(peer) {
+          const to = target(peer);
+          if (to === undefined) return { isReachable: false, reason: "the peer has no tcp transport" };
+          return { isReachable: true, path: `tcp ${to.host}:${to.port}${options.tls === undefined ? "" : " (TLS)"}`, bytesPerSecond: 2e9, latencyMicros: 100 };
+        },
+        connect: (peer, signal) => connectStreams("tcp", host, peer, connections, dial(peer), signal),
+        close() {
+          acceptor.closeAll();
+          return new Promise((resolve) => {
+            server.close(() => resolve());
+          });
+        },
+      };
+    },
+  };
+}
