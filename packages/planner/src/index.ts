@@ -1,0 +1,36 @@
+export type { PlannerErrorCode } from "./planner-error.ts";
+export { PlannerError } from "./planner-error.ts";
+
+export type { DecodePoint, PrefillPoint, Profile } from "./profile/profile.ts";
+export { parseProfile } from "./profile/profile.ts";
+
+export type { ItlSurface } from "./interpolation/itl-surface.ts";
+export { itlSurface } from "./interpolation/itl-surface.ts";
+export type { InterpolationError } from "./interpolation/leave-one-out.ts";
+export { interpolationError } from "./interpolation/leave-one-out.ts";
+export type { MonotoneCurve, Reading } from "./interpolation/monotone-curve.ts";
+export { monotoneCurve } from "./interpolation/monotone-curve.ts";
+
+export type { BacktestOptions, BacktestScore } from "./forecast/backtest.ts";
+export { backtest, chooseForecaster } from "./forecast/backtest.ts";
+export { constantForecaster } from "./forecast/constant.ts";
+export type { Forecast, ForecastOptions, Forecaster } from "./forecast/forecaster.ts";
+export { defaultCoverage } from "./forecast/forecaster.ts";
+export type { HarmonicOptions } from "./forecast/harmonic.ts";
+export { harmonicForecaster } from "./forecast/harmonic.ts";
+export type { HoltWintersOptions } from "./forecast/holt-winters.ts";
+export { holtWintersForecaster } from "./forecast/holt-winters.ts";
+export { kalmanForecaster } from "./forecast/kalman.ts";
+
+export type {
+  Interval,
+  Limits,
+  LoadForecast,
+  Observations,
+  Plan,
+  Reason,
+  Slo,
+  Workers,
+} from "./decision/types.ts";
+export { defaultPercentile, plan } from "./decision/plan.ts";
+export { react } from "./decision/react.ts";
