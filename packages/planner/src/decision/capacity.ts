@@ -65,7 +65,7 @@ export function createCapacityModel(
   const itl = (workers: number, load: Load): Prediction => {
     const context = load.inputTokens + load.outputTokens / 2;
     const busy = busyShare(workers, load);
-    if (busy >= 1) return { ms: Number.POSITIVE_INFINITY, isClamped: false };
+    if (workers === 0 || busy >= 1) return { ms: Number.POSITIVE_INFINITY, isClamped: false };
     const usageOf = (concurrency: number): number => (concurrency * context) / profile.decode.maxKvTokens;
     const itlOf = (concurrency: number): number =>
       (surface.at(Math.min(1, usageOf(concurrency)), context).value * corrections.itl) / (1 - busy);
@@ -91,10 +91,8 @@ export function createCapacityModel(
 
   const ttft = (workers: number, load: Load): Prediction => {
     const own = prefillMs(load);
-    // Aggregated: a prompt's chunks share steps with decode, whose part of a step is what decode alone would take.
-    const slowed = own.ms;
-    const wait = waitQuantileMs(workers, load.requestsPerSecond, slowed, serviceVariation, share);
-    return { ms: slowed + wait, isClamped: own.isClamped };
+    const wait = waitQuantileMs(workers, load.requestsPerSecond, own.ms, serviceVariation, share);
+    return { ms: own.ms + wait, isClamped: own.isClamped };
   };
 
   return { ttft, itl };
