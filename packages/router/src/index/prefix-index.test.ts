@@ -1,0 +1,109 @@
+import { describe, expect, test } from "vitest";
+import { createNaiveIndex } from "./naive-index.ts";
+import { PrefixIndex, TIER_DEVICE, TIER_DISK, TIER_HOST } from "./prefix-index.ts";
+
+/** A tree of chains with true names: block i of chain c follows block i - 1 or the block it branched from. */
+function createForest(random: () => number, chains: number, longest: number): bigint[][] {
+  const forest: bigint[][] = [];
+  let next = 1n;
+  for (let c = 0; c < chains; c++) {
+    const from = c === 0 ? [] : forest[Math.floor(random() * forest.length)]!;
+    const path = from.slice(0, Math.floor(random() * (from.length + 1)));
+    const length = path.length + 1 + Math.floor(random() * longest);
+    while (path.length < length) path.push((BigInt.asUintN(64, next++ * 0x9e3779b97f4a7c15n) ^ 0x5555n) | 1n);
+    forest.push(path);
+  }
+  return forest;
+}
+
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+const names = (path: readonly bigint[]): BigUint64Array => BigUint64Array.from(path);
+
+interface Churn {
+  readonly seed: number;
+  readonly operations: number;
+  readonly targets: number;
+  readonly hasKeys: boolean;
+  readonly tiers: readonly number[];
+}
+
+/** Random stores, removals (head first, tail first, scattered), clears and target losses, against the naive model. */
+function churn({ seed, operations, targets, hasKeys, tiers }: Churn): void {
+  const random = seeded(seed);
+  const forest = createForest(random, 60, 24);
+  const index = new PrefixIndex();
+  const naive = createNaiveIndex();
+  const ids = Array.from({ length: targets }, () => index.addTarget());
+  const keyOf = (target: number, name: bigint): bigint =>
+    hasKeys ? BigInt.asUintN(64, name * 0xff51afd7ed558ccdn + BigInt(target)) : name;
+  const keysOf = (target: number, path: readonly bigint[]): BigUint64Array | undefined =>
+    hasKeys ? names(path.map((name) => keyOf(target, name))) : undefined;
+  for (let operation = 0; operation < operations; ) {
+    const slot = Math.floor(random() * targets);
+    const target = ids[slot]!;
+    const path = forest[Math.floor(random() * forest.length)]!;
+    const tier = tiers[Math.floor(random() * tiers.length)]!;
+    const dice = random();
+    if (dice < 0.48) {
+      const from = random() < 0.8 ? 0 : Math.floor(random() * path.length);
+      const part = path.slice(from, from + 1 + Math.floor(random() * path.length));
+      const parent = from === 0 ? undefined : path[from - 1]!;
+      index.store(
+        target,
+        { names: names(part), keys: keysOf(target, part), parentName: parent, parentKey: parent === undefined ? undefined : keyOf(target, parent) },
+        tier,
+      );
+      naive.store(target, part, tier);
+      operation += part.length;
+    } else if (dice < 0.96) {
+      const count = 1 + Math.floor(random() * path.length);
+      const how = random();
+      const part = how < 0.35 ? path.slice(0, count) : how < 0.7 ? path.slice(-count).reverse() : path.filter(() => random() < 0.3);
+      index.remove(target, names(part), keysOf(target, part), tier);
+      naive.remove(target, part, tier);
+      operation += part.length;
+    } else if (dice < 0.963) {
+      index.clear(target);
+      naive.clear(target);
+      operation++;
+    } else if (dice < 0.965) {
+      index.removeTarget(target);
+      naive.clear(target);
+      ids[slot] = index.addTarget();
+      operation++;
+    } else {
+      const match = index.lookup(names(path));
+      for (const id of ids) {
+        const wrong = `seed ${seed}, operation ${operation}, target ${id}`;
+        if (match.depths[id] !== naive.depth(id, path)) expect(match.depths[id], wrong).toBe(naive.depth(id, path));
+        const slow = [match.hostBlocks[id], match.diskBlocks[id]];
+        const expected = [naive.blocksIn(id, path, TIER_HOST), naive.blocksIn(id, path, TIER_DISK)];
+        if (slow[0] !== expected[0] || slow[1] !== expected[1]) expect(slow, wrong).toEqual(expected);
+      }
+    }
+  }
+  expect(index.stats().residencies - retiredNodes(index)).toBe(naive.residencies());
+}
+
+/** Sweeps until retired targets left no node. */
+function retiredNodes(index: PrefixIndex): number {
+  for (let i = 0; i < 4; i++) index.sweep(1_000_000);
+  return 0;
+}
+
+describe("PrefixIndex", () => {
+  test.each([
+    { seed: 1, operations: 400_000, targets: 5, hasKeys: false, tiers: [TIER_DEVICE] },
+    { seed: 2, operations: 300_000, targets: 70, hasKeys: true, tiers: [TIER_DEVICE] },
+    { seed: 3, operations: 300_000, targets: 12, hasKeys: true, tiers: [TIER_DEVICE, TIER_HOST, TIER_DISK] },
+  ])("equals the naive model under churn: $targets targets, keys $hasKeys, tiers $tiers", (options) => churn(options));
+});
