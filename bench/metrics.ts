@@ -89,10 +89,11 @@ function nsPerToken(): number {
   const choice = 0;
   const attempt = 0;
   const once = (): void => {
-    const { onEvent } = metrics.startRequest({ model: "tiny", startMs: 0 });
+    const { onEvent, end } = metrics.startRequest({ model: "tiny", startMs: 0 });
     onEvent({ requestId, choice, attempt, type: "queued", where: "pool", atMs: 0 });
     for (let t = 1; t <= 128; t++) onEvent({ requestId, choice, attempt, type: "tokens", count: 1, atMs: t });
     onEvent({ requestId, choice, attempt, type: "finished", reason: "stop", promptTokens: 512, outputTokens: 128, cachedTokens: 0, atMs: 130 });
+    end();
   };
   const times: number[] = [];
   for (let round = 0; round < rounds; round++) {

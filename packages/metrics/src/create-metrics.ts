@@ -133,7 +133,9 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
           }
         }
         recorder.onEvent(event);
-        if (event.type === "finished") recorders.delete(key);
+        if (event.type !== "finished") return;
+        recorder.end();
+        recorders.delete(key);
       };
     },
     watchWorkers: (source) => watchWorkers(workers, source),

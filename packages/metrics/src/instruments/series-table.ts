@@ -7,6 +7,9 @@ export const otherValue: string = "other";
 /** Longest label value kept; longer ones are cut, so that no text travels as a label. */
 export const longestLabelValue: number = 120;
 
+/** Control characters and line separators: a label never breaks a line of the exposition or of a log. */
+const unprintable = /[\p{Cc}\u2028\u2029]/gu;
+
 type Node<Series> = Map<string, Node<Series> | Series>;
 
 export interface SeriesTableOptions<Series> {
@@ -106,7 +109,7 @@ export class SeriesTable<Series extends object> {
   #path(labels: Labels): string[] {
     return this.#labelNames.map((name) => {
       const value = labels[name] as unknown;
-      const text = value === undefined || value === null ? "" : String(value);
+      const text = value === undefined || value === null ? "" : String(value).replace(unprintable, " ");
       return text.length > longestLabelValue ? `${text.slice(0, longestLabelValue - 1)}…` : text;
     });
   }

@@ -51,5 +51,6 @@ async function* generate(
     throw error;
   } finally {
     tell({ ...base, atMs: clock.now(), type: "finished", ...end, promptTokens: request.promptIds.length, outputTokens, cachedTokens });
+    recorder.end();
   }
 }

@@ -10,10 +10,11 @@ const told = (events: Told[], choice = 0): RequestEvent[] =>
 
 const ending = { type: "finished", reason: "stop", promptTokens: 100, outputTokens: 9, cachedTokens: 64 } as const;
 
-async function play(events: RequestEvent[], choices = 1, options = {}): Promise<Map<string, number>> {
+async function play(events: RequestEvent[], options = {}): Promise<Map<string, number>> {
   const metrics = createMetrics({ process: false, ...options });
-  const recorder = metrics.startRequest({ model: "tiny", endpoint: "chat_completions", stream: true, choices, startMs: 1_000 });
+  const recorder = metrics.startRequest({ model: "tiny", endpoint: "chat_completions", stream: true, startMs: 1_000 });
   for (const event of events) recorder.onEvent(event);
+  recorder.end();
   return parseExposition(await metrics.expose());
 }
 
@@ -57,7 +58,6 @@ describe("request recorder", () => {
         { type: "tokens", count: 1, atMs: 1_470 },
         { ...ending, atMs: 1_500 },
       ]),
-      1,
       { slos },
     );
     expect(series.get('stator_slo_good_total{model="tiny",slo="ttft"}')).toBe(1);
@@ -90,7 +90,6 @@ describe("request recorder", () => {
         ...told([{ ...ending, atMs: 1_500 }], 0),
         ...told([{ ...ending, reason: "error", code: "ROUTER_NO_WORKERS", atMs: 1_600 }], 1),
       ],
-      2,
     );
     expect([...series].filter(([key]) => key.startsWith("stator_frontend_requests_total"))).toEqual([
       ['stator_frontend_requests_total{endpoint="chat_completions",error_type="ROUTER_NO_WORKERS",model="tiny",status="rejected",stream="true"}', 1],
@@ -111,10 +110,21 @@ describe("request recorder", () => {
     expect(failed.get('stator_slo_good_total{model="tiny",slo="availability"}')).toBe(0);
   });
 
+  test("the server's word on the end counts before the events', and only once", async () => {
+    const metrics = createMetrics({ process: false });
+    const recorder = metrics.startRequest({ model: "tiny", startMs: 0 });
+    for (const event of told([{ ...ending, reason: "cancelled", atMs: 50 }])) recorder.onEvent(event);
+    recorder.end({ status: "error", errorType: "FRONTEND_DEADLINE" });
+    recorder.end();
+    const series = [...parseExposition(await metrics.expose())].filter(([key]) => key.startsWith("stator_frontend_requests_total"));
+    expect(series).toEqual([['stator_frontend_requests_total{endpoint="generate",error_type="FRONTEND_DEADLINE",model="tiny",status="error",stream="true"}', 1]]);
+  });
+
   test("compat dynamo serves their names, compat gie the endpoint picker's", async () => {
     const metrics = createMetrics({ process: false, compat: ["dynamo", "gie"] });
     const recorder = metrics.startRequest({ model: "tiny", stream: false, startMs: 0 });
     for (const event of told([{ type: "tokens", count: 2, atMs: 40 }, { ...ending, atMs: 50 }])) recorder.onEvent(event);
+    recorder.end();
     const series = parseExposition(await metrics.expose());
     expect(series.get('dynamo_frontend_requests_total{endpoint="generate",error_type="",model="tiny",request_type="unary",status="success"}')).toBe(1);
     expect(series.get('dynamo_frontend_time_to_first_token_seconds_bucket{le="0.05",model="tiny"}')).toBe(1);

@@ -10,8 +10,6 @@ export interface RequestInfo {
   readonly endpoint?: string;
   /** Whether the client reads a stream. Default true. */
   readonly stream?: boolean;
-  /** How many choices it asks for. Default 1. */
-  readonly choices?: number;
   /** When it arrived, on the clock of its events; default the time of its first event. */
   readonly startMs?: number;
 }
@@ -21,17 +19,15 @@ export interface RequestOutcome {
   readonly status: "success" | "error" | "cancelled" | "rejected";
   /** A code from a fixed set, never a message. */
   readonly errorType?: string;
-  /** When it ended; default the time of its last event. */
-  readonly atMs?: number;
   /** The client's fault: not an event of the availability objective. */
   readonly isClientError?: boolean;
 }
 
-/** Measures one request: give `onEvent` to the engine. It ends by itself when all choices have finished. */
+/** Measures one request: give `onEvent` to the engine, and say when it is over. */
 export interface RequestRecorder {
   readonly onEvent: RequestObserver;
-  /** Ends it early: rejected, failed before any event. Idempotent. */
-  end(outcome: RequestOutcome): void;
+  /** Ends it, with what its `finished` events said unless `outcome` says otherwise. Idempotent. */
+  end(outcome?: RequestOutcome): void;
 }
 
 type Stage = "queued" | "prefill" | "transfer" | "decode";
@@ -56,9 +52,9 @@ export function createRequestRecorder(families: ServingFamilies, model: ModelSer
   const choices = new Map<number, ChoiceState>();
   let startMs = info.startMs;
   let lastMs = info.startMs ?? 0;
-  let left = info.choices ?? 1;
   let isEnded = false;
   let isInputCounted = false;
+  let lastStage: Stage = "queued";
   let outcome: RequestOutcome = { status: "success" };
   model.active.add(1);
 
@@ -77,7 +73,10 @@ export function createRequestRecorder(families: ServingFamilies, model: ModelSer
       families.stage.labels({ stage: state.stage }).add(-1);
       families.stageTime.labels({ stage: state.stage }).observe((atMs - state.stageSinceMs) / 1000);
     }
-    if (stage !== undefined) families.stage.labels({ stage }).add(1);
+    if (stage !== undefined) {
+      families.stage.labels({ stage }).add(1);
+      lastStage = stage;
+    }
     state.stage = stage;
     state.stageSinceMs = atMs;
   }
@@ -109,22 +108,18 @@ export function createRequestRecorder(families: ServingFamilies, model: ModelSer
     if (promptTokens > 0) model.hitActual.observe(cachedTokens / promptTokens);
   }
 
-  function end(how: RequestOutcome): void {
+  function end(how: RequestOutcome = outcome): void {
     if (isEnded) return;
     isEnded = true;
     model.active.add(-1);
-    const atMs = how.atMs ?? lastMs;
-    for (const state of choices.values()) {
-      if (how.status === "cancelled" && !state.isFinished) {
-        families.cancellations.labels({ model: info.model, reason: state.stage ?? "queued" }).add();
-      }
-      enter(state, undefined, atMs);
-    }
-    if (how.status === "rejected") families.rejections.labels({ model: info.model, reason: how.errorType ?? "overloaded" }).add();
-    families.requests.labels({ model: info.model, endpoint, stream, status: how.status, error_type: how.errorType ?? "" }).add();
-    if (startMs !== undefined) judge(model.duration, model.slo.duration, (atMs - startMs) / 1000, 1);
+    for (const state of choices.values()) enter(state, undefined, lastMs);
+    const { status, errorType = "" } = how;
+    if (status === "cancelled") families.cancellations.labels({ model: info.model, reason: lastStage }).add();
+    if (status === "rejected") families.rejections.labels({ model: info.model, reason: errorType }).add();
+    families.requests.labels({ model: info.model, endpoint, stream, status, error_type: status === "success" ? "" : errorType }).add();
+    if (startMs !== undefined) judge(model.duration, model.slo.duration, (lastMs - startMs) / 1000, 1);
     // Clients who leave or err say nothing about the service.
-    if (how.status !== "cancelled" && how.isClientError !== true) model.slo.availability?.record(how.status === "success", 1);
+    if (status !== "cancelled" && how.isClientError !== true) model.slo.availability?.record(status === "success", 1);
   }
 
   function finished(event: RequestEvent & { type: "finished" }, state: ChoiceState): void {
@@ -134,7 +129,6 @@ export function createRequestRecorder(families: ServingFamilies, model: ModelSer
     if (event.outputTokens > state.outputTokens) model.outputTokens.add(event.outputTokens - state.outputTokens);
     model.outputLength.observe(event.outputTokens);
     if (event.reason === "cancelled") {
-      families.cancellations.labels({ model: info.model, reason: state.stage ?? "queued" }).add();
       outcome = { status: "cancelled" };
     } else if (event.reason === "error" || event.reason === "abort") {
       const code = event.code ?? event.reason.toUpperCase();
@@ -142,8 +136,6 @@ export function createRequestRecorder(families: ServingFamilies, model: ModelSer
       outcome = { status, errorType: code, isClientError: codesOfClients.test(code) };
     }
     enter(state, undefined, event.atMs);
-    left -= 1;
-    if (left <= 0) end({ ...outcome, atMs: event.atMs });
   }
 
   function onEvent(event: RequestEvent): void {
