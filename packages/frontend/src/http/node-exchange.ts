@@ -1,0 +1,74 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { FrontendError } from "../errors.ts";
+import type { Exchange } from "../openai/exchange.ts";
+import { createSocketSink, type Flusher } from "./socket-sink.ts";
+
+/** The exchange over node:http. `path` is the request target without its query. */
+export function nodeExchange(request: IncomingMessage, response: ServerResponse, path: string, flusher: Flusher, blockedMs?: number): Exchange {
+  return {
+    method: request.method ?? "",
+    path,
+    header(name) {
+      const value = request.headers[name];
+      return Array.isArray(value) ? value.join(", ") : value;
+    },
+    readBody: (limitBytes) => readBody(request, limitBytes),
+    onGone(listener) {
+      response.once("close", () => {
+        if (!response.writableFinished) listener();
+      });
+    },
+    reply(status, headers, body) {
+      if (response.destroyed || response.headersSent) return;
+      response.writeHead(status, { ...headers, "content-length": Buffer.byteLength(body) });
+      response.end(request.method === "HEAD" ? undefined : body);
+    },
+    openEvents(headers) {
+      if (!response.destroyed) {
+        response.writeHead(200, { ...headers, "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" });
+        response.socket?.setNoDelay(true);
+      }
+      return createSocketSink(response, flusher, blockedMs);
+    },
+  };
+}
+
+function readBody(request: IncomingMessage, limitBytes: number): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const tooLarge = (): FrontendError =>
+      new FrontendError({ code: "FRONTEND_BODY_TOO_LARGE", kind: "invalid", message: `The request body is larger than ${limitBytes} bytes.` });
+    if (Number(request.headers["content-length"] ?? 0) > limitBytes) {
+      reject(tooLarge());
+      return;
+    }
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const done = (): void => {
+      request.off("data", onData);
+      request.off("end", onEnd);
+      request.off("close", onClose);
+    };
+    const onData = (chunk: Buffer): void => {
+      size += chunk.length;
+      if (size <= limitBytes) {
+        chunks.push(chunk);
+        return;
+      }
+      done();
+      request.pause();
+      reject(tooLarge());
+    };
+    const onEnd = (): void => {
+      done();
+      resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size));
+    };
+    const onClose = (): void => {
+      done();
+      reject(new FrontendError({ code: "FRONTEND_CLIENT_GONE", kind: "cancelled", message: "The client went away before its body was complete." }));
+    };
+    request.on("data", onData);
+    request.on("end", onEnd);
+    request.on("close", onClose);
+    request.on("error", () => {});
+  });
+}

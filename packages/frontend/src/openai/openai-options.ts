@@ -1,0 +1,48 @@
+import type { Clock, Engine, Logger, RequestObserver } from "@stator/core";
+import type { OpenAILimits } from "./limits.ts";
+
+/** What a request is, before anything happens to it. */
+export interface RequestFacts {
+  readonly model: string;
+  /** `chat_completions` or `completions`. */
+  readonly endpoint: string;
+  readonly stream: boolean;
+  readonly choices: number;
+  readonly startMs: number;
+}
+
+/** Measures one request. `createMetrics()` of `@stator/metrics` makes these. */
+export interface RequestMeasure {
+  readonly onEvent: RequestObserver;
+  /** Ends it where its events cannot say how it ended. Idempotent. */
+  end(outcome: {
+    readonly status: "success" | "error" | "cancelled" | "rejected";
+    readonly errorType?: string;
+    readonly isClientError?: boolean;
+  }): void;
+}
+
+/** Where `/metrics` comes from and requests are measured. `createMetrics()` of `@stator/metrics` is one. */
+export interface MetricsSource {
+  readonly contentType: string;
+  expose(): Promise<string>;
+  startRequest?(facts: RequestFacts): RequestMeasure;
+}
+
+export interface OpenAIOptions {
+  /** Engines by the model name that clients say. */
+  readonly models: Readonly<Record<string, Engine>>;
+  /** Serves `/metrics` and measures requests. Default: neither. */
+  readonly metrics?: MetricsSource;
+  /** Hear what happens to every request: consoles, spans, explanations. */
+  readonly observers?: readonly RequestObserver[];
+  readonly limits?: OpenAILimits;
+  /** Status for overload. Default 503; 529 for those who come from Dynamo. */
+  readonly overloadStatus?: number;
+  /** `owned_by` of `/v1/models`. Default `stator`. */
+  readonly ownedBy?: string;
+  /** Default: silent. */
+  readonly logger?: Logger;
+  /** Default: the machine's. */
+  readonly clock?: Clock;
+}

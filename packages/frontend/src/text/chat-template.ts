@@ -1,0 +1,98 @@
+import { Template } from "@huggingface/jinja";
+import { FrontendError } from "../errors.ts";
+
+/** One message as chat templates know them: `content` is text; tool calls carry parsed arguments. */
+export interface ChatMessage {
+  readonly role: string;
+  readonly content: string | undefined;
+  readonly name?: string;
+  readonly toolCalls?: readonly ChatToolCall[];
+  /** On a `tool` message: which call it answers. */
+  readonly toolCallId?: string;
+}
+
+export interface ChatToolCall {
+  readonly id: string;
+  readonly name: string;
+  /** JSON text, as OpenAI has it. Templates get the parsed object where it is one. */
+  readonly arguments: string;
+}
+
+export interface ChatTemplateInput {
+  readonly messages: readonly ChatMessage[];
+  /** OpenAI's `tools`, handed to the template as they are. */
+  readonly tools?: readonly unknown[];
+  /** Further template variables (`enable_thinking` and the like). */
+  readonly variables?: Readonly<Record<string, unknown>>;
+  /** Ends the prompt where the assistant's turn begins. Default true. */
+  readonly addGenerationPrompt?: boolean;
+}
+
+export interface ChatTemplate {
+  /** @throws FrontendError `FRONTEND_TEMPLATE_FAILED`: the template refused these messages, in its own words. */
+  render(input: ChatTemplateInput): string;
+}
+
+/** Compiles a Jinja chat template. `bos` and `eos` are the texts it writes as `bos_token` and `eos_token`. */
+export function createChatTemplate(source: string, bos: string, eos: string): ChatTemplate {
+  let template: Template;
+  try {
+    template = new Template(source);
+  } catch (cause) {
+    throw new FrontendError({
+      code: "FRONTEND_TEMPLATE_FAILED",
+      kind: "incompatible",
+      message: `The model's chat template does not parse: ${(cause as Error).message}`,
+      cause,
+    });
+  }
+  return {
+    render(input) {
+      try {
+        return template.render({
+          ...input.variables,
+          messages: input.messages.map(templateMessage),
+          ...(input.tools === undefined ? {} : { tools: input.tools }),
+          add_generation_prompt: input.addGenerationPrompt ?? true,
+          bos_token: bos,
+          eos_token: eos,
+        });
+      } catch (cause) {
+        throw new FrontendError({
+          code: "FRONTEND_TEMPLATE_FAILED",
+          kind: "invalid",
+          message: `The model's chat template refused these messages: ${(cause as Error).message.slice(0, 300)}`,
+          cause,
+          data: { param: "messages" },
+        });
+      }
+    },
+  };
+}
+
+function templateMessage(message: ChatMessage): Record<string, unknown> {
+  return {
+    role: message.role,
+    content: message.content ?? "",
+    ...(message.name === undefined ? {} : { name: message.name }),
+    ...(message.toolCallId === undefined ? {} : { tool_call_id: message.toolCallId }),
+    ...(message.toolCalls === undefined
+      ? {}
+      : {
+          tool_calls: message.toolCalls.map((call) => ({
+            id: call.id,
+            type: "function",
+            function: { name: call.name, arguments: parsedArguments(call.arguments) },
+          })),
+        }),
+  };
+}
+
+function parsedArguments(text: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? value : text;
+  } catch {
+    return text;
+  }
+}

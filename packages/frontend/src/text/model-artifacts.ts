@@ -1,0 +1,133 @@
+import { StatorError, type Engine, type ModelCard } from "@stator/core";
+import { FrontendError } from "../errors.ts";
+import { createChatTemplate, type ChatTemplate } from "./chat-template.ts";
+import type { OffLoop } from "./off-loop.ts";
+import { createTextEncoding } from "./tokenizer.ts";
+import { createVocabulary, type TokenizerJson, type Vocabulary } from "./vocabulary.ts";
+
+/** Everything between text and ids for one model card. */
+export interface ModelArtifacts {
+  readonly card: ModelCard;
+  readonly vocabulary: Vocabulary;
+  readonly template: ChatTemplate | undefined;
+  /** Ids of a text; off the loop when text or tokenizer is long. */
+  encode(text: string, signal: AbortSignal): Uint32Array | Promise<Uint32Array>;
+}
+
+/** Texts beyond this are tokenized in a thread, in UTF-16 units. */
+export const offLoopTextLength: number = 64 * 1024;
+/** Tokenizers beyond this are only built in the thread: building a 17 MB one takes a second. */
+export const offLoopTokenizerBytes: number = 4 * 1024 * 1024;
+/** How long a worker may take to hand over a tokenizer, in ms. */
+export const artifactDeadlineMs: number = 30_000;
+
+interface Loaded {
+  readonly vocabulary: Vocabulary;
+  readonly encode: ModelArtifacts["encode"];
+}
+
+/**
+ * Fetches tokenizers from an engine by digest, each once however many requests wait for it, and keeps the last few. A
+ * failed fetch is forgotten, so the next request tries again.
+ */
+export function createArtifactCache(engine: Engine, offLoop: OffLoop, keep = 4): { current(signal: AbortSignal): Promise<ModelArtifacts> } {
+  const tokenizers = new Map<string, Promise<Loaded>>();
+  let last: ModelArtifacts | undefined;
+
+  const load = async (card: ModelCard): Promise<Loaded> => {
+    const { digest } = card.tokenizer;
+    if (engine.artifact === undefined) {
+      throw new FrontendError({
+        code: "FRONTEND_TOKENIZER_UNSUPPORTED",
+        kind: "incompatible",
+        message: `The engine of model ${card.model} has a card but no artifact(): its tokenizer cannot be fetched.`,
+      });
+    }
+    const bytes = await engine.artifact(digest, { signal: AbortSignal.timeout(artifactDeadlineMs) });
+    let json: TokenizerJson;
+    try {
+      json = JSON.parse(new TextDecoder().decode(bytes)) as TokenizerJson;
+    } catch (cause) {
+      throw new FrontendError({
+        code: "FRONTEND_TOKENIZER_UNSUPPORTED",
+        kind: "incompatible",
+        message: `The artefact ${digest} of model ${card.model} is not a tokenizer.json.`,
+        cause,
+      });
+    }
+    const vocabulary = createVocabulary(json);
+    const encoding = bytes.length <= offLoopTokenizerBytes ? createTextEncoding(bytes) : undefined;
+    return {
+      vocabulary,
+      encode: (text, signal) =>
+        encoding !== undefined && text.length <= offLoopTextLength
+          ? encoding.encode(text)
+          : offLoop.encode(digest, bytes, text, signal),
+    };
+  };
+
+  const tokenizer = (card: ModelCard): Promise<Loaded> => {
+    const { digest } = card.tokenizer;
+    let loading = tokenizers.get(digest);
+    if (loading === undefined) {
+      loading = load(card);
+      tokenizers.set(digest, loading);
+      loading.catch(() => tokenizers.delete(digest));
+      for (const old of tokenizers.keys()) {
+        if (tokenizers.size <= keep) break;
+        tokenizers.delete(old);
+      }
+    }
+    return loading;
+  };
+
+  return {
+    async current(signal) {
+      const { card } = engine;
+      if (card === undefined) {
+        throw new FrontendError({
+          code: "FRONTEND_MODEL_NOT_READY",
+          kind: "unavailable",
+          message: "No worker serves this model now. Start one, or retry in a moment.",
+          data: { retryAfterMs: 1000 },
+        });
+      }
+      if (last?.card === card) return last;
+      const loaded = await abortable(tokenizer(card), signal);
+      const name = (id: number | undefined): string => (id === undefined ? "" : loaded.vocabulary.name(id));
+      last = {
+        card,
+        vocabulary: loaded.vocabulary,
+        encode: loaded.encode,
+        template:
+          card.chatTemplate === undefined
+            ? undefined
+            : createChatTemplate(card.chatTemplate, name(card.specialIds.bos), name(card.specialIds.eos[0])),
+      };
+      return last;
+    },
+  };
+}
+
+/** The shared load goes on when one of those who wait for it leaves. */
+async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  let onAbort: () => void = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason as Error);
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } catch (error) {
+    if (signal.aborted || StatorError.isInstance(error)) throw error;
+    throw new FrontendError({
+      code: "FRONTEND_TOKENIZER_FAILED",
+      kind: "unavailable",
+      message: `The model's tokenizer could not be loaded: ${(error as Error).message}`,
+      cause: error,
+    });
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}

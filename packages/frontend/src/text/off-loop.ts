@@ -1,0 +1,134 @@
+import { Worker } from "node:worker_threads";
+import { FrontendError } from "../errors.ts";
+
+/** The heavy work that a thread does for the frontend's event loop. */
+export interface OffLoop {
+  /** Ids of `text` by the tokenizer `digest`; `bytes` (its `tokenizer.json`) is copied over once. */
+  encode(digest: string, bytes: Uint8Array, text: string, signal: AbortSignal): Promise<Uint32Array>;
+  /** Runs `parseJsonBody` on the bytes, which are transferred. */
+  parse(bytes: Uint8Array, limits: object, signal: AbortSignal): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+/** What the thread is asked. */
+export type ThreadCall =
+  | { readonly call: number; readonly type: "load"; readonly digest: string; readonly bytes: Uint8Array }
+  | { readonly call: number; readonly type: "encode"; readonly digest: string; readonly text: string }
+  | { readonly call: number; readonly type: "parse"; readonly bytes: Uint8Array; readonly limits: object };
+
+/** What it answers: a value, or an error as plain data. */
+export type ThreadReply =
+  | { readonly call: number; readonly value: unknown }
+  | { readonly call: number; readonly error: { readonly code?: string; readonly message: string; readonly param?: string } };
+
+interface Waiting {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+}
+
+/**
+ * One worker thread, started on first use and again after a crash. It holds no reference on the process. Its heap is
+ * capped, so that a hostile text takes down the thread and its own request, not the server.
+ */
+export function createOffLoop(): OffLoop {
+  let worker: Worker | undefined;
+  let loaded = new Set<string>();
+  let calls = 0;
+  const waiting = new Map<number, Waiting>();
+
+  const failAll = (message: string, cause?: unknown): void => {
+    worker = undefined;
+    loaded = new Set();
+    const all = [...waiting.values()];
+    waiting.clear();
+    for (const one of all) {
+      one.reject(new FrontendError({ code: "FRONTEND_TOKENIZER_FAILED", kind: "internal", message, cause }));
+    }
+  };
+
+  const start = (): Worker => {
+    const isSource = import.meta.url.endsWith(".ts");
+    const started = new Worker(new URL(isSource ? "./off-loop-thread.ts" : "./off-loop-thread.js", import.meta.url), {
+      // Sources run under tsx in development; the published package has only the compiled thread.
+      ...(isSource ? { execArgv: ["--import", "tsx"] } : {}),
+      resourceLimits: { maxOldGenerationSizeMb: 2048 },
+    });
+    started.unref();
+    started.on("message", (reply: ThreadReply) => {
+      const one = waiting.get(reply.call);
+      waiting.delete(reply.call);
+      if (waiting.size === 0) started.unref();
+      if (one === undefined) return;
+      if (!("error" in reply)) {
+        one.resolve(reply.value);
+        return;
+      }
+      const { code, message, param } = reply.error;
+      const isBody = code === "FRONTEND_BODY_INVALID" || code === "FRONTEND_JSON_TOO_DEEP";
+      one.reject(
+        new FrontendError({
+          code: isBody ? code : "FRONTEND_TOKENIZER_FAILED",
+          kind: isBody ? "invalid" : "internal",
+          message,
+          ...(param === undefined ? {} : { data: { param } }),
+        }),
+      );
+    });
+    started.on("error", (error) => {
+      if (worker === started) failAll(`The tokenizer thread died: ${error.message}`, error);
+    });
+    started.on("exit", () => {
+      if (worker === started) failAll("The tokenizer thread ended.");
+    });
+    return started;
+  };
+
+  const ask = (message: ThreadCall, signal: AbortSignal | undefined, transfer: ArrayBuffer[]): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      if (signal?.aborted === true) {
+        reject(signal.reason as Error);
+        return;
+      }
+      const thread = (worker ??= start());
+      const onAbort = (): void => {
+        waiting.delete(message.call);
+        reject(signal?.reason as Error);
+      };
+      signal?.addEventListener("abort", onAbort, { once: true });
+      const done = (): void => signal?.removeEventListener("abort", onAbort);
+      waiting.set(message.call, {
+        resolve(value) {
+          done();
+          resolve(value);
+        },
+        reject(error) {
+          done();
+          reject(error);
+        },
+      });
+      thread.ref();
+      thread.postMessage(message, transfer);
+    });
+
+  return {
+    async encode(digest, bytes, text, signal) {
+      worker ??= start();
+      if (!loaded.has(digest)) {
+        loaded.add(digest);
+        // Messages keep their order, so the load need not be awaited before the call.
+        ask({ call: calls++, type: "load", digest, bytes }, undefined, []).catch(() => loaded.delete(digest));
+      }
+      return (await ask({ call: calls++, type: "encode", digest, text }, signal, [])) as Uint32Array;
+    },
+    parse(bytes, limits, signal) {
+      const own = bytes.slice();
+      return ask({ call: calls++, type: "parse", bytes: own, limits }, signal, [own.buffer as ArrayBuffer]);
+    },
+    async close() {
+      const ending = worker;
+      if (ending === undefined) return;
+      failAll("The tokenizer thread was closed.");
+      await ending.terminate();
+    },
+  };
+}

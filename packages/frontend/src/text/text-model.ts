@@ -1,0 +1,114 @@
+import { systemClock, type Clock, type Engine, type ModelCard } from "@stator/core";
+import { createChoiceDecoder } from "./choice-decoder.ts";
+import { createArtifactCache } from "./model-artifacts.ts";
+import { createOffLoop, type OffLoop } from "./off-loop.ts";
+import { prepareText } from "./prepare-text.ts";
+import { runChoice, type ChoiceStep } from "./run-choice.ts";
+import type { PreparedText, TextOptions, TextPart, TextRequest } from "./text-request.ts";
+
+export interface TextModelOptions {
+  /** The thread for long texts, when several models are to share one. Default: an own one, started on first use. */
+  readonly offLoop?: OffLoop;
+  /** Default: the machine's. */
+  readonly clock?: Clock;
+}
+
+/** An engine that speaks text: messages or a prompt in, text parts out. */
+export interface TextModel {
+  /** The engine's card; undefined until a worker is known. */
+  readonly card: ModelCard | undefined;
+  /** Text to ids and limits, checked against the model. Fetches the tokenizer on first use. */
+  prepare(request: TextRequest, options: { readonly signal: AbortSignal }): Promise<PreparedText>;
+  /** Runs one choice of a prepared request. */
+  run(prepared: PreparedText, index: number, options: TextOptions): AsyncGenerator<ChoiceStep, void, undefined>;
+  /** Both at once: all choices, their parts in the order they come; the last part has the usage. */
+  generate(request: TextRequest, options?: Partial<TextOptions>): AsyncGenerator<TextPart, void, undefined>;
+  close(): Promise<void>;
+}
+
+/**
+ * Wraps an engine: chat template, tokenizer (both from the engine, by its card), detokenizer, stop strings, usage.
+ *
+ * @example
+ * const model = createTextModel(engine);
+ * for await (const part of model.generate({ prompt: { messages: [{ role: "user", content: "Hello" }] } })) {
+ *   process.stdout.write(part.text);
+ * }
+ */
+export function createTextModel(engine: Engine, options: TextModelOptions = {}): TextModel {
+  const clock = options.clock ?? systemClock;
+  const offLoop = options.offLoop ?? createOffLoop();
+  const artifacts = createArtifactCache(engine, offLoop);
+  const vocabularies = new WeakMap<PreparedText, Awaited<ReturnType<typeof artifacts.current>>["vocabulary"]>();
+
+  const model: TextModel = {
+    get card() {
+      return engine.card;
+    },
+    async prepare(request, { signal }) {
+      const current = await artifacts.current(signal);
+      const prepared = await prepareText(current, request, signal);
+      vocabularies.set(prepared, current.vocabulary);
+      return prepared;
+    },
+    run(prepared, index, runOptions) {
+      const request = prepared.choices[index];
+      const vocabulary = vocabularies.get(prepared);
+      if (request === undefined || vocabulary === undefined) throw new RangeError(`No choice ${index} was prepared by this model.`);
+      return runChoice(engine, request, createChoiceDecoder({ vocabulary, stop: prepared.stop }), runOptions, clock);
+    },
+    async *generate(request, generateOptions = {}) {
+      const controller = new AbortController();
+      const signal =
+        generateOptions.signal === undefined ? controller.signal : AbortSignal.any([generateOptions.signal, controller.signal]);
+      const prepared = await model.prepare(request, { signal });
+      const { onEvent } = generateOptions;
+      const runs = prepared.choices.map((choice, index) => ({
+        choice: choice.choice,
+        steps: model.run(prepared, index, { signal, ...(onEvent === undefined ? {} : { onEvent }) }),
+      }));
+      let completionTokens = 0;
+      let cachedTokens = 0;
+      let open = runs.length;
+      try {
+        for await (const { choice, step } of merged(runs)) {
+          completionTokens += step.tokenCount;
+          if (choice === (request.firstChoice ?? 0)) cachedTokens = step.cachedTokens ?? cachedTokens;
+          if (step.finish !== undefined) open--;
+          for (const piece of step.pieces) yield { choice, ...piece };
+          if (step.finish === undefined) continue;
+          const { finish } = step;
+          if (open > 0) yield { choice, text: "", finish };
+          else yield { choice, text: "", finish, usage: { promptTokens: prepared.promptTokens, completionTokens, cachedTokens } };
+        }
+      } finally {
+        controller.abort();
+      }
+    },
+    close: () => (options.offLoop === undefined ? offLoop.close() : Promise.resolve()),
+  };
+  return model;
+}
+
+interface Run {
+  readonly choice: number;
+  readonly steps: AsyncGenerator<ChoiceStep, void, undefined>;
+}
+
+/** The steps of all runs as they come; each run has at most one step waiting. */
+async function* merged(runs: readonly Run[]): AsyncGenerator<{ choice: number; step: ChoiceStep }, void, undefined> {
+  const pull = async (run: Run): Promise<{ run: Run; result: IteratorResult<ChoiceStep, void> }> => ({ run, result: await run.steps.next() });
+  const waiting = new Map(runs.map((run) => [run, pull(run)]));
+  try {
+    while (waiting.size > 0) {
+      const { run, result } = await Promise.race(waiting.values());
+      waiting.delete(run);
+      if (result.done === true) continue;
+      waiting.set(run, pull(run));
+      yield { choice: run.choice, step: result.value };
+    }
+  } finally {
+    for (const promise of waiting.values()) promise.catch(() => {});
+    for (const { steps } of runs) steps.return().catch(() => {});
+  }
+}

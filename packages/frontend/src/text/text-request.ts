@@ -1,0 +1,82 @@
+import type { FinishReason, GenerateRequest, Grammar, Hints, RequestObserver } from "@stator/core";
+import type { ChatMessage } from "./chat-template.ts";
+import type { TokenText } from "./choice-decoder.ts";
+
+/** What to continue: a conversation, a text, or token ids. */
+export type TextPrompt =
+  | {
+      readonly messages: readonly ChatMessage[];
+      readonly tools?: readonly unknown[];
+      readonly templateVariables?: Readonly<Record<string, unknown>>;
+    }
+  | { readonly text: string }
+  | { readonly ids: Uint32Array };
+
+/** A generation in terms of text. What is absent takes the model's recommended value, then the neutral one. */
+export interface TextRequest {
+  /** Unique per request. Default: a random one. */
+  readonly id?: string;
+  readonly prompt: TextPrompt;
+  /** Choices to generate from this prompt. Default 1. */
+  readonly n?: number;
+  /** Index of the first of them. Default 0. */
+  readonly firstChoice?: number;
+  /** Output tokens of each choice. Default: what the context has left. */
+  readonly maxTokens?: number;
+  readonly minTokens?: number;
+  readonly temperature?: number;
+  readonly topP?: number;
+  readonly topK?: number;
+  readonly minP?: number;
+  readonly presencePenalty?: number;
+  readonly frequencyPenalty?: number;
+  readonly repetitionPenalty?: number;
+  readonly logitBias?: ReadonlyMap<number, number>;
+  /** Unsigned 64-bit. Default: a random one, fixed here so that every attempt agrees. */
+  readonly seed?: bigint;
+  /** Texts that end a choice; they are not part of it. */
+  readonly stop?: readonly string[];
+  readonly stopIds?: readonly number[];
+  readonly ignoreEos?: boolean;
+  /** Log probabilities: how many alternatives per token. Absent: none. */
+  readonly topLogprobs?: number;
+  readonly grammar?: Grammar;
+  readonly adapter?: string;
+  readonly tenantSalt?: string;
+  readonly priority?: number;
+  readonly hints?: Hints;
+  readonly traceparent?: string;
+}
+
+export interface TextOptions {
+  readonly signal: AbortSignal;
+  readonly onEvent?: RequestObserver;
+}
+
+/** What a request cost. */
+export interface TextUsage {
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  /** Prompt tokens that a worker held already, of the first attempt. */
+  readonly cachedTokens: number;
+}
+
+/** A piece of the answer. */
+export interface TextPart {
+  readonly choice: number;
+  /** Final text; may be empty on the last part. */
+  readonly text: string;
+  readonly tokens?: readonly TokenText[];
+  /** On a choice's last part. */
+  readonly finish?: { readonly reason: Exclude<FinishReason, "abort">; readonly stop?: string };
+  /** On the last part of all. */
+  readonly usage?: TextUsage;
+}
+
+/** A request that has become token ids: validated against the model, one engine request per choice. */
+export interface PreparedText {
+  readonly id: string;
+  readonly promptTokens: number;
+  readonly choices: readonly GenerateRequest[];
+  readonly stop: readonly string[];
+}
