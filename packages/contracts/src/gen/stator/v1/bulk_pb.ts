@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file stator/v1/bulk.proto.
  */
 export const file_stator_v1_bulk: GenFile = /*@__PURE__*/
-  fileDesc("ChRzdGF0b3IvdjEvYnVsay5wcm90bxIJc3RhdG9yLnYxIhwKC1NuYXBzaG90UmVmEg0KBWVwb2NoGAEgASgJIigKCURldGFpbFJlZhIPCgdzZXNzaW9uGAEgASgJEgoKAmlkGAIgASgEIn4KDEZldGNoUmVxdWVzdBISCghhcnRpZmFjdBgBIAEoCUgAEioKCHNuYXBzaG90GAIgASgLMhYuc3RhdG9yLnYxLlNuYXBzaG90UmVmSAASJgoGZGV0YWlsGAMgASgLMhQuc3RhdG9yLnYxLkRldGFpbFJlZkgAQgYKBHdoYXQiRgoNRmV0Y2hSZXNwb25zZRIMCgRkYXRhGAEgASgMEicKBmV2ZW50cxgCIAEoCzIXLnN0YXRvci52MS5LdkV2ZW50QmF0Y2gySwoLQnVsa1NlcnZpY2USPAoFRmV0Y2gSFy5zdGF0b3IudjEuRmV0Y2hSZXF1ZXN0Ghguc3RhdG9yLnYxLkZldGNoUmVzcG9uc2UwAWIGcHJvdG8z", [file_stator_v1_kv_event]);
+  fileDesc("ChRzdGF0b3IvdjEvYnVsay5wcm90bxIJc3RhdG9yLnYxIhwKC1NuYXBzaG90UmVmEg0KBWVwb2NoGAEgASgJIigKCURldGFpbFJlZhIPCgdzZXNzaW9uGAEgASgJEgoKAmlkGAIgASgEIo4BCgxGZXRjaFJlcXVlc3QSDgoGd29ya2VyGAEgASgJEhIKCGFydGlmYWN0GAIgASgJSAASKgoIc25hcHNob3QYAyABKAsyFi5zdGF0b3IudjEuU25hcHNob3RSZWZIABImCgZkZXRhaWwYBCABKAsyFC5zdGF0b3IudjEuRGV0YWlsUmVmSABCBgoEd2hhdCJGCg1GZXRjaFJlc3BvbnNlEgwKBGRhdGEYASABKAwSJwoGZXZlbnRzGAIgASgLMhcuc3RhdG9yLnYxLkt2RXZlbnRCYXRjaDJLCgtCdWxrU2VydmljZRI8CgVGZXRjaBIXLnN0YXRvci52MS5GZXRjaFJlcXVlc3QaGC5zdGF0b3IudjEuRmV0Y2hSZXNwb25zZTABYgZwcm90bzM", [file_stator_v1_kv_event]);
 
 /**
  * The KV blocks that a worker holds now.
@@ -62,25 +62,32 @@ export const DetailRefSchema: GenMessage<DetailRef> = /*@__PURE__*/
  */
 export type FetchRequest = Message<"stator.v1.FetchRequest"> & {
   /**
+   * Which worker of this process.
+   *
+   * @generated from field: string worker = 1;
+   */
+  worker: string;
+
+  /**
    * @generated from oneof stator.v1.FetchRequest.what
    */
   what: {
     /**
      * An artefact of the model, by the digest on its card.
      *
-     * @generated from field: string artifact = 1;
+     * @generated from field: string artifact = 2;
      */
     value: string;
     case: "artifact";
   } | {
     /**
-     * @generated from field: stator.v1.SnapshotRef snapshot = 2;
+     * @generated from field: stator.v1.SnapshotRef snapshot = 3;
      */
     value: SnapshotRef;
     case: "snapshot";
   } | {
     /**
-     * @generated from field: stator.v1.DetailRef detail = 3;
+     * @generated from field: stator.v1.DetailRef detail = 4;
      */
     value: DetailRef;
     case: "detail";

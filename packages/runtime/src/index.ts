@@ -1,0 +1,11 @@
+export type { ListenOptions, Runtime, RuntimeOptions, ServedEngine, ServeEngineOptions } from "./runtime.ts";
+export { createRuntime } from "./runtime.ts";
+export type { WorkerFilter } from "./workers/worker-directory.ts";
+export type { RuntimeErrorCode } from "./runtime-error.ts";
+export { RuntimeError } from "./runtime-error.ts";
+export type { Closable } from "./close-on-signal.ts";
+export { closeOnSignal } from "./close-on-signal.ts";
+export type { Discovery, DiscoveryChange, DiscoveryContext, DiscoveryStore } from "./discovery/discovery.ts";
+export type { FileDiscoveryOptions } from "./discovery/file-discovery.ts";
+export { fileDiscovery } from "./discovery/file-discovery.ts";
+export { memoryDiscovery } from "./discovery/memory-discovery.ts";

@@ -1,0 +1,48 @@
+import { createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { BulkService, SessionService } from "@stator/contracts";
+import { frameBytes, readMaxBytes } from "../session/limits.ts";
+import type { SessionLink } from "../session/session-port.ts";
+import { fromConnectError } from "./connect-error.ts";
+import { openH2Connection, type H2Connection, type H2ConnectionOptions } from "./h2-connection.ts";
+
+/**
+ * The calls of a worker in another process. The session and what is big have a connection each: TCP would make tokens
+ * wait behind an artefact even on another stream.
+ */
+export function openH2Link(options: H2ConnectionOptions): SessionLink {
+  const sessionConnection = openH2Connection(options);
+  let bulkConnection: H2Connection | undefined;
+
+  const transport = (sessionManager: H2Connection) =>
+    createGrpcTransport({
+      baseUrl: options.authority,
+      sessionManager,
+      acceptCompression: [],
+      readMaxBytes,
+      writeMaxBytes: readMaxBytes,
+      compressMinBytes: frameBytes,
+    });
+  const sessions = createClient(SessionService, transport(sessionConnection));
+
+  return {
+    session: (requests, signal) => translated(sessions.session(requests, { signal })),
+    fetch(request, signal) {
+      if (bulkConnection === undefined || bulkConnection.isOver) bulkConnection = openH2Connection(options);
+      return translated(createClient(BulkService, transport(bulkConnection)).fetch(request, { signal }));
+    },
+    close() {
+      sessionConnection.close();
+      bulkConnection?.close();
+    },
+  };
+}
+
+/** The same messages; errors that the peer sent on purpose are ours again. */
+async function* translated<Message>(messages: AsyncIterable<Message>): AsyncGenerator<Message> {
+  try {
+    for await (const message of messages) yield message;
+  } catch (error) {
+    throw fromConnectError(error) ?? error;
+  }
+}

@@ -1,0 +1,54 @@
+import * as http2 from "node:http2";
+import type { AddressInfo, Socket } from "node:net";
+import type { ConnectRouter } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { readMaxBytes } from "../session/limits.ts";
+import { windowBytes } from "./h2-connection.ts";
+
+/** An h2c server for Connect, gRPC and gRPC-Web calls. */
+export interface RpcServer {
+  readonly port: number;
+  /** Ends when all streams have ended; `close` cuts them. */
+  close(): Promise<void>;
+}
+
+export interface RpcServerOptions {
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  readonly routes: (router: ConnectRouter) => void;
+}
+
+export async function startRpcServer(options: RpcServerOptions): Promise<RpcServer> {
+  const handler = connectNodeAdapter({
+    routes: options.routes,
+    acceptCompression: [],
+    readMaxBytes,
+    writeMaxBytes: readMaxBytes,
+  });
+  const server = http2.createServer(
+    { settings: { initialWindowSize: windowBytes, maxConcurrentStreams: 1000 } },
+    handler,
+  );
+  const sessions = new Set<http2.ServerHttp2Session>();
+  server.on("connection", (socket: Socket) => socket.setNoDelay(true));
+  server.on("session", (session) => {
+    sessions.add(session);
+    session.setLocalWindowSize(windowBytes);
+    session.once("close", () => sessions.delete(session));
+    // A peer that resets its connection is seen by the streams' own handlers.
+    session.on("error", () => session.destroy());
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options.port, options.host, resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const session of sessions) session.destroy();
+      }),
+  };
+}
