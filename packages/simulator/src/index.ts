@@ -50,11 +50,13 @@ export type {
   OperationShape,
   PrefillAttentionShape,
 } from "./performance-model/operation.ts";
+export type { KernelTime } from "./performance-model/roofline.ts";
 export { operationsOfStep } from "./performance-model/operations-of-step.ts";
-export { rooflineMs } from "./performance-model/roofline.ts";
-export type { Coefficients, EfficiencyCurve } from "./performance-model/coefficients.ts";
-export { defaultCoefficients } from "./performance-model/default-coefficients.ts";
-export { backendTerms } from "./performance-model/backend-terms.ts";
+export { floorKey, rooflineMs, rooflineTime, workKey } from "./performance-model/roofline.ts";
+export type { Coefficients, EfficiencyCurve, ExpertsCurve } from "./performance-model/coefficients.ts";
+export { architectureOf, coefficientsFor } from "./performance-model/coefficients-for.ts";
+export type { Architecture } from "./performance-model/coefficients-for.ts";
+export { backendNames, backendTerms } from "./performance-model/backend-terms.ts";
 export type { BackendName, BackendTerms } from "./performance-model/backend-terms.ts";
 export { stepBreakdown, stepTime } from "./performance-model/step-time.ts";
 export type {
@@ -72,3 +74,5 @@ export {
 export type { MemoryOptions, MemoryUse } from "./performance-model/memory.ts";
 export { PerformanceModelError } from "./performance-model/performance-model-error.ts";
 export type { PerformanceModelErrorCode } from "./performance-model/performance-model-error.ts";
+export { measuredOperation } from "./performance-model/table-row.ts";
+export type { MeasuredOperation, TableRow } from "./performance-model/table-row.ts";

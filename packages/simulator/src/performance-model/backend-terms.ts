@@ -1,20 +1,32 @@
+import type { Architecture } from "./coefficients-for.ts";
+import { architectureOf } from "./coefficients-for.ts";
+import { fittedBackendTerms } from "./fitted-backend-terms.ts";
+import type { SystemSpec } from "./system-spec.ts";
+
 /** Engines whose scheduling and launch costs are known. */
 export type BackendName = "vllm" | "sglang" | "trtllm";
 
-/** What an engine adds to its kernels. */
+/** What an engine adds to its kernels, on one architecture. */
 export interface BackendTerms {
   /** Host time of one step that the GPU waits for, in microseconds. */
   readonly stepUs: number;
   /** The same per sequence in the step. */
   readonly perSequenceUs: number;
-  /** Launches of a step with prompt tokens in it, which no graph covers, per layer in microseconds. */
+  /** Per layer in microseconds, in a step with prompt tokens, which no graph covers. */
   readonly prefillLayerUs: number;
+  /** Per layer in microseconds, in a decode-only step. */
+  readonly decodeLayerUs: number;
   /** The engine's kernels against the calibrated ones: above 1 is slower. */
-  readonly kernelScale: number;
+  readonly workScale: number;
+  /** Share of the kernels' launch floors that remains. */
+  readonly floorScale: number;
 }
 
-export const backendTerms: Readonly<Record<BackendName, BackendTerms>> = {
-  vllm: { stepUs: 900, perSequenceUs: 8, prefillLayerUs: 30, kernelScale: 1 },
-  sglang: { stepUs: 700, perSequenceUs: 6, prefillLayerUs: 30, kernelScale: 1 },
-  trtllm: { stepUs: 400, perSequenceUs: 5, prefillLayerUs: 20, kernelScale: 1 },
-};
+/** Every engine whose terms are fitted. */
+export const backendNames: readonly BackendName[] = ["vllm", "sglang", "trtllm"];
+
+/** An engine's terms on a system. */
+export function backendTerms(backend: BackendName, system: SystemSpec): BackendTerms {
+  const architecture: Architecture = architectureOf(system);
+  return fittedBackendTerms[backend][architecture];
+}

@@ -12,6 +12,14 @@ export interface EfficiencyCurve {
   readonly halfWave: number;
 }
 
+/** The grouped product of routed experts. */
+export interface ExpertsCurve extends EfficiencyCurve {
+  /** Load of the busiest rank over the mean is `ranks ** skew`. */
+  readonly skew: number;
+  /** Skewed routing visits as many experts as `tokens ** visited` tokens would if they chose evenly. */
+  readonly visited: number;
+}
+
 /** Fitted or chosen numbers behind the roofline. See tools/calibrate for how each was got. */
 export interface Coefficients {
   readonly matrix: Readonly<Record<MatrixFormat, EfficiencyCurve>>;
@@ -21,12 +29,7 @@ export interface Coefficients {
   readonly decodeAttention: EfficiencyCurve;
   readonly decodeLatent: EfficiencyCurve;
   readonly linearAttention: EfficiencyCurve;
-  readonly experts: EfficiencyCurve & {
-    /** Load of the busiest rank over the mean, for large batches under expert parallelism. */
-    readonly imbalance: number;
-    /** Microseconds to sort and gather tokens for the grouped product. */
-    readonly routingUs: number;
-  };
+  readonly experts: Readonly<Record<MatrixFormat, ExpertsCurve>>;
   readonly elementwise: { readonly memory: number; readonly floorUs: number };
   readonly collective: {
     readonly allReduceUs: number;
@@ -36,6 +39,8 @@ export interface Coefficients {
     readonly bandwidth: number;
     readonly networkBandwidth: number;
   };
+  /** Factors on work and floors that serving measurements of this architecture ask for; keys as in `workKey` and `floorKey`. */
+  readonly scale: Readonly<Record<string, number>>;
   /** Exponent with which compute and memory time overlap: 1 adds them, infinity takes the larger. */
   readonly overlap: number;
 }

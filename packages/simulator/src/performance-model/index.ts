@@ -50,11 +50,13 @@ export type {
   OperationShape,
   PrefillAttentionShape,
 } from "./operation.ts";
+export type { KernelTime } from "./roofline.ts";
 export { operationsOfStep } from "./operations-of-step.ts";
-export { rooflineMs } from "./roofline.ts";
-export type { Coefficients, EfficiencyCurve } from "./coefficients.ts";
-export { defaultCoefficients } from "./default-coefficients.ts";
-export { backendTerms } from "./backend-terms.ts";
+export { floorKey, rooflineMs, rooflineTime, workKey } from "./roofline.ts";
+export type { Coefficients, EfficiencyCurve, ExpertsCurve } from "./coefficients.ts";
+export { architectureOf, coefficientsFor } from "./coefficients-for.ts";
+export type { Architecture } from "./coefficients-for.ts";
+export { backendNames, backendTerms } from "./backend-terms.ts";
 export type { BackendName, BackendTerms } from "./backend-terms.ts";
 export { stepBreakdown, stepTime } from "./step-time.ts";
 export type { OperationTime, OperationTimes, StepBreakdown, StepTimeOptions } from "./step-time.ts";
@@ -62,3 +64,5 @@ export { kvBytesOfSequence, memoryUse, sequenceCapacity, weightBytesPerGpu } fro
 export type { MemoryOptions, MemoryUse } from "./memory.ts";
 export { PerformanceModelError } from "./performance-model-error.ts";
 export type { PerformanceModelErrorCode } from "./performance-model-error.ts";
+export { measuredOperation } from "./table-row.ts";
+export type { MeasuredOperation, TableRow } from "./table-row.ts";

@@ -6,6 +6,7 @@ import type {
   OperationShape,
   PrefillAttentionShape,
 } from "./operation.ts";
+import { coefficientsFor } from "./coefficients-for.ts";
 import { activationBytes, peakPerSecond, weightBytes } from "./quantization.ts";
 import type { SystemSpec } from "./system-spec.ts";
 
@@ -25,11 +26,47 @@ function multiprocessors(system: SystemSpec): number {
   return system.computeCapability >= 90 ? 132 : system.computeCapability === 89 ? 142 : 108;
 }
 
+/** A kernel's time, told apart: what grows with its work, and what an empty one would take. */
+export interface KernelTime {
+  readonly workMs: number;
+  readonly floorMs: number;
+}
+
 /** Milliseconds of one kernel by the calibrated roofline. */
-export function rooflineMs(shape: OperationShape, system: SystemSpec, coefficients: Coefficients): number {
+export function rooflineMs(
+  shape: OperationShape,
+  system: SystemSpec,
+  coefficients: Coefficients = coefficientsFor(system),
+): number {
+  const { workMs, floorMs } = rooflineTime(shape, system, coefficients);
+  return workMs + floorMs;
+}
+
+/** The same, with the launch floor apart: engines differ in how much of it they hide. */
+export function rooflineTime(
+  shape: OperationShape,
+  system: SystemSpec,
+  coefficients: Coefficients = coefficientsFor(system),
+): KernelTime {
+  const { workMs, floorMs } = unscaledTime(shape, system, coefficients);
+  const { scale } = coefficients;
+  return { workMs: workMs * (scale[workKey(shape)] ?? 1), floorMs: floorMs * (scale[floorKey(shape)] ?? 1) };
+}
+
+/** Name under which a kernel's work is scaled to an architecture. */
+export function workKey(shape: OperationShape): string {
+  return shape.kind === "matrix" || shape.kind === "experts" ? `${shape.kind}:${shape.format}` : shape.kind;
+}
+
+/** Name under which a kernel's floor is scaled to an architecture. */
+export function floorKey(shape: OperationShape): string {
+  return shape.kind === "experts" || shape.kind === "collective" ? `floor:${shape.kind}` : "floor";
+}
+
+function unscaledTime(shape: OperationShape, system: SystemSpec, coefficients: Coefficients): KernelTime {
   switch (shape.kind) {
     case "matrix":
-      return curveMs(
+      return curveTime(
         matrixWork(shape, system),
         system,
         coefficients.matrix[shape.format],
@@ -37,7 +74,7 @@ export function rooflineMs(shape: OperationShape, system: SystemSpec, coefficien
       );
     case "headMatrix": {
       const { rows, heads, inner, columns } = shape;
-      return curveMs(
+      return curveTime(
         {
           operations: 2 * rows * heads * inner * columns,
           bytes: 2 * heads * (inner * columns + rows * (inner + columns)),
@@ -50,7 +87,7 @@ export function rooflineMs(shape: OperationShape, system: SystemSpec, coefficien
       );
     }
     case "prefillAttention":
-      return curveMs(
+      return curveTime(
         prefillAttentionWork(shape, system),
         system,
         shape.isLatent ? coefficients.prefillLatent : coefficients.prefillAttention,
@@ -60,7 +97,7 @@ export function rooflineMs(shape: OperationShape, system: SystemSpec, coefficien
       const seen = Math.min(shape.contextTokens, shape.windowTokens ?? Infinity);
       const width = shape.kvCache === "fp8" ? 1 : 2;
       const { sequences, heads, kvHeads, headDim } = shape;
-      return curveMs(
+      return curveTime(
         {
           operations: 4 * sequences * heads * headDim * seen,
           bytes: sequences * (4 * heads * headDim + 2 * kvHeads * seen * headDim * width),
@@ -75,7 +112,7 @@ export function rooflineMs(shape: OperationShape, system: SystemSpec, coefficien
     case "decodeLatent": {
       const { sequences, contextTokens, heads, kvRank, ropeHeadDim } = shape;
       const width = shape.kvCache === "fp8" ? 1 : 2;
-      return curveMs(
+      return curveTime(
         {
           operations: 2 * sequences * heads * (2 * kvRank + ropeHeadDim) * contextTokens,
           bytes:
@@ -100,7 +137,7 @@ export function rooflineMs(shape: OperationShape, system: SystemSpec, coefficien
       const bytes =
         shape.decodeSequences * state * 8 +
         shape.prefillTokens * shape.heads * (2 * shape.keyHeadDim + 3 * shape.valueHeadDim) * 2;
-      return curveMs(
+      return curveTime(
         {
           operations,
           bytes,
@@ -113,23 +150,26 @@ export function rooflineMs(shape: OperationShape, system: SystemSpec, coefficien
       );
     }
     case "experts":
-      return expertsMs(shape, system, coefficients);
+      return expertsTime(shape, system, coefficients);
     case "collective":
-      return collectiveMs(shape, system, coefficients);
+      return collectiveTime(shape, system, coefficients);
     case "elementwise":
-      return (
-        shape.kernels * coefficients.elementwise.floorUs * 1e-3 +
-        (shape.bytes / (system.memoryBytesPerSecond * coefficients.elementwise.memory)) * 1e3
-      );
+      return {
+        floorMs: shape.kernels * coefficients.elementwise.floorUs * 1e-3,
+        workMs: (shape.bytes / (system.memoryBytesPerSecond * coefficients.elementwise.memory)) * 1e3,
+      };
   }
 }
 
-function curveMs(work: Work, system: SystemSpec, curve: EfficiencyCurve, overlap: number): number {
-  if (work.operations === 0 && work.bytes === 0) return 0;
+function curveTime(work: Work, system: SystemSpec, curve: EfficiencyCurve, overlap: number): KernelTime {
+  if (work.operations === 0 && work.bytes === 0) return { workMs: 0, floorMs: 0 };
   const fill = work.blocks / (work.blocks + multiprocessors(system) * curve.halfWave);
   const compute = work.operations / (work.peakPerSecond * curve.compute * fill);
   const memory = work.bytes / (system.memoryBytesPerSecond * curve.memory);
-  return curve.floorUs * 1e-3 + (compute ** overlap + memory ** overlap) ** (1 / overlap) * 1e3;
+  return {
+    floorMs: curve.floorUs * 1e-3,
+    workMs: (compute ** overlap + memory ** overlap) ** (1 / overlap) * 1e3,
+  };
 }
 
 export function matrixWork({ rows, columns, inner, format }: MatrixShape, system: SystemSpec): Work {
@@ -172,16 +212,23 @@ export function activeExperts(tokens: number, perToken: number, experts: number)
   return experts * (1 - (1 - perToken / experts) ** tokens);
 }
 
-function expertsMs(
-  shape: ExpertsShape,
-  system: SystemSpec,
-  { experts: curve, overlap }: Coefficients,
-): number {
+function expertsTime(shape: ExpertsShape, system: SystemSpec, coefficients: Coefficients): KernelTime {
   const { tokens, hidden, expertsPerToken, expertTensor, expert, format } = shape;
+  const curve = coefficients.experts[format];
   const width = shape.intermediate / expertTensor;
-  const active = activeExperts(tokens, expertsPerToken, shape.experts) / expert;
-  const skew = expert > 1 ? 1 + (curve.imbalance - 1) * Math.min(1, tokens / 256) : 1;
-  const routed = ((tokens * expertsPerToken) / expert) * skew;
+  const perRank = shape.experts / expert;
+  const active = Math.min(
+    perRank,
+    Math.max(
+      Math.min(1, tokens * expertsPerToken),
+      activeExperts(tokens ** curve.visited, expertsPerToken, shape.experts) / expert,
+    ),
+  );
+  // One token cannot load a rank with more than all its experts, however skewed the routing is.
+  const routed = Math.min(
+    ((tokens * expertsPerToken) / expert) * expert ** curve.skew,
+    tokens * Math.min(expertsPerToken, perRank),
+  );
   const matrices = 3 * hidden * width;
   const activation = activationBytes(format);
   const work: Work = {
@@ -190,33 +237,32 @@ function expertsMs(
       active * matrices * weightBytes[format] +
       routed * ((hidden + width) * activation + (2 * width + hidden) * 2),
     peakPerSecond: peakPerSecond(system, format),
-    blocks: Math.max(active, routed / 64) * Math.ceil(width / 64),
+    blocks: Math.max(active, routed / 128) * Math.ceil(Math.max(width, hidden) / 128),
   };
-  return curve.routingUs * 1e-3 + curveMs(work, system, curve, overlap);
+  return curveTime(work, system, curve, coefficients.overlap);
 }
 
-function collectiveMs(
+function collectiveTime(
   { collective, bytes, gpus }: CollectiveShape,
   system: SystemSpec,
   { collective: curve }: Coefficients,
-): number {
-  if (gpus <= 1 || bytes === 0) return 0;
+): KernelTime {
+  if (gpus <= 1 || bytes === 0) return { workMs: 0, floorMs: 0 };
   const share = (gpus - 1) / gpus;
   const moved =
     collective === "allReduce" ? 2 * bytes * share : collective === "sendReceive" ? bytes : bytes * share;
   const latencyUs =
     (collective === "allReduce" ? curve.allReduceUs : curve.otherUs) + curve.perPeerUs * (gpus - 1);
   const local = (moved / (system.nvlinkBytesPerSecond * curve.bandwidth)) * 1e3;
-  if (gpus <= system.nvlinkDomain) return latencyUs * 1e-3 + local;
+  if (gpus <= system.nvlinkDomain) return { floorMs: latencyUs * 1e-3, workMs: local };
   if (system.nvlinkDomain === 1 && gpus <= system.gpusPerNode)
-    return (
-      (latencyUs + curve.networkUs / 2) * 1e-3 +
-      (moved / (system.pcieBytesPerSecond * curve.networkBandwidth)) * 1e3
-    );
+    return {
+      floorMs: (latencyUs + curve.networkUs / 2) * 1e-3,
+      workMs: (moved / (system.pcieBytesPerSecond * curve.networkBandwidth)) * 1e3,
+    };
   const outside = 1 - system.gpusPerNode / gpus;
-  return (
-    (latencyUs + curve.networkUs) * 1e-3 +
-    local +
-    ((moved * outside) / (system.networkBytesPerSecond * curve.networkBandwidth)) * 1e3
-  );
+  return {
+    floorMs: (latencyUs + curve.networkUs) * 1e-3,
+    workMs: local + ((moved * outside) / (system.networkBytesPerSecond * curve.networkBandwidth)) * 1e3,
+  };
 }

@@ -1,14 +1,14 @@
-import type { BackendName } from "./backend-terms.ts";
+import type { BackendName, BackendTerms } from "./backend-terms.ts";
 import { backendTerms } from "./backend-terms.ts";
 import type { Coefficients } from "./coefficients.ts";
-import { defaultCoefficients } from "./default-coefficients.ts";
+import { coefficientsFor } from "./coefficients-for.ts";
 import type { ModelSpec } from "./model-spec.ts";
 import { layerCount } from "./model-spec.ts";
 import type { OperationShape } from "./operation.ts";
 import { operationsOfStep } from "./operations-of-step.ts";
 import type { Parallelism } from "./parallelism.ts";
 import type { Quantization } from "./quantization.ts";
-import { rooflineMs } from "./roofline.ts";
+import { rooflineTime } from "./roofline.ts";
 import type { StepBatch } from "./step-batch.ts";
 import { checkBatch, logitRowsOf } from "./step-batch.ts";
 import type { SystemSpec } from "./system-spec.ts";
@@ -61,44 +61,56 @@ export interface StepBreakdown {
  */
 export function stepTime(options: StepTimeOptions): number {
   checkBatch(options.batch);
-  const { system, times, coefficients = defaultCoefficients } = options;
+  const { system, times, coefficients = coefficientsFor(options.system) } = options;
+  const terms = options.backend === undefined ? undefined : backendTerms(options.backend, system);
   let ms = 0;
-  for (const { count, shape } of operationsOfStep(options))
-    ms += count * (times?.lookup(shape, system) ?? rooflineMs(shape, system, coefficients));
-  return ms === 0 || options.backend === undefined
-    ? ms
-    : ms * backendTerms[options.backend].kernelScale + overheadMs(options, options.backend);
+  for (const { count, shape } of operationsOfStep(options)) {
+    const measured = times?.lookup(shape, system);
+    ms +=
+      count *
+      (measured === undefined
+        ? kernelMs(shape, system, coefficients, terms)
+        : measured * (terms?.workScale ?? 1));
+  }
+  return ms === 0 || terms === undefined ? ms : ms + overheadMs(options, terms);
 }
 
-/** The same time as an account, one line per kind of operation. */
+/** The same time as an account, one line per kind of operation and source. */
 export function stepBreakdown(options: StepTimeOptions): StepBreakdown {
   checkBatch(options.batch);
-  const { system, times, coefficients = defaultCoefficients } = options;
+  const { system, times, coefficients = coefficientsFor(options.system) } = options;
+  const terms = options.backend === undefined ? undefined : backendTerms(options.backend, system);
   const lines = new Map<string, { name: string; count: number; ms: number; source: string }>();
-  const scale = options.backend === undefined ? 1 : backendTerms[options.backend].kernelScale;
-  let total = 0;
-  for (const { name, count, shape } of operationsOfStep(options)) {
-    const measured = times?.lookup(shape, system);
-    const source = measured === undefined ? "roofline" : (times?.source ?? "tables");
-    const ms = count * (measured ?? rooflineMs(shape, system, coefficients)) * scale;
-    total += ms;
+  const add = (name: string, count: number, ms: number, source: string): void => {
     const line = lines.get(`${name}\n${source}`);
     if (line) {
       line.count += count;
       line.ms += ms;
     } else lines.set(`${name}\n${source}`, { name, count, ms, source });
+  };
+  for (const { name, count, shape } of operationsOfStep(options)) {
+    const measured = times?.lookup(shape, system);
+    if (measured === undefined)
+      add(name, count, count * kernelMs(shape, system, coefficients, terms), "roofline");
+    else add(name, count, count * measured * (terms?.workScale ?? 1), times?.source ?? "tables");
   }
-  if (total > 0 && options.backend !== undefined) {
-    const ms = overheadMs(options, options.backend);
-    total += ms;
-    lines.set("overhead", { name: "engineOverhead", count: 1, ms, source: "overhead" });
-  }
-  return { ms: total, operations: [...lines.values()] };
+  if (lines.size > 0 && terms !== undefined) add("engineOverhead", 1, overheadMs(options, terms), "overhead");
+  const operations: OperationTime[] = [...lines.values()];
+  return { ms: operations.reduce((sum, operation) => sum + operation.ms, 0), operations };
 }
 
-function overheadMs({ model, batch }: StepTimeOptions, backend: BackendName): number {
-  const terms = backendTerms[backend];
+function kernelMs(
+  shape: OperationShape,
+  system: SystemSpec,
+  coefficients: Coefficients,
+  terms: BackendTerms | undefined,
+): number {
+  const { workMs, floorMs } = rooflineTime(shape, system, coefficients);
+  return terms === undefined ? workMs + floorMs : workMs * terms.workScale + floorMs * terms.floorScale;
+}
+
+function overheadMs({ model, batch }: StepTimeOptions, terms: BackendTerms): number {
   const hasPrefill = (batch.prefill ?? []).some((chunk) => chunk.sequences > 0 && chunk.newTokens > 0);
-  const perLayer = hasPrefill ? layerCount(model) * terms.prefillLayerUs : 0;
+  const perLayer = layerCount(model) * (hasPrefill ? terms.prefillLayerUs : terms.decodeLayerUs);
   return (terms.stepUs + terms.perSequenceUs * logitRowsOf(batch) + perLayer) * 1e-3;
 }

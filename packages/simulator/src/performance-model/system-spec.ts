@@ -5,29 +5,45 @@ import { performanceModelError } from "./performance-model-error.ts";
 const positive = z.number().positive();
 
 /** A machine kind: one GPU, the node it sits in and the links between. Bandwidths are per GPU and one way. */
-export const systemSchema = z.strictObject({
+export interface SystemSpec {
   /** How users name it, e.g. `h200`. */
-  name: z.string().min(1),
+  readonly name: string;
   /** Compute capability times ten: 80, 89, 90, 100, 103. Chooses which data types have tensor cores. */
+  readonly computeCapability: number;
+  readonly memoryBytes: number;
+  readonly memoryBytesPerSecond: number;
+  /** Dense (not sparse) tensor-core rates in operations per second; a missing one is not supported in hardware. */
+  readonly bf16PerSecond: number;
+  readonly fp8PerSecond?: number | undefined;
+  readonly fp4PerSecond?: number | undefined;
+  readonly int8PerSecond?: number | undefined;
+  readonly gpusPerNode: number;
+  /** GPUs that share one NVLink domain; equals `gpusPerNode` but for rack-scale systems (72). 1 means PCIe only. */
+  readonly nvlinkDomain: number;
+  readonly nvlinkBytesPerSecond: number;
+  readonly networkBytesPerSecond: number;
+  readonly pcieBytesPerSecond: number;
+  /** Board power limit of one GPU in watts. */
+  readonly watts?: number | undefined;
+}
+
+/** Checks a system record. */
+export const systemSchema: z.ZodType<SystemSpec> = z.strictObject({
+  name: z.string().min(1),
   computeCapability: z.number().int().positive(),
   memoryBytes: positive,
   memoryBytesPerSecond: positive,
-  /** Dense (not sparse) tensor-core rates in operations per second; a missing one is not supported in hardware. */
   bf16PerSecond: positive,
   fp8PerSecond: positive.optional(),
   fp4PerSecond: positive.optional(),
   int8PerSecond: positive.optional(),
   gpusPerNode: z.number().int().positive(),
-  /** GPUs that share one NVLink domain; equals `gpusPerNode` but for rack-scale systems (72). 1 means PCIe only. */
   nvlinkDomain: z.number().int().positive(),
   nvlinkBytesPerSecond: positive,
   networkBytesPerSecond: positive,
   pcieBytesPerSecond: positive,
-  /** Board power limit of one GPU in watts. */
   watts: positive.optional(),
 });
-
-export type SystemSpec = Readonly<z.infer<typeof systemSchema>>;
 
 const tera = 1e12;
 const giga = 1e9;
