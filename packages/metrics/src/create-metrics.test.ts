@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { Counter as PromCounter, Registry } from "prom-client";
 import { describe, expect, test } from "vitest";
 import { createMetrics } from "@stator/metrics";
-import { parseExposition } from "./testing/parse-exposition.ts";
+import { seriesOf } from "./testing/series-of.ts";
 
 const bare = { process: false } as const;
 
@@ -16,7 +16,7 @@ describe("createMetrics", () => {
     latency.labels({}).observe(0.5, 4);
     latency.labels({}).observe(9);
 
-    const series = parseExposition(await metrics.expose());
+    const series = seriesOf(await metrics.expose());
     expect(series.get('stator_guardrail_hits_total{rule="pii"}')).toBe(3);
     expect(series.get("stator_pool_size_bytes")).toBe(7);
     expect(series.get('stator_rank_seconds_bucket{le="0.1"}')).toBe(1);
@@ -29,7 +29,7 @@ describe("createMetrics", () => {
   test("a metric without labels is exposed as 0 before its first update", async () => {
     const metrics = createMetrics(bare);
     metrics.counter({ name: "things", help: "Things." });
-    expect(parseExposition(await metrics.expose()).get("stator_things_total")).toBe(0);
+    expect(seriesOf(await metrics.expose()).get("stator_things_total")).toBe(0);
   });
 
   test("the same name with the same shape is the same family; with another shape it is a conflict", () => {
@@ -44,7 +44,7 @@ describe("createMetrics", () => {
     const hits = metrics.counter({ name: "hits", help: "Hits.", labels: ["tenant"] });
     for (let i = 0; i < 10; i++) hits.labels({ tenant: `t${i}` }).add();
     hits.labels({ tenant: "t1" }).add();
-    const series = parseExposition(await metrics.expose());
+    const series = seriesOf(await metrics.expose());
     expect(series.get('stator_hits_total{tenant="t1"}')).toBe(2);
     expect(series.get('stator_hits_total{tenant="other"}')).toBe(7);
     expect(series.get('stator_metrics_dropped_labels_total{metric="stator_hits_total"}')).toBe(7);
@@ -55,7 +55,7 @@ describe("createMetrics", () => {
     const metrics = createMetrics({ ...bare, maxSeries: 100 });
     const times = metrics.histogram({ name: "steps", unit: "seconds", help: "Steps.", labels: ["node"], buckets: [1, 2, 3] });
     for (let i = 0; i < 100; i++) times.labels({ node: String(i) }).observe(1);
-    const series = parseExposition(await metrics.expose());
+    const series = seriesOf(await metrics.expose());
     const counts = [...series].filter(([key]) => key.startsWith("stator_steps_seconds_count"));
     expect(counts.length).toBeLessThan(18);
     expect(counts.reduce((sum, [, value]) => sum + value, 0)).toBe(100);
@@ -69,7 +69,7 @@ describe("createMetrics", () => {
     load.remove({ worker: "a" });
     load.labels({ worker: "b" }).set(2);
     old.set(9);
-    const series = parseExposition(await metrics.expose());
+    const series = seriesOf(await metrics.expose());
     expect(series.get('stator_load_ratio{worker="b"}')).toBe(2);
     expect(series.has('stator_load_ratio{worker="a"}')).toBe(false);
   });
@@ -78,7 +78,7 @@ describe("createMetrics", () => {
     const metrics = createMetrics({ ...bare, hierarchy: { namespace: "prod", component: "frontend" } });
     metrics.scope({ component: "ranker", endpoint: "score" }).counter({ name: "ranked", help: "Ranked." }).labels({}).add();
     metrics.startRequest({ model: "tiny" }).end({ status: "success" });
-    const series = parseExposition(await metrics.expose());
+    const series = seriesOf(await metrics.expose());
     expect(series.get('stator_ranked_total{component="ranker",endpoint="score",namespace="prod"}')).toBe(1);
     expect(series.get('stator_frontend_active_requests{component="frontend",model="tiny",namespace="prod"}')).toBe(0);
   });
@@ -89,7 +89,7 @@ describe("createMetrics", () => {
     own.inc(5);
     const metrics = createMetrics({ ...bare, registry });
     metrics.counter({ name: "hits", help: "Hits." }).labels({}).add(2);
-    const series = parseExposition(await metrics.expose());
+    const series = seriesOf(await metrics.expose());
     expect(series.get("acme_orders_total")).toBe(5);
     expect(series.get("stator_hits_total")).toBe(2);
     const json = await registry.getMetricsAsJSON();
@@ -131,7 +131,7 @@ describe("createMetrics", () => {
           const series = metrics.histogram({ name: "v", help: "V.", buckets }).labels({});
           for (const value of values) series.observe(value);
           series.observe(Number.NaN);
-          const out = parseExposition(await metrics.expose());
+          const out = seriesOf(await metrics.expose());
           for (const le of buckets) expect(out.get(`stator_v_bucket{le="${le}"}`)).toBe(values.filter((v) => v <= le).length);
           expect(out.get("stator_v_count")).toBe(values.length);
         },

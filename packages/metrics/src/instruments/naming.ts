@@ -95,8 +95,9 @@ function checkedUnit({ name, unit }: MetricName): string | undefined {
   return unit;
 }
 
-function checkedName({ prefix, name, labels, kind }: MetricName, unit: string | undefined): string {
-  const right = suggestName(name, prefix, unit, labels);
+function checkedName(metric: MetricName, unit: string | undefined): string {
+  const { prefix, name, kind } = metric;
+  const right = suggestName(metric, unit);
   if (right !== name || !/^[a-z][a-z0-9_]*$/.test(name)) {
     const last = name.split("_").at(-1)?.toLowerCase() ?? "";
     const base = baseUnits[last];
@@ -110,10 +111,11 @@ function checkedName({ prefix, name, labels, kind }: MetricName, unit: string | 
   return name;
 }
 
-function suggestName(name: string, prefix: string, unit: string | undefined, labels: readonly string[]): string {
+function suggestName({ name, prefix, labels, kind }: MetricName, unit: string | undefined): string {
   let right = snakeCase(name);
   if (prefix !== "" && right.startsWith(`${prefix}_`)) right = right.slice(prefix.length + 1);
-  if (right.endsWith("_total")) right = right.slice(0, -6);
+  // `_total` at the end says counter; before the unit of a gauge it is a word like another.
+  if (right.endsWith("_total") && (kind === "counter" || unit === undefined)) right = right.slice(0, -6);
   for (const label of labels) {
     if (right.endsWith(`_by_${label}`)) right = right.slice(0, -(label.length + 4));
   }

@@ -1,7 +1,7 @@
 import { collectIds, createRequest, defineEngine, type RequestEvent } from "@stator/core";
 import { describe, expect, test } from "vitest";
 import { createMetrics, observed } from "@stator/metrics";
-import { parseExposition } from "../testing/parse-exposition.ts";
+import { seriesOf } from "../testing/series-of.ts";
 
 type Told = RequestEvent extends infer E ? (E extends RequestEvent ? Omit<E, "requestId" | "choice" | "attempt"> : never) : never;
 
@@ -15,7 +15,7 @@ async function play(events: RequestEvent[], options = {}): Promise<Map<string, n
   const recorder = metrics.startRequest({ model: "tiny", endpoint: "chat_completions", stream: true, startMs: 1_000 });
   for (const event of events) recorder.onEvent(event);
   recorder.end();
-  return parseExposition(await metrics.expose());
+  return seriesOf(await metrics.expose());
 }
 
 describe("request recorder", () => {
@@ -116,7 +116,7 @@ describe("request recorder", () => {
     for (const event of told([{ ...ending, reason: "cancelled", atMs: 50 }])) recorder.onEvent(event);
     recorder.end({ status: "error", errorType: "FRONTEND_DEADLINE" });
     recorder.end();
-    const series = [...parseExposition(await metrics.expose())].filter(([key]) => key.startsWith("stator_frontend_requests_total"));
+    const series = [...seriesOf(await metrics.expose())].filter(([key]) => key.startsWith("stator_frontend_requests_total"));
     expect(series).toEqual([['stator_frontend_requests_total{endpoint="generate",error_type="FRONTEND_DEADLINE",model="tiny",status="error",stream="true"}', 1]]);
   });
 
@@ -125,7 +125,7 @@ describe("request recorder", () => {
     const recorder = metrics.startRequest({ model: "tiny", stream: false, startMs: 0 });
     for (const event of told([{ type: "tokens", count: 2, atMs: 40 }, { ...ending, atMs: 50 }])) recorder.onEvent(event);
     recorder.end();
-    const series = parseExposition(await metrics.expose());
+    const series = seriesOf(await metrics.expose());
     expect(series.get('dynamo_frontend_requests_total{endpoint="generate",error_type="",model="tiny",request_type="unary",status="success"}')).toBe(1);
     expect(series.get('dynamo_frontend_time_to_first_token_seconds_bucket{le="0.05",model="tiny"}')).toBe(1);
     const text = await metrics.expose();
@@ -143,7 +143,7 @@ describe("observed", () => {
       for (const id of r.promptIds) yield { ids: [id] };
     });
     expect(await collectIds(observed(echo, { metrics }), request)).toEqual([3, 5, 8]);
-    const series = parseExposition(await metrics.expose());
+    const series = seriesOf(await metrics.expose());
     expect(series.get('stator_frontend_output_tokens_total{model="echo"}')).toBe(3);
     expect(series.get('stator_frontend_time_to_first_token_seconds_count{model="echo"}')).toBe(1);
     expect(series.get('stator_frontend_active_requests{model="echo"}')).toBe(0);
@@ -156,7 +156,7 @@ describe("observed", () => {
       throw new Error("device lost");
     });
     await expect(collectIds(observed(broken, { metrics }), request)).rejects.toThrow("device lost");
-    const series = parseExposition(await metrics.expose());
+    const series = seriesOf(await metrics.expose());
     expect(series.get('stator_frontend_requests_total{endpoint="generate",error_type="INTERNAL",model="echo",status="error",stream="true"}')).toBe(1);
   });
 });
