@@ -12,6 +12,8 @@ export interface Closable {
  * @returns the signal, once everything is closed.
  */
 export async function closeOnSignal(...closables: readonly Closable[]): Promise<NodeJS.Signals> {
+  // Signal handlers alone do not keep a process alive.
+  const alive = setInterval(() => {}, 2 ** 30);
   const signal = await new Promise<NodeJS.Signals>((resolve) => {
     process.once("SIGINT", resolve);
     process.once("SIGTERM", resolve);
@@ -21,6 +23,7 @@ export async function closeOnSignal(...closables: readonly Closable[]): Promise<
   process.once("SIGTERM", hurry);
   for (const closable of closables) await closable.drain?.();
   for (const closable of closables) await closable.close();
+  clearInterval(alive);
   process.off("SIGINT", hurry);
   process.off("SIGTERM", hurry);
   return signal;

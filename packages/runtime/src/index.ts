@@ -9,3 +9,8 @@ export type { Discovery, DiscoveryChange, DiscoveryContext, DiscoveryStore } fro
 export type { FileDiscoveryOptions } from "./discovery/file-discovery.ts";
 export { fileDiscovery } from "./discovery/file-discovery.ts";
 export { memoryDiscovery } from "./discovery/memory-discovery.ts";
+export { notifyReady, watchSupervisor } from "./supervisor/notify-ready.ts";
+export type { ProcessExit, ProcessSpec, ProcessState } from "./supervisor/process-spec.ts";
+export type { RestartOptions, SupervisedProcess } from "./supervisor/supervised-process.ts";
+export type { Supervisor, SupervisorOptions } from "./supervisor/supervisor.ts";
+export { createSupervisor } from "./supervisor/supervisor.ts";
