@@ -1,5 +1,6 @@
 export type { ListenOptions, Runtime, RuntimeOptions, ServedEngine, ServeEngineOptions } from "./runtime.ts";
 export { createRuntime } from "./runtime.ts";
+export type { SessionLink, SessionPort } from "./session/session-port.ts";
 export type { WorkerFilter } from "./workers/worker-directory.ts";
 export type { RuntimeErrorCode } from "./runtime-error.ts";
 export { RuntimeError } from "./runtime-error.ts";

@@ -50,6 +50,10 @@ export interface RuntimeOptions {
   readonly clock?: Clock;
   /** Overrides of the deadline table. */
   readonly deadlines?: Partial<Deadlines>;
+  /** Every way to a worker passes through it: for tests that cut, freeze or slow one. Default: as it is. */
+  readonly throughLink?: (link: SessionLink, address: string) => SessionLink;
+  /** Whether calls between two runtimes of one process go without sockets. Default true. */
+  readonly isShortcutAllowed?: boolean;
 }
 
 export interface ServeEngineOptions {
@@ -153,8 +157,10 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
     return address;
   };
 
-  const openLink = (to: string): SessionLink => {
-    const local = localHosts.get(to);
+  const throughLink = options.throughLink ?? ((link: SessionLink): SessionLink => link);
+  const openLink = (to: string): SessionLink => throughLink(linkTo(to), to);
+  const linkTo = (to: string): SessionLink => {
+    const local = options.isShortcutAllowed === false && !discovery.isLocal ? undefined : localHosts.get(to);
     if (local === undefined) return openH2Link({ authority: to, clock, connectMs: deadlines.connectMs });
     const host = (worker: string): EngineHost => local.get(worker) ?? fail(worker);
     return {
