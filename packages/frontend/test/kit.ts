@@ -18,7 +18,7 @@ const template =
 export function byteTokenizer(): TokenizerFile & { readonly bos: number; readonly eos: number } {
   const vocab: Record<string, number> = {};
   for (const [id, character] of byteCharacters.entries()) vocab[character] = id;
-  const merges = ["t h", "h e", "th e", "Ġ t", "Ġt he", "i n", "e r", "a n", "l l", "o Ġ"];
+  const merges = ["t h", "h e", "th e", "Ġ the", "q u", "i n", "e r", "a n", "l l", "o Ġ"];
   let next = 256;
   for (const merge of merges) vocab[merge.replace(" ", "")] = next++;
   const bos = next++;

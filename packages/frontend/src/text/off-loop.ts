@@ -26,6 +26,17 @@ interface Waiting {
   reject(error: Error): void;
 }
 
+/** Room for one 8 MiB prompt many times over, in MiB. */
+const threadHeapMb = 2048;
+
+function startThread(): Worker {
+  const resourceLimits = { maxOldGenerationSizeMb: threadHeapMb };
+  if (!import.meta.url.endsWith(".ts")) return new Worker(new URL("./off-loop-thread.js", import.meta.url), { resourceLimits });
+  // In a checkout the thread's sources need tsx, which older Node versions take into a thread only this way.
+  const bootstrap = `import("tsx/esm/api").then(({ register }) => { register(); return import(${JSON.stringify(new URL("./off-loop-thread.ts", import.meta.url).href)}); })`;
+  return new Worker(bootstrap, { eval: true, execArgv: ["--conditions=@stator/source"], resourceLimits });
+}
+
 /**
  * One worker thread, started on first use and again after a crash. It holds no reference on the process. Its heap is
  * capped, so that a hostile text takes down the thread and its own request, not the server.
@@ -47,12 +58,7 @@ export function createOffLoop(): OffLoop {
   };
 
   const start = (): Worker => {
-    const isSource = import.meta.url.endsWith(".ts");
-    const started = new Worker(new URL(isSource ? "./off-loop-thread.ts" : "./off-loop-thread.js", import.meta.url), {
-      // Sources run under tsx in development; the published package has only the compiled thread.
-      ...(isSource ? { execArgv: ["--import", "tsx"] } : {}),
-      resourceLimits: { maxOldGenerationSizeMb: 2048 },
-    });
+    const started = startThread();
     started.unref();
     started.on("message", (reply: ThreadReply) => {
       const one = waiting.get(reply.call);
