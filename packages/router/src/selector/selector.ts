@@ -22,6 +22,8 @@ export interface SelectorCard {
   readonly blockTokens: ModelCard["blockTokens"];
   readonly hashScheme: ModelCard["hashScheme"];
   readonly adapters: ModelCard["adapters"];
+  /** Absent: group 0 proves prefixes. */
+  readonly kvGroups?: ModelCard["kvGroups"];
 }
 
 /** A request as the selector sees it: names and counts, no text, no ids. `Selector.prepare` makes it. */
@@ -131,6 +133,8 @@ export interface Decision {
 
 export interface Chosen extends Target, CostTerms {
   readonly cachedTokens: number;
+  /** By the index: equals `cachedTokens` unless the target's predictions are distrusted. */
+  readonly predictedTokens: number;
   readonly costMs: number;
   readonly errorMs: number;
 }

@@ -1,0 +1,207 @@
+import { createRequest, hashSchemeXxh3, nameBlocks, type KvEvent, type KvEventBatch, type Worker } from "@stator/core";
+import { describe, expect, test } from "vitest";
+import { lowest } from "../policies/lowest.ts";
+import { createSelector } from "./create-selector.ts";
+import type { SelectorOptions } from "./options.ts";
+import type { Policy, Selector } from "./selector.ts";
+
+const card = { blockTokens: 16, hashScheme: hashSchemeXxh3, adapters: ["sql"] };
+const prompt = Uint32Array.from({ length: 1600 }, (_, i) => i % 997);
+const names = nameBlocks(prompt, { blockTokens: 16 });
+
+const worker = (id: string, more: Partial<Worker> = {}): Worker => ({
+  id,
+  epoch: "1",
+  role: "both",
+  model: "m",
+  capacity: { requests: 16, kvBlocks: 10_000, queue: 64 },
+  ranks: 1,
+  labels: {},
+  ...more,
+});
+
+const batch = (id: string, sequence: bigint, events: readonly KvEvent[], more: Partial<KvEventBatch> = {}): KvEventBatch => ({
+  worker: id,
+  epoch: "1",
+  sequence,
+  events,
+  ...more,
+});
+
+const stored = (blocks: BigUint64Array, rank: number = 0): KvEvent => ({ type: "stored", sequenceHashes: blocks, tier: "device", rank });
+
+function setUp(options: SelectorOptions = {}, ids: readonly string[] = ["a", "b", "c"]): { selector: Selector; time: { ms: number } } {
+  const time = { ms: 0 };
+  const selector = createSelector({ clock: { now: () => time.ms }, ...options });
+  for (const id of ids) selector.addWorker(worker(id), card);
+  return { selector, time };
+}
+
+const ask = (selector: Selector, more: Parameters<typeof createRequest>[0] | object = {}) =>
+  selector.prepare(createRequest({ id: "r", model: "m", promptIds: prompt, ...more }));
+
+describe("createSelector", () => {
+  test("sends a request to the worker that holds its prefix, and says why", () => {
+    const { selector } = setUp();
+    expect(selector.observe(batch("b", 1n, [stored(names.subarray(0, 60))]))).toBe("applied");
+    const decision = selector.select(ask(selector), { explain: true });
+    expect(decision.chosen).toMatchObject({ worker: "b", cachedTokens: 960 });
+    expect(decision.reason).toMatch(/^lowest cost of 3 candidates, \d+ ms below the next$/);
+    expect(decision.explanation?.candidates.map((each) => [each.worker, each.cachedTokens])).toEqual([["a", 0], ["b", 960], ["c", 0]]);
+    expect(decision.explanation?.candidates[1]?.terms).toMatchObject({ queue: 0, transfer: 0, tier: 0 });
+  });
+
+  test("leaves a holder whose queue is longer than the prefix saves", () => {
+    const { selector } = setUp();
+    selector.observe(batch("b", 1n, [stored(names.subarray(0, 10))]));
+    const big = createRequest({ id: "big", model: "m", promptIds: new Uint32Array(50_000), hints: { pin: { worker: "b" } } });
+    const booking = selector.book(selector.select(selector.prepare(big)));
+    expect(selector.select(ask(selector)).chosen?.worker).not.toBe("b");
+    booking.free();
+    expect(selector.select(ask(selector)).chosen?.worker).toBe("b");
+  });
+
+  test("keeps a burst of siblings together before any event arrives", () => {
+    const { selector } = setUp();
+    const first = selector.book(selector.select(ask(selector)));
+    const second = selector.select(ask(selector));
+    expect(second.chosen).toMatchObject({ worker: first.worker, cachedTokens: 1536 });
+  });
+
+  test("forgets decisions of event-less workers after their time to live", () => {
+    const { selector, time } = setUp({ approximateTtlMs: 1000 });
+    selector.book(selector.select(ask(selector))).free();
+    time.ms = 400;
+    expect(selector.select(ask(selector)).chosen?.cachedTokens).toBe(1536);
+    time.ms = 1600;
+    expect(selector.select(ask(selector)).chosen?.cachedTokens).toBe(0);
+  });
+
+  test("orders event batches: duplicates ignored, gaps refused, snapshots replace, other lives are stale", () => {
+    const { selector } = setUp();
+    expect(selector.observe(batch("a", 2n, []))).toBe("gap");
+    expect(selector.observe(batch("a", 1n, [stored(names)]))).toBe("applied");
+    expect(selector.observe(batch("a", 1n, [{ type: "cleared", rank: 0 }]))).toBe("duplicate");
+    expect(selector.observe(batch("a", 3n, []))).toBe("gap");
+    expect(selector.select(ask(selector)).chosen).toMatchObject({ worker: "a", cachedTokens: 1600 });
+    expect(selector.observe(batch("a", 7n, [stored(names.subarray(0, 5))], { isSnapshot: true }))).toBe("applied");
+    expect(selector.nextSequence("a")).toBe(8n);
+    expect(selector.select(ask(selector)).chosen).toMatchObject({ worker: "a", cachedTokens: 80 });
+    expect(selector.observe({ ...batch("a", 8n, []), epoch: "2" })).toBe("stale");
+  });
+
+  test("another epoch of a worker starts empty", () => {
+    const { selector } = setUp();
+    selector.observe(batch("a", 1n, [stored(names)]));
+    selector.addWorker(worker("a", { epoch: "2" }), card);
+    expect(selector.loads().find((load) => load.worker === "a")).toMatchObject({ epoch: "2", indexedBlocks: 0 });
+  });
+
+  test("costs each data-parallel rank on its own", () => {
+    const { selector } = setUp({}, []);
+    selector.addWorker(worker("dp", { ranks: 4 }), card);
+    selector.observe(batch("dp", 1n, [stored(names.subarray(0, 50), 2)]));
+    expect(selector.select(ask(selector)).chosen).toMatchObject({ worker: "dp", rank: 2, cachedTokens: 800 });
+    expect(selector.loads()).toHaveLength(4);
+  });
+
+  test("respects avoid, pins, labels, adapters, draining and the caller's veto", () => {
+    const { selector } = setUp();
+    selector.addWorker(worker("gpu", { labels: { kind: "h100" } }), { ...card, adapters: ["law"] });
+    const chosen = (more: object): string | undefined => selector.select(ask(selector, more)).chosen?.worker;
+    expect(chosen({ hints: { requireLabels: { kind: "h100" } } })).toBe("gpu");
+    expect(chosen({ hints: { pin: { worker: "c" } } })).toBe("c");
+    expect(chosen({ adapter: "law" })).toBe("gpu");
+    const avoid = ["a", "b", "gpu"].map((id) => ({ worker: id, epoch: "1" }));
+    expect(chosen({ avoid })).toBe("c");
+    expect(selector.select({ ...ask(selector, { avoid }), exclude: (id) => (id === "c" ? "suspect" : undefined) })).toMatchObject({
+      chosen: undefined,
+      reason: "all 4 excluded: avoided (3), suspect",
+    });
+    const load = { running: 0, waiting: 0, queuedPrefillTokens: 0, kvBlocksUsed: 0, kvBlocksTotal: 1 };
+    selector.observeStatus("gpu", "1", { step: 1, stepAgeMs: 0, stepExpectedMs: 0, load, isDraining: true });
+    expect(selector.select(ask(selector, { adapter: "law" })).reason).toContain("draining");
+  });
+
+  test("learns each worker's prefill speed from bookings", () => {
+    const { selector, time } = setUp({}, ["fast", "slow"]);
+    for (let i = 0; i < 40; i++) {
+      for (const [id, rate] of [["fast", 20], ["slow", 5]] as const) {
+        const promptIds = Uint32Array.from({ length: 1000 + 100 * (i % 7) }, (_, k) => k * 31 + i * 7919);
+        const request = createRequest({ id: "x", model: "m", promptIds, hints: { pin: { worker: id } } });
+        const booking = selector.book(selector.select(selector.prepare(request)));
+        time.ms += promptIds.length / rate;
+        booking.prefilled({ cachedTokens: 0 });
+        booking.free();
+      }
+    }
+    const perToken = selector.loads().map((load) => load.prefill.msPerToken);
+    expect(perToken[0]).toBeCloseTo(1 / 20, 2);
+    expect(perToken[1]).toBeCloseTo(1 / 5, 2);
+  });
+
+  test("stops believing a worker whose cached tokens never come true, loudly, and recovers", () => {
+    const errors: string[] = [];
+    const quiet = () => {};
+    const { selector } = setUp({ logger: { debug: quiet, info: quiet, warn: quiet, error: (message) => errors.push(message) } });
+    selector.observe(batch("a", 1n, [stored(names)]));
+    const serve = (cachedTokens: number): void => {
+      const booking = selector.book(selector.select(ask(selector, { hints: { pin: { worker: "a" } } })));
+      booking.prefilled({ cachedTokens });
+      booking.free();
+    };
+    for (let i = 0; i < 12; i++) serve(0);
+    expect(errors).toHaveLength(1);
+    expect(selector.loads()[0]?.prediction.isDistrusted).toBe(true);
+    expect(selector.select(ask(selector, { hints: { pin: { worker: "a" } } })).chosen?.cachedTokens).toBe(0);
+    for (let i = 0; i < 80; i++) serve(1600);
+    expect(selector.loads()[0]?.prediction.isDistrusted).toBe(false);
+  });
+
+  test("frees everything that bookings added, whatever their order", () => {
+    const { selector } = setUp();
+    const bookings = Array.from({ length: 20 }, () => selector.book(selector.select(ask(selector))));
+    bookings[3]!.prefilled();
+    bookings[5]!.progress(100);
+    for (const booking of bookings) {
+      booking.free();
+      booking.free();
+      booking.progress(500);
+    }
+    for (const load of selector.loads()) expect(load).toMatchObject({ activeRequests: 0, queuedPrefillTokens: 0, decodeBlocks: 0 });
+  });
+
+  test("counts what others sent to a worker from its own report", () => {
+    const { selector } = setUp();
+    const load = { running: 3, waiting: 2, queuedPrefillTokens: 40_000, kvBlocksUsed: 100, kvBlocksTotal: 1000 };
+    selector.observeStatus("a", "1", { step: 1, stepAgeMs: 0, stepExpectedMs: 0, load });
+    expect(selector.loads()[0]).toMatchObject({ activeRequests: 5, queuedPrefillTokens: 40_000 });
+    expect(selector.select(ask(selector)).chosen?.worker).not.toBe("a");
+  });
+
+  test("takes KV that a peer holds as transfer instead of prefill", () => {
+    const { selector } = setUp();
+    const request = { ...ask(selector), phase: "decode" as const, heldBy: { worker: "elsewhere", tokens: 1600 } };
+    expect(selector.select(request).chosen).toMatchObject({ prefillMs: 0, transferMs: 2 + 1600 * 0.01 });
+  });
+
+  test("refuses workers whose names could never match", () => {
+    const { selector } = setUp();
+    expect(() => selector.addWorker(worker("z"), { ...card, blockTokens: 32 })).toThrow("Worker z has blocks of 32 tokens; the others here have 16.");
+    expect(() => selector.addWorker(worker("z"), { ...card, hashScheme: "sha" })).toThrow("names blocks by sha");
+  });
+
+  test("a user's policy is one function over costed candidates", () => {
+    const preferSpot: Policy = ({ candidates }) => lowest(candidates, (c) => c.costMs + (c.labels.spot ? 0 : 5));
+    const { selector } = setUp({ policy: preferSpot });
+    selector.addWorker(worker("s", { labels: { spot: "yes" } }), card);
+    expect(selector.select(ask(selector))).toMatchObject({ chosen: { worker: "s" }, policy: "preferSpot" });
+  });
+
+  test("estimates without booking", () => {
+    const { selector } = setUp();
+    selector.observe(batch("b", 1n, [stored(names.subarray(0, 50))]));
+    expect(selector.estimate(ask(selector))).toMatchObject({ cachedTokens: 800, queueMs: 0 });
+    expect(createSelector().estimate(ask(selector))).toBeUndefined();
+  });
+});

@@ -1,0 +1,274 @@
+import { createBlockNamer, hashSchemeXxh3, silentLogger, systemClock, type GenerateRequest, type Worker } from "@stator/core";
+import { routerError } from "../errors/router-error.ts";
+import { explain, reasonOf } from "../explain/explain.ts";
+import { PrefixIndex } from "../index/prefix-index.ts";
+import { createActiveBlocks } from "../load/active-blocks.ts";
+import { createExpectedPrefixes } from "../load/expected-prefixes.ts";
+import { landmarksOf } from "../load/landmarks.ts";
+import { createLinearFit } from "../load/linear-fit.ts";
+import { createPredictionCheck } from "../load/prediction-check.ts";
+import { createPrefillModels, PREFILL_PRIOR } from "../load/time-model.ts";
+import { kvAware } from "../policies/kv-aware.ts";
+import { createBooking, type BookingContext } from "./booking.ts";
+import { createCosting } from "./costing.ts";
+import { applyBatch, type EventStream } from "./event-intake.ts";
+import { exclusionOf } from "./exclusions.ts";
+import {
+  DEFAULT_APPROXIMATE_TTL_MS,
+  DEFAULT_SPECULATIVE_TTL_MS,
+  positiveMs,
+  resolveCost,
+  type SelectorOptions,
+} from "./options.ts";
+import { seededRandom } from "./random.ts";
+import type { Chosen, Decision, PolicyInput, SelectRequest, Selector, SelectorCard, TargetLoad } from "./selector.ts";
+import { createTargetState, queueMsOf, reconcile, type TargetState } from "./target-state.ts";
+
+const EXPECTED_BYTES = 64 * 1024 * 1024;
+const INITIAL_OUTPUT_TOKENS = 256;
+
+interface KnownWorker extends EventStream {
+  readonly worker: Worker;
+}
+
+/**
+ * Creates a selector.
+ *
+ * @example
+ * const selector = createSelector({ policy: kvAware() });
+ * selector.addWorker(handle.worker, handle.card);
+ * const decision = selector.select(selector.prepare(request));
+ * const booking = selector.book(decision);
+ * try { ... booking.prefilled(); ... } finally { booking.free(); }
+ *
+ * @throws RouterError `ROUTER_OPTION_INVALID`
+ */
+export function createSelector(options: SelectorOptions = {}): Selector {
+  const policy = options.policy ?? kvAware();
+  const filters = options.filters ?? [];
+  const cost = resolveCost(options.cost);
+  const clock = options.clock ?? systemClock;
+  const logger = options.logger ?? silentLogger;
+  const random = seededRandom(options.seed ?? 1);
+  const index = new PrefixIndex(options.index);
+  const speculative = createExpectedPrefixes(
+    positiveMs("speculativeTtlMs", options.speculativeTtlMs ?? DEFAULT_SPECULATIVE_TTL_MS),
+    EXPECTED_BYTES,
+  );
+  const approximate = createExpectedPrefixes(
+    positiveMs("approximateTtlMs", options.approximateTtlMs ?? DEFAULT_APPROXIMATE_TTL_MS),
+    EXPECTED_BYTES,
+  );
+  const models = createPrefillModels({ ...PREFILL_PRIOR, ...options.prefillPrior });
+  const activeBlocks = createActiveBlocks();
+  const interTokenFit = createLinearFit(512);
+  const workers = new Map<string, KnownWorker>();
+  let targets: TargetState[] = [];
+  let blockTokens: number | undefined;
+  let meanOutputTokens = INITIAL_OUTPUT_TOKENS;
+  const costing = createCosting({ cost, activeBlocks, interTokenFit, meanOutputTokens: () => meanOutputTokens });
+
+  const bookingContext: BookingContext = {
+    now: () => clock.now(),
+    activeBlocks,
+    interTokenFit,
+    onFinished(outputTokens) {
+      meanOutputTokens += (outputTokens - meanOutputTokens) / 128;
+    },
+    onPrediction(target, predictedTokens, actualTokens) {
+      if (!target.prediction.observe(predictedTokens, actualTokens)) return;
+      const { isDistrusted } = target.prediction.record;
+      const fields = { worker: target.worker, rank: target.rank, ...target.prediction.record };
+      if (isDistrusted) {
+        logger.error("Predicted cached tokens of this worker do not come true: it is routed by load alone. Compare block size, tokenizer and hash scheme.", fields);
+      } else logger.info("Predictions for this worker come true again.", fields);
+    },
+  };
+
+  function checkCard(worker: Worker, card: SelectorCard): void {
+    if (card.hashScheme !== hashSchemeXxh3) {
+      throw routerError(
+        "ROUTER_HASH_SCHEME_MISMATCH",
+        `Worker ${worker.id} names blocks by ${card.hashScheme}; this router by ${hashSchemeXxh3}. Upgrade one of them.`,
+        { worker: worker.id },
+      );
+    }
+    if (blockTokens !== undefined && workers.size > 0 && card.blockTokens !== blockTokens) {
+      throw routerError(
+        "ROUTER_BLOCK_SIZE_MISMATCH",
+        `Worker ${worker.id} has blocks of ${card.blockTokens} tokens; the others here have ${blockTokens}. Start it with the same block size.`,
+        { worker: worker.id, blockTokens: card.blockTokens, expected: blockTokens },
+      );
+    }
+  }
+
+  function removeWorker(id: string, epoch?: string): void {
+    const known = workers.get(id);
+    if (known === undefined || (epoch !== undefined && known.worker.epoch !== epoch)) return;
+    workers.delete(id);
+    targets = targets.filter((target) => target.worker !== id);
+    for (const target of known.ranks) {
+      index.removeTarget(target.number);
+      speculative.removeTarget(target.number);
+      approximate.removeTarget(target.number);
+    }
+  }
+
+  /** Depths in blocks of every target for `names`, real, speculative and approximate together. */
+  function match(request: SelectRequest, nowMs: number): { depths: Int32Array; landmarks: BigUint64Array } {
+    const landmarks = landmarksOf(request.names);
+    const { depths } = index.lookup(request.names);
+    speculative.raise(landmarks, nowMs, depths);
+    approximate.raise(landmarks, nowMs, depths);
+    return { depths, landmarks };
+  }
+
+  return {
+    policy: policy.name,
+    get blockTokens() {
+      return blockTokens;
+    },
+    addWorker(worker, card) {
+      const known = workers.get(worker.id);
+      if (known?.worker.epoch === worker.epoch) return;
+      if (known !== undefined) removeWorker(worker.id);
+      checkCard(worker, card);
+      blockTokens = card.blockTokens;
+      const ranks = Array.from({ length: Math.max(1, worker.ranks) }, (_, rank) => {
+        const number = index.addTarget();
+        speculative.addTarget(number);
+        approximate.addTarget(number);
+        return createTargetState({
+          number,
+          rank,
+          worker,
+          adapters: card.adapters,
+          blockTokens: card.blockTokens,
+          prefill: models.forWorker(),
+          prediction: createPredictionCheck(),
+        });
+      });
+      const group = Math.max(0, card.kvGroups?.findIndex((each) => each.kind === "full_attention") ?? 0);
+      workers.set(worker.id, { worker, ranks, group, next: undefined });
+      targets.push(...ranks);
+    },
+    removeWorker,
+    observeStatus(id, epoch, status) {
+      const known = workers.get(id);
+      if (known?.worker.epoch !== epoch) return "stale";
+      known.ranks.forEach((target, rank) => {
+        reconcile(target, status.ranks?.[rank] ?? status.load);
+        target.isDraining = status.isDraining === true;
+      });
+      return "applied";
+    },
+    observe(batch) {
+      const known = workers.get(batch.worker);
+      return known?.worker.epoch === batch.epoch ? applyBatch(index, known, batch) : "stale";
+    },
+    nextSequence: (worker) => workers.get(worker)?.next,
+    prepare: (request) => prepare(request, blockTokens),
+    select(request, selectOptions) {
+      const startedMs = clock.now();
+      const { depths } = match(request, startedMs);
+      const excluded = new Map<TargetState, string>();
+      const candidates: TargetState[] = [];
+      for (const target of targets) {
+        const why = exclusionOf(target, request);
+        if (why !== undefined) {
+          excluded.set(target, why);
+          continue;
+        }
+        costing.fill(target, request, depths[target.number]!, index.match, startedMs);
+        const veto = firstVeto(filters, target, request);
+        if (veto === undefined) candidates.push(target);
+        else excluded.set(target, veto);
+      }
+      const input: PolicyInput = { candidates, request, random, nowMs: startedMs };
+      const picked = candidates.length === 0 ? undefined : (policy(input) as TargetState | undefined);
+      const reason = reasonOf(policy.name, picked, candidates, excluded);
+      const decision: Decision = { chosen: picked === undefined ? undefined : chosenOf(picked), reason, policy: policy.name, request };
+      if (selectOptions?.explain !== true) return decision;
+      const decisionMs = clock.now() - startedMs;
+      return { ...decision, explanation: explain({ decision, candidates, excluded, decisionMs }) };
+    },
+    book(decision) {
+      const { chosen, request } = decision;
+      const target = chosen && workers.get(chosen.worker)?.ranks[chosen.rank];
+      if (chosen === undefined || target === undefined || target.epoch !== chosen.epoch) {
+        throw routerError("ROUTER_NOTHING_CHOSEN", `Nothing to book: ${chosen === undefined ? decision.reason : `${chosen.worker} left meanwhile`}.`);
+      }
+      const landmarks = landmarksOf(request.names);
+      const booking = createBooking(target, chosen, request, landmarks, bookingContext);
+      if (landmarks.length > 0) (target.hasEvents ? speculative : approximate).expect(target.number, landmarks, clock.now());
+      return booking;
+    },
+    estimate(request) {
+      const nowMs = clock.now();
+      const { depths } = match(request, nowMs);
+      let best: TargetState | undefined;
+      for (const target of targets) {
+        if (exclusionOf(target, request) !== undefined) continue;
+        costing.fill(target, request, depths[target.number]!, index.match, nowMs);
+        if (best === undefined || target.costMs < best.costMs) best = target;
+      }
+      return best && { cachedTokens: best.cachedTokens, queueMs: best.queueMs, prefillMs: best.prefillMs };
+    },
+    loads: () => targets.map((target): TargetLoad => {
+      const { intercept, slope, deviation } = target.prefill.line;
+      return {
+        worker: target.worker,
+        epoch: target.epoch,
+        rank: target.rank,
+        activeRequests: target.bookedRequests + target.foreignRequests,
+        queuedPrefillTokens: target.pendingTokens + target.foreignTokens,
+        queueMs: queueMsOf(target, clock.now()),
+        decodeBlocks: target.bookedBlocks + target.foreignBlocks,
+        indexedBlocks: index.digest(target.number).blocks,
+        prediction: target.prediction.record,
+        prefill: { fixedMs: intercept, msPerToken: slope, errorMs: deviation, samples: target.prefill.samples },
+      };
+    }),
+  };
+}
+
+function firstVeto(filters: SelectorOptions["filters"] & object, target: TargetState, request: SelectRequest): string | undefined {
+  for (const filter of filters) {
+    const veto = filter(target, request);
+    if (veto !== undefined) return veto;
+  }
+  return undefined;
+}
+
+function chosenOf(target: TargetState): Chosen {
+  const { worker, epoch, rank, cachedTokens, predictedTokens, costMs, errorMs, queueMs, prefillMs, transferMs, tierMs, decodeMs } = target;
+  return { worker, epoch, rank, cachedTokens, predictedTokens, costMs, errorMs, queueMs, prefillMs, transferMs, tierMs, decodeMs };
+}
+
+/** Names the blocks of prompt and output so far, as an engine that resumes would compute them. */
+function prepare(request: GenerateRequest, blockTokens: number | undefined): SelectRequest {
+  let names = new BigUint64Array(0);
+  if (blockTokens !== undefined) {
+    const namer = createBlockNamer({
+      blockTokens,
+      ...(request.adapter === undefined ? {} : { adapter: request.adapter }),
+      ...(request.tenantSalt === undefined ? {} : { salt: request.tenantSalt }),
+      ...(request.media === undefined ? {} : { media: request.media }),
+    });
+    namer.append(request.promptIds);
+    if (request.outputIds.length > 0) namer.append(request.outputIds);
+    names = namer.names() as BigUint64Array<ArrayBuffer>;
+  }
+  const expectedOutputTokens = request.hints?.expectedOutputTokens;
+  return {
+    id: request.id,
+    names,
+    promptTokens: request.promptIds.length + request.outputIds.length,
+    ...(expectedOutputTokens === undefined ? {} : { expectedOutputTokens }),
+    ...(request.adapter === undefined ? {} : { adapter: request.adapter }),
+    ...(request.hints === undefined ? {} : { hints: request.hints }),
+    ...(request.priority === undefined ? {} : { priority: request.priority }),
+    avoid: request.avoid,
+    phase: request.mode === "prefill" ? "prefill" : request.handoff === undefined ? "full" : "decode",
+  };
+}

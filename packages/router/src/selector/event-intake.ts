@@ -1,0 +1,53 @@
+import type { KvEventBatch, KvTier } from "@stator/core";
+import { TIER_DEVICE, TIER_DISK, TIER_HOST, type PrefixIndex } from "../index/prefix-index.ts";
+import type { ObserveResult } from "./selector.ts";
+import type { TargetState } from "./target-state.ts";
+
+/** A worker's place in its event stream. */
+export interface EventStream {
+  readonly ranks: readonly TargetState[];
+  /** KV group that proves prefixes. */
+  readonly group: number;
+  /** Sequence number that must come next; undefined before the first batch. */
+  next: bigint | undefined;
+}
+
+const tierBits: Readonly<Record<Exclude<KvTier, "shared">, number>> = { device: TIER_DEVICE, host: TIER_HOST, disk: TIER_DISK };
+
+/**
+ * Applies one batch in order: duplicates are ignored, a gap is refused so that the caller can repair it, a snapshot
+ * replaces all that was known. A stream may begin at 1; later, it must begin with a snapshot.
+ */
+export function applyBatch(index: PrefixIndex, stream: EventStream, batch: KvEventBatch): ObserveResult {
+  if (batch.isSnapshot === true) {
+    if (stream.next !== undefined && batch.sequence + 1n < stream.next) return "duplicate";
+    for (const target of stream.ranks) index.clear(target.number);
+  } else {
+    const next = stream.next ?? 1n;
+    if (batch.sequence < next) return "duplicate";
+    if (batch.sequence > next) return "gap";
+  }
+  for (const event of batch.events) {
+    const target = stream.ranks[event.rank];
+    if (target === undefined) continue;
+    target.hasEvents = true;
+    if (event.type === "cleared") {
+      index.clear(target.number);
+      continue;
+    }
+    if ((event.group ?? 0) !== stream.group) continue;
+    if (event.type === "stored") {
+      const blocks = {
+        names: event.sequenceHashes,
+        keys: event.engineKeys,
+        parentName: event.parent,
+        parentKey: event.engineParent,
+      };
+      if (event.tier === "shared") index.storeShared(blocks);
+      else index.store(target.number, blocks, tierBits[event.tier]);
+    } else if (event.tier === "shared") index.removeShared(event.sequenceHashes);
+    else index.remove(target.number, event.sequenceHashes, event.engineKeys, tierBits[event.tier]);
+  }
+  stream.next = batch.sequence + 1n;
+  return "applied";
+}

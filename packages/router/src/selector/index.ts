@@ -1,0 +1,41 @@
+export type {
+  Booking,
+  Candidate,
+  Chosen,
+  CostTerms,
+  Decision,
+  Explanation,
+  Filter,
+  ObserveResult,
+  Pick,
+  Policy,
+  PolicyInput,
+  PredictionRecord,
+  Score,
+  SelectOptions,
+  SelectRequest,
+  Selector,
+  SelectorCard,
+  Target,
+  TargetLoad,
+} from "./selector.ts";
+export type { CostOptions, NowClock, SelectorOptions } from "./options.ts";
+export { DEFAULT_APPROXIMATE_TTL_MS, DEFAULT_SPECULATIVE_TTL_MS, defaultCost } from "./options.ts";
+export { createSelector } from "./create-selector.ts";
+export { taints } from "./exclusions.ts";
+
+export type { KvAwareOptions } from "../policies/kv-aware.ts";
+export { kvAware } from "../policies/kv-aware.ts";
+export type { Dynamo04Options } from "../policies/dynamo04.ts";
+export { dynamo04 } from "../policies/dynamo04.ts";
+export type { SessionAffinityOptions } from "../policies/session-affinity.ts";
+export { sessionAffinity } from "../policies/session-affinity.ts";
+export { leastLoaded, powerOfTwo, random, roundRobin } from "../policies/simple-policies.ts";
+export type { PolicyParts } from "../policies/compose-policy.ts";
+export { composePolicy } from "../policies/compose-policy.ts";
+export { lowest } from "../policies/lowest.ts";
+export { softmaxIndex } from "../policies/softmax.ts";
+
+export type { PrefixIndexOptions, PrefixIndexStats, PrefixMatch, StoredBlocks } from "../index/prefix-index.ts";
+export { DEFAULT_INDEX_BYTES, PrefixIndex, TIER_DEVICE, TIER_DISK, TIER_HOST } from "../index/prefix-index.ts";
+export type { LinearEstimate } from "../load/linear-fit.ts";
