@@ -1,0 +1,46 @@
+export type { RouterErrorCode } from "./errors/router-error.ts";
+export { RouterError, routerErrorCodes } from "./errors/router-error.ts";
+
+export type { ClosablePool, PoolOptions } from "./pool/create-pool.ts";
+export { createPool, defaultPoolQueue } from "./pool/create-pool.ts";
+export type { DisaggregatedCounts, DisaggregatedEngine, DisaggregatedOptions } from "./disaggregated/disaggregated.ts";
+export { defaultUncachedTokens, disaggregated } from "./disaggregated/disaggregated.ts";
+export type { When, WhenInput } from "./disaggregated/when.ts";
+export { always, uncachedTokensAbove } from "./disaggregated/when.ts";
+export type { MigratingCounts, MigratingEngine, MigratingOptions } from "./migrating/migrating.ts";
+export { defaultAttempts, defaultMaxTrackedTokens, migrating } from "./migrating/migrating.ts";
+export type { RetryBudgetOptions } from "./migrating/retry-budget.ts";
+
+export type {
+  Booking,
+  Candidate,
+  Chosen,
+  CostTerms,
+  Decision,
+  Explanation,
+  Filter,
+  ObserveResult,
+  Pick,
+  Policy,
+  PolicyInput,
+  PredictionRecord,
+  Score,
+  SelectOptions,
+  SelectRequest,
+  Selector,
+  SelectorCard,
+  Target,
+  TargetLoad,
+} from "./selector/selector.ts";
+export type { CostOptions, SelectorOptions } from "./selector/options.ts";
+export { createSelector } from "./selector/create-selector.ts";
+export type { KvAwareOptions } from "./policies/kv-aware.ts";
+export { kvAware } from "./policies/kv-aware.ts";
+export type { Dynamo04Options } from "./policies/dynamo04.ts";
+export { dynamo04 } from "./policies/dynamo04.ts";
+export type { SessionAffinityOptions } from "./policies/session-affinity.ts";
+export { sessionAffinity } from "./policies/session-affinity.ts";
+export { leastLoaded, powerOfTwo, random, roundRobin } from "./policies/simple-policies.ts";
+export type { PolicyParts } from "./policies/compose-policy.ts";
+export { composePolicy } from "./policies/compose-policy.ts";
+export { lowest } from "./policies/lowest.ts";

@@ -1,0 +1,135 @@
+import { xxh3, type Clock, type GenerateRequest, type WorkerEpoch } from "@stator/core";
+
+export interface QuarantineOptions {
+  readonly clock: Clock;
+  /** How long a fingerprint stays blocked, in ms. */
+  readonly quarantineMs: number;
+  /** Deaths of other workers within this time make a burst, for which no request is blamed. Default 1,000 ms. */
+  readonly burstMs?: number;
+}
+
+/** A request as a suspect: who it was with when workers died. */
+export interface Suspect {
+  /** Workers that died with it. */
+  readonly deaths: number;
+  /** Of these, those where it was the only one that had seen a death before. */
+  readonly blames: number;
+  /** Lives on which another suspect runs now: to be avoided, so that the next death names one. */
+  crowded(): readonly WorkerEpoch[];
+  /** It runs there now, there too if prefill and decode are apart. */
+  placed(life: WorkerEpoch): void;
+  /** The new attempt spoke: whatever killed the last worker did not kill this one. */
+  cleared(): void;
+  /** A worker that it ran on died. Returns whether the request is now quarantined. Call `cleared` before the next attempt. */
+  died(life: WorkerEpoch): boolean;
+  /** The request is over. */
+  gone(): void;
+}
+
+/** Finds requests that kill workers, and keeps them out. */
+export interface Quarantine {
+  /** The time until which this request's fingerprint is blocked, if it is. */
+  blockedForMs(request: GenerateRequest): number | undefined;
+  suspect(request: GenerateRequest): Suspect;
+  readonly blocked: number;
+}
+
+/** A request dies with at most this many workers before its fingerprint is blocked. */
+export const deathsToQuarantine: number = 3;
+const mostBlocked = 10_000;
+
+export function createQuarantine({ clock, quarantineMs, burstMs = 1_000 }: QuarantineOptions): Quarantine {
+  const blocked = new Map<bigint, number>();
+  const suspectsAt = new Map<string, Set<object>>();
+  const livesAt = new Map<string, WorkerEpoch>();
+  /** Deaths of the last moments: life and time. */
+  let recent: { readonly key: string; readonly atMs: number }[] = [];
+
+  const block = (fingerprint: bigint): void => {
+    if (blocked.size >= mostBlocked) blocked.delete(blocked.keys().next().value!);
+    blocked.set(fingerprint, clock.now() + quarantineMs);
+  };
+
+  return {
+    get blocked() {
+      return blocked.size;
+    },
+    blockedForMs(request) {
+      if (blocked.size === 0) return undefined;
+      const fingerprint = fingerprintOf(request);
+      const untilMs = blocked.get(fingerprint);
+      if (untilMs === undefined) return undefined;
+      const leftMs = untilMs - clock.now();
+      if (leftMs > 0) return leftMs;
+      blocked.delete(fingerprint);
+      return undefined;
+    },
+    suspect(request) {
+      const self = {};
+      const diedWith = new Set<string>();
+      const at = new Set<string>();
+      let deaths = 0;
+      let blames = 0;
+
+      const leave = (): void => {
+        for (const key of at) {
+          const there = suspectsAt.get(key);
+          there?.delete(self);
+          if (there?.size !== 0) continue;
+          suspectsAt.delete(key);
+          livesAt.delete(key);
+        }
+        at.clear();
+      };
+
+      return {
+        get deaths() {
+          return deaths;
+        },
+        get blames() {
+          return blames;
+        },
+        // After one death all of its requests are suspects and spread freely; after two, those that saw both are kept apart.
+        crowded: () => (deaths < 2 ? [] : [...livesAt].filter(([key]) => !at.has(key)).map(([, life]) => life)),
+        placed(life) {
+          if (deaths === 0) return;
+          const key = keyOf(life);
+          at.add(key);
+          livesAt.set(key, life);
+          const there = suspectsAt.get(key) ?? new Set();
+          there.add(self);
+          suspectsAt.set(key, there);
+        },
+        cleared: leave,
+        died(life) {
+          const key = keyOf(life);
+          const nowMs = clock.now();
+          const wasSole = at.has(key) && suspectsAt.get(key)?.size === 1;
+          recent = recent.filter((death) => nowMs - death.atMs <= burstMs);
+          if (!recent.some((death) => death.key === key)) recent.push({ key, atMs: nowMs });
+          diedWith.add(key);
+          // Workers that die together without this request die for another reason.
+          if (recent.some((death) => !diedWith.has(death.key))) return false;
+          deaths += 1;
+          if (wasSole) blames += 1;
+          if (blames < 2 && !(deaths >= deathsToQuarantine && wasSole)) return false;
+          block(fingerprintOf(request));
+          return true;
+        },
+        gone: leave,
+      };
+    },
+  };
+}
+
+function keyOf({ worker, epoch }: WorkerEpoch): string {
+  return `${worker}\u0000${epoch}`;
+}
+
+/** Names what the engine would compute, not who asked: prompt, adapter, grammar. */
+function fingerprintOf(request: GenerateRequest): bigint {
+  const { promptIds } = request;
+  const prompt = xxh3(new Uint8Array(promptIds.buffer, promptIds.byteOffset, promptIds.byteLength), 0n);
+  const rest = new TextEncoder().encode(`${request.adapter ?? ""}\u0000${request.grammar?.source ?? ""}`);
+  return xxh3(rest, prompt);
+}
