@@ -1,18 +1,61 @@
 import type { BackendName, BackendTerms } from "./backend-terms.ts";
 import type { Architecture } from "./coefficients-for.ts";
 
-const terms: BackendTerms = {
-  stepUs: 600,
-  perSequenceUs: 8,
-  prefillLayerUs: 25,
-  decodeLayerUs: 3,
-  workScale: 1,
-  floorScale: 0.8,
-};
-
+// Written by tools/calibrate/fit-serving.ts from 1811 measured deployments; do not edit.
 export const fittedBackendTerms: Readonly<Record<BackendName, Readonly<Record<Architecture, BackendTerms>>>> =
   {
-    vllm: { hopper: terms, blackwell: terms },
-    sglang: { hopper: terms, blackwell: terms },
-    trtllm: { hopper: terms, blackwell: terms },
+    vllm: {
+      hopper: {
+        stepUs: 1580,
+        perSequenceUs: 40.6,
+        prefillLayerUs: 31.5,
+        decodeLayerUs: 3.3,
+        workScale: 1.03,
+        floorScale: 0.774,
+      },
+      blackwell: {
+        stepUs: 1590,
+        perSequenceUs: 7.79,
+        prefillLayerUs: 25.5,
+        decodeLayerUs: 3.13,
+        workScale: 1,
+        floorScale: 0.763,
+      },
+    },
+    sglang: {
+      hopper: {
+        stepUs: 850,
+        perSequenceUs: 16.3,
+        prefillLayerUs: 22,
+        decodeLayerUs: 3.1,
+        workScale: 1,
+        floorScale: 0.573,
+      },
+      blackwell: {
+        stepUs: 678,
+        perSequenceUs: 28.4,
+        prefillLayerUs: 26.4,
+        decodeLayerUs: 3.14,
+        workScale: 1.1,
+        floorScale: 0.8,
+      },
+    },
+    trtllm: {
+      hopper: {
+        stepUs: 754,
+        perSequenceUs: 14.4,
+        prefillLayerUs: 43.3,
+        decodeLayerUs: 3.17,
+        workScale: 1,
+        floorScale: 0.8,
+      },
+      blackwell: {
+        stepUs: 441,
+        perSequenceUs: 14.2,
+        prefillLayerUs: 26.4,
+        decodeLayerUs: 2.81,
+        workScale: 1.1,
+        floorScale: 0.727,
+      },
+    },
   };

@@ -1,0 +1,114 @@
+import type {
+  MatrixFormat,
+  ModelSpec,
+  Parallelism,
+  Quantization,
+  SystemSpec,
+} from "@stator/simulator/performance-model";
+import { findModel, findSystem, hasExperts, namedQuantization } from "@stator/simulator/performance-model";
+import type { DisaggregatedSpec, WorkerSpec } from "../serving/predict.ts";
+import { prefillCost } from "../serving/predict.ts";
+import type { MeasuredRow, RawSplit } from "./measured-row.ts";
+import { normalizeSplit } from "./measured-row.ts";
+
+/** A measured row as something that can be predicted. */
+export type RowSpec =
+  | { readonly mode: "agg"; readonly worker: WorkerSpec; readonly concurrency: number }
+  | {
+      readonly mode: "disagg";
+      readonly spec: DisaggregatedSpec;
+      /** Worker counts or batch were not in the row. */ readonly isGuess: boolean;
+    };
+
+const formats: Readonly<Record<string, MatrixFormat>> = {
+  bfloat16: "bf16",
+  float16: "bf16",
+  fp8: "fp8",
+  fp8_static: "fp8",
+  fp8_ootb: "fp8",
+  fp8_block: "fp8-block",
+  nvfp4: "nvfp4",
+  int4_wo: "w4a16",
+  int8_wo: "w8a16",
+  sq: "int8",
+  w4a16_mxfp4: "mxfp4",
+  w4a8_mxfp4_mxfp8: "mxfp4",
+  w4afp8: "w4a16",
+};
+
+/**
+ * Turns a row's inputs into a prediction request; undefined when the row lacks a batch or sizes that nothing can stand in for.
+ *
+ * @throws PerformanceModelError when the model or the system is unknown.
+ */
+export function specOfRow(row: MeasuredRow): RowSpec | undefined {
+  const model = findModel(row.model);
+  const system = findSystem(row.system);
+  const quantization = quantizationOfRow(row, model, system);
+  const worker = (split: Parallelism): WorkerSpec => ({
+    model,
+    system,
+    quantization,
+    backend: row.backend,
+    parallelism: split,
+  });
+  const normalized = (raw: RawSplit): ReturnType<typeof normalizeSplit> =>
+    normalizeSplit(raw, hasExperts(model));
+  if (row.mode === "agg") {
+    if (row.batch === undefined || row.split === undefined) return undefined;
+    const { split, batchFactor } = normalized(row.split);
+    return { mode: "agg", worker: worker(split), concurrency: Math.max(1, row.batch * batchFactor) };
+  }
+  if (row.prefill === undefined || row.decode === undefined) return undefined;
+  const prefill = worker(normalized(row.prefill).split);
+  const { split, batchFactor } = normalized(row.decode);
+  const decode = worker(split);
+  const decodeWorkers = row.decode.workers ?? 1;
+  const batch =
+    row.decode.batch ??
+    (row.concurrency === undefined
+      ? undefined
+      : row.concurrency / (split.data * decodeWorkers * batchFactor));
+  if (batch === undefined) return undefined;
+  const decodeBatch = Math.max(1, batch * batchFactor);
+  const spec: DisaggregatedSpec = {
+    prefill,
+    decode,
+    decodeWorkers,
+    decodeBatch,
+    prefillWorkers: row.prefill.workers ?? 1,
+  };
+  const isGuess =
+    row.prefill.workers === undefined || row.decode.workers === undefined || row.decode.batch === undefined;
+  return {
+    mode: "disagg",
+    isGuess,
+    spec: row.prefill.workers === undefined ? { ...spec, prefillWorkers: workersFor(spec, row) } : spec,
+  };
+}
+
+// A row without counts was published as a balanced deployment: enough prefill workers for its decode slots.
+function workersFor(
+  { prefill, decodeBatch, decode, decodeWorkers }: DisaggregatedSpec,
+  row: MeasuredRow,
+): number {
+  const { serviceMs } = prefillCost(prefill, row);
+  const secondsPerRequest = row.outputTokens * 0.02;
+  const rate = (decodeBatch * decode.parallelism.data * decodeWorkers) / secondsPerRequest;
+  return Math.max(1, Math.min(32, Math.ceil((rate * serviceMs) / 1000)));
+}
+
+function quantizationOfRow(row: MeasuredRow, model: ModelSpec, system: SystemSpec): Quantization {
+  const own = namedQuantization("auto", model, system);
+  const dense =
+    formats[row.denseFormat] ??
+    (row.precision === "fp8" ? "fp8" : own.dense === "fp8-block" ? "bf16" : own.dense);
+  const experts = formats[row.expertFormat] ?? formats[row.denseFormat] ?? own.experts;
+  // Weight-only 4-bit checkpoints of experts keep attention in bf16; narrow formats serve with a narrow cache.
+  return {
+    dense: dense === "w4a16" && hasExperts(model) ? "bf16" : dense,
+    experts,
+    attention: "bf16",
+    kvCache: dense === "nvfp4" || dense === "fp8" ? "fp8" : "bf16",
+  };
+}
