@@ -9,6 +9,8 @@ export interface LinearEstimate {
 /** Decayed sums of a least-squares line y = a + b x, both kept at or above zero. */
 export interface LinearFit {
   readonly samples: number;
+  /** Decayed sums: samples, their x, their y. */
+  readonly sums: { readonly weight: number; readonly x: number; readonly y: number };
   add(x: number, y: number): void;
   /** The line, with `prior` counted as `priorWeight` samples spread around `priorX`. */
   estimate(prior: LinearEstimate, priorX: number, priorWeight: number): LinearEstimate;
@@ -22,6 +24,9 @@ export function createLinearFit(memory: number): LinearFit {
   return {
     get samples() {
       return samples;
+    },
+    get sums() {
+      return { weight: w, x: x1, y: y1 };
     },
     add(x, y) {
       samples++;

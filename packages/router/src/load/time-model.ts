@@ -38,7 +38,13 @@ export function createPrefillModels(prior: LinearEstimate = PREFILL_PRIOR): Pref
         },
         get line() {
           if (line === undefined || seenByFleet !== fleet.samples) {
-            line = own.estimate(fleetLine, meanTokens, FLEET_WEIGHT / (1 + own.samples / FLEET_WEIGHT));
+            // A worker mostly differs from the fleet by one factor: the shape is the fleet's, the scale soon its own.
+            const { weight, x, y } = own.sums;
+            const fleetMs = fleetLine.intercept * weight + fleetLine.slope * x;
+            const pull = fleetLine.intercept + fleetLine.slope * meanTokens;
+            const scale = (y + pull) / (fleetMs + pull);
+            const scaled = { intercept: fleetLine.intercept * scale, slope: fleetLine.slope * scale, deviation: fleetLine.deviation };
+            line = own.estimate(scaled, meanTokens, FLEET_WEIGHT / (1 + own.samples / FLEET_WEIGHT));
             seenByFleet = fleet.samples;
           }
           return line;
