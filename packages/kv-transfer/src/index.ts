@@ -43,6 +43,8 @@ export type {
   Work,
 } from "./transport/transport.ts";
 export { loopback } from "./transport/loopback.ts";
+export type { SharedMemoryOptions } from "./transport/shared-memory.ts";
+export { sharedMemory } from "./transport/shared-memory.ts";
 export type { TcpOptions } from "./transport/tcp.ts";
 export { tcp } from "./transport/tcp.ts";
 

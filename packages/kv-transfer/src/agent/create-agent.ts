@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { noopMeter, silentLogger, systemClock } from "@stator/core";
+import { noopMeter, silentLogger, sleep, systemClock } from "@stator/core";
 import { type TransferError, transferError } from "../transfer-error.ts";
 import type { OpenTransport, RegionMemory, TransportHost } from "../transport/transport.ts";
 import type { DescribedRegion } from "./descriptors.ts";
@@ -17,6 +17,9 @@ export const defaultInboxMessages = 4096;
 export const defaultBaseDeadlineMs = 5000;
 export const defaultConnectDeadlineMs = 1000;
 
+const comeBackAttempts = 5;
+/** Before the second attempt, ms; doubles. */
+const comeBackDelayMs = 5;
 const secondsBuckets: readonly number[] = [1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1, 3, 10];
 
 /**
@@ -71,13 +74,27 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
       logger.warn("lost the connection to a peer", { peer: peer.name, transport, reason: error.message });
       const entry = peers.get(peer.name);
       if (entry === undefined || entry.record.incarnation !== peer.incarnation || isClosed) return;
-      // One attempt to come back tells a cut from a death: who refuses or answers as another incarnation is gone.
       const carrier = open.find((candidate) => candidate.name === transport);
-      if (carrier === undefined) return;
-      entry.connect(carrier).catch((reason: TransferError) => {
-        if (reason.code === "TRANSFER_PEER_LOST") void loseIfUnreachable(entry, reason);
-      });
+      if (carrier !== undefined) void comeBack(entry, carrier);
     },
+  };
+  /** Coming back tells a cut from a death: who refuses, keeps hanging up, or answers as another incarnation is gone. Who is silent is not. */
+  const comeBack = async (entry: PeerEntry, transport: OpenTransport): Promise<void> => {
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        await entry.connect(transport);
+        return;
+      } catch (error) {
+        const reason = error as TransferError;
+        if (isClosed || !entry.peer.isCurrent || reason.code === "TRANSFER_DEADLINE") return;
+        if (reason.code === "TRANSFER_PEER_LOST" || attempt === comeBackAttempts) {
+          await loseIfUnreachable(entry, transferError("TRANSFER_PEER_LOST", `Peer ${entry.record.name} is gone: ${reason.message}`, { peer: entry.record.name }, reason));
+          return;
+        }
+        // A dying process still accepts connections for a moment.
+        await sleep(clock, comeBackDelayMs * 2 ** attempt);
+      }
+    }
   };
   const loseIfUnreachable = async (entry: PeerEntry, reason: TransferError): Promise<void> => {
     for (const transport of open) if (entry.openLink(transport) !== undefined) return;

@@ -103,7 +103,7 @@ export function createPeerEntry(options: PeerEntryOptions): PeerEntry {
       const links = [...rails.values()].map((rail) => rail.link);
       rails.clear();
       await Promise.all(links.map((link) => link?.close()));
-      for (const transport of transports) transport.dropPeer?.(record);
+      for (const transport of transports) transport.drop?.(record);
     },
     peer: {
       name,
@@ -129,6 +129,8 @@ export function createPeerEntry(options: PeerEntryOptions): PeerEntry {
       },
       forget(ids) {
         for (const id of ids) {
+          const memory = memories.get(id);
+          if (memory !== undefined) for (const transport of transports) transport.drop?.(record, memory);
           memories.delete(id);
           regions.delete(id);
         }
@@ -188,6 +190,8 @@ function createOutbox(findLink: (excluded: ReadonlySet<OpenTransport>) => Promis
       try {
         found = await findLink(failed);
       } catch (error) {
+        // Before anybody is told: who is may send again at once.
+        isPumping = false;
         for (const item of waiting.splice(0)) item.reject(error);
         return;
       }
@@ -195,7 +199,10 @@ function createOutbox(findLink: (excluded: ReadonlySet<OpenTransport>) => Promis
       const results = await Promise.allSettled(batch.map((item) => found.link.notify?.(item.message)));
       const firstFailure = results.findIndex((result) => result.status === "rejected");
       const done = firstFailure < 0 ? batch.length : firstFailure;
-      for (const item of waiting.splice(0, done)) item.resolve();
+      const sent = waiting.splice(0, done);
+      if (waiting.length === 0) isPumping = false;
+      for (const item of sent) item.resolve();
+      if (!isPumping) return;
       if (firstFailure >= 0) failed.add(found.transport);
     }
   };
@@ -207,9 +214,7 @@ function createOutbox(findLink: (excluded: ReadonlySet<OpenTransport>) => Promis
         waiting.push({ message, resolve, reject });
         if (isPumping) return;
         isPumping = true;
-        void pump().finally(() => {
-          isPumping = false;
-        });
+        void pump();
       });
     },
   };

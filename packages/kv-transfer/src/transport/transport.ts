@@ -34,9 +34,10 @@ export interface EpochTable {
 export interface SharedBacking {
   readonly kind: "file" | "memfd";
   readonly fd: number;
-  readonly path: string | undefined;
-  /** Byte position of the epoch table in the backing; absent without epochs. */
-  readonly epochOffset: number | undefined;
+  /** File name in the transport's directory, or the name under which the memfd is handed out. */
+  readonly name: string;
+  /** Byte position of the status words: 8 bytes that are 1 while the region lives, then the epochs, 8 bytes each. */
+  readonly statusOffset: number;
 }
 
 /** A registered region as transports see it. */
@@ -167,8 +168,8 @@ export interface OpenTransport {
   connect(peer: RemoteAgent, signal: AbortSignal): Promise<Link>;
   /** Makes memory that this transport carries best, where it has such. */
   allocate?(bytes: number, epochs: { readonly blockBytes: number } | undefined): Promise<AllocatedMemory>;
-  /** The peer's metadata was replaced or dropped: forget mappings of it. */
-  dropPeer?(peer: RemoteAgent): void;
+  /** The peer's metadata was replaced or dropped: forget what was opened of it, or of one region. */
+  drop?(peer: RemoteAgent, region?: RemoteMemory): void;
   close(): Promise<void>;
 }
 

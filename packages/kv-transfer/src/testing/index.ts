@@ -1,0 +1,8 @@
+export type { AgentPair, BoundCase, CaseContext, ConformanceCase, TransportFixture } from "./transport-suite.ts";
+export { transportSuite } from "./transport-suite.ts";
+export type { FaultPlan, NotifyFault, PostFault } from "./faulty-transport.ts";
+export { faulty } from "./faulty-transport.ts";
+export type { PatternTarget } from "./pattern.ts";
+export { fillPattern, patternBytes } from "./pattern.ts";
+export type { PeerCommand, PeerProcess } from "./peer-process.ts";
+export { spawnPeer } from "./peer-process.ts";

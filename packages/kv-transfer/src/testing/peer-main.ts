@@ -1,0 +1,113 @@
+import { createHash } from "node:crypto";
+import { createAgent } from "../agent/create-agent.ts";
+import { describe } from "../agent/descriptors.ts";
+import type { Region } from "../agent/region.ts";
+import type { TransferAgent } from "../agent/transfer-agent.ts";
+import type { Transport } from "../transport/transport.ts";
+import { fillPattern } from "./pattern.ts";
+import type { PeerCommand } from "./peer-process.ts";
+
+let agent: TransferAgent | undefined;
+const regions = new Map<number, Region>();
+let isChurning = false;
+const need = (): TransferAgent => {
+  if (agent === undefined) throw new Error("open comes first");
+  return agent;
+};
+const regionOf = (id: number): Region => {
+  const region = regions.get(id);
+  if (region === undefined) throw new Error(`no region ${id}`);
+  return region;
+};
+
+async function run(command: PeerCommand): Promise<unknown> {
+  switch (command.do) {
+    case "open": {
+      const module = (await import(command.module)) as Record<string, (options?: unknown) => Transport>;
+      agent = await createAgent({
+        name: command.name,
+        transports: command.transports.map((wanted) => (module[wanted.export] as (options?: unknown) => Transport)(wanted.options)),
+      });
+      return agent.incarnation;
+    }
+    case "allocate": {
+      const blocks = command.blockBytes === undefined ? {} : { blockBytes: command.blockBytes };
+      const region = command.isRegistered === true ? need().register(new Uint8Array(command.bytes), blocks) : await need().allocate({ bytes: command.bytes, ...blocks });
+      regions.set(region.id, region);
+      fillPattern(region, command.fill);
+      return region.id;
+    }
+    case "metadata":
+      return Buffer.from(need().exportMetadata()).toString("base64");
+    case "import":
+      return need().importMetadata(Buffer.from(command.blob, "base64")).name;
+    case "digest": {
+      const region = regionOf(command.region);
+      return createHash("sha256").update(region.read(0, region.bytes)).digest("hex");
+    }
+    case "fill":
+      fillPattern(regionOf(command.region), command.fill);
+      return undefined;
+    case "bump":
+      return String(regionOf(command.region).epochs?.bump(command.block));
+    case "churn": {
+      // Reuses blocks as an engine does: epoch first, then the bytes. Runs until told to stop.
+      isChurning = true;
+      const region = regionOf(command.region);
+      let version = 0n;
+      const step = (): void => {
+        for (let i = 0; i < 64 && isChurning; i += 1) {
+          version = region.epochs?.bump(0) ?? 0n;
+          region.write(0, new Uint8Array(command.blockBytes).fill(Number(version % 251n)));
+        }
+        if (isChurning) setImmediate(step);
+      };
+      step();
+      return undefined;
+    }
+    case "stopChurn":
+      isChurning = false;
+      return undefined;
+    case "deregister":
+      await regionOf(command.region).deregister();
+      return undefined;
+    case "notify": {
+      const peer = need().peer(command.peer);
+      const payload = Buffer.from(command.payload, "base64");
+      await Promise.all(Array.from({ length: command.count }, () => peer?.notify(command.tag, payload)));
+      return undefined;
+    }
+    case "expect":
+      await need().expect(command.peer, command.tag, command.count);
+      return undefined;
+    case "write": {
+      const peer = need().peer(command.peer);
+      if (peer === undefined) throw new Error(`no peer ${command.peer}`);
+      const piece = [{ offset: 0, bytes: command.bytes }];
+      await need().transfer({
+        operation: "write",
+        peer,
+        local: describe(regionOf(command.region), piece),
+        remote: describe(peer.region(command.remote), piece),
+        notify: { tag: command.notify },
+      });
+      return undefined;
+    }
+    case "blockLoop":
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, command.ms);
+      return undefined;
+  }
+}
+
+process.on("message", ({ id, command }: { id: number; command: PeerCommand }) => {
+  run(command).then(
+    (value) => {
+      if (id !== 0) process.send?.({ id, value });
+    },
+    (error: unknown) => {
+      if (id !== 0) process.send?.({ id, error: error instanceof Error ? `${error.message} ${(error as { code?: string }).code ?? ""}` : String(error) });
+    },
+  );
+});
+process.on("disconnect", () => process.exit(0));
+process.send?.({ id: 0 });

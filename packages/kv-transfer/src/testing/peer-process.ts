@@ -1,0 +1,82 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+/** Commands that a peer process understands. Binary travels as base64. */
+export type PeerCommand =
+  | { readonly do: "open"; readonly name: string; readonly module: string; readonly transports: readonly { readonly export: string; readonly options?: unknown }[] }
+  | { readonly do: "allocate"; readonly bytes: number; readonly blockBytes?: number; readonly fill: number; readonly isRegistered?: boolean }
+  | { readonly do: "metadata" }
+  | { readonly do: "import"; readonly blob: string }
+  | { readonly do: "digest"; readonly region: number }
+  | { readonly do: "fill"; readonly region: number; readonly fill: number }
+  | { readonly do: "bump"; readonly region: number; readonly block: number }
+  | { readonly do: "churn"; readonly region: number; readonly blockBytes: number }
+  | { readonly do: "stopChurn" }
+  | { readonly do: "deregister"; readonly region: number }
+  | { readonly do: "notify"; readonly peer: string; readonly tag: string; readonly payload: string; readonly count: number }
+  | { readonly do: "expect"; readonly peer: string; readonly tag: string; readonly count: number }
+  | { readonly do: "write"; readonly peer: string; readonly region: number; readonly remote: number; readonly bytes: number; readonly notify: string }
+  | { readonly do: "blockLoop"; readonly ms: number };
+
+/** A second process with its own agent. */
+export interface PeerProcess {
+  readonly pid: number;
+  call(command: PeerCommand): Promise<unknown>;
+  /** Sends without waiting for the answer. */
+  tell(command: PeerCommand): void;
+  signal(name: NodeJS.Signals): void;
+  readonly exited: Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Starts a peer process. From sources it runs through tsx, from `dist` as it is. */
+export async function spawnPeer(): Promise<PeerProcess> {
+  const isSource = import.meta.url.endsWith(".ts");
+  const script = fileURLToPath(new URL(isSource ? "./peer-main.ts" : "./peer-main.js", import.meta.url));
+  const child: ChildProcess = fork(script, [], {
+    execArgv: isSource ? ["--import", "tsx", "--conditions=@stator/source"] : [],
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+    serialization: "json",
+  });
+  const waits = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
+  let next = 1;
+  const exited = new Promise<void>((resolve) => {
+    child.once("exit", () => {
+      for (const wait of waits.values()) wait.reject(new Error("The peer process ended."));
+      waits.clear();
+      resolve();
+    });
+  });
+  child.on("message", (message: { id: number; value?: unknown; error?: string }) => {
+    const wait = waits.get(message.id);
+    waits.delete(message.id);
+    if (message.error === undefined) wait?.resolve(message.value);
+    else wait?.reject(new Error(message.error));
+  });
+  const peer: PeerProcess = {
+    pid: child.pid ?? 0,
+    exited,
+    call(command) {
+      const id = next++;
+      return new Promise((resolve, reject) => {
+        waits.set(id, { resolve, reject });
+        child.send({ id, command });
+      });
+    },
+    tell(command) {
+      child.send({ id: 0, command });
+    },
+    signal(name) {
+      child.kill(name);
+    },
+    async close() {
+      child.kill("SIGCONT");
+      child.kill("SIGKILL");
+      await exited;
+    },
+  };
+  await new Promise<void>((resolve, reject) => {
+    waits.set(0, { resolve: () => resolve(), reject });
+  });
+  return peer;
+}
