@@ -268,10 +268,13 @@ function ttftLoss(rows: readonly Arrival[], values: readonly number[]): number {
   return sum / weights;
 }
 
+// This source sent all requests of a run at once and no more: its first-token times are of a burst, not of a closed loop.
+const oneBurst = /sglang\/0\.5\.1\.post1/;
+
 function fitArrivals(train: readonly Arrival[]): Map<string, number[]> {
   const found = new Map<string, number[]>();
   for (const mode of ["agg", "disagg"]) {
-    const all = train.filter(({ sample }) => sample.spec.mode === mode);
+    const all = train.filter(({ sample }) => sample.spec.mode === mode && !oneBurst.test(sample.row.source));
     const pooled = minimize((values) => ttftLoss(all, values), [40, 1, 1.1, 0.2, 0.06], 500).values;
     for (const backend of ["vllm", "sglang", "trtllm"]) {
       const rows = all.filter(({ sample }) => sample.row.backend === backend);
@@ -389,29 +392,3 @@ if (process.argv.includes("--write")) {
     `import type { ServingTerms } from "./serving-terms.ts";\n\n${stamp}export const fittedServingTerms: ServingTerms = {\nscheduling: {\n${table(["prefillInterference", "dataStall"])} },\naggregated: { ${first("agg")} },\ndisaggregated: { ${first("disagg")} } };\n`,
   );
 }
-if (process.argv.includes("--worst"))
-  for (const sample of weighted
-    .filter((sample) => sample.row.model.includes("DeepSeek") || sample.row.model.includes("Kimi"))
-    .sort(
-      (a, b) =>
-        Math.abs(Math.log(tpotMs(b, terms) / b.row.tpotMs)) -
-        Math.abs(Math.log(tpotMs(a, terms) / a.row.tpotMs)),
-    )
-    .slice(0, 90))
-    console.log(
-      sample.row.mode,
-      sample.engine,
-      sample.row.system,
-      sample.row.model.slice(-12),
-      sample.row.denseFormat,
-      sample.row.inputTokens,
-      sample.row.outputTokens,
-      "n",
-      sample.running,
-      JSON.stringify(sample.worker.parallelism).replace(/"|pipeline/g, ""),
-      "pred",
-      tpotMs(sample, terms).toFixed(1),
-      "was",
-      sample.row.tpotMs.toFixed(1),
-      sample.row.id.slice(0, 50),
-    );

@@ -3,6 +3,8 @@ import type { BackendName, Parallelism } from "@stator/simulator/performance-mod
 /** One measured deployment, in the columns of AIConfigurator's silicon samples. */
 export interface MeasuredRow {
   readonly id: string;
+  /** Where the row came from, as the file says. */
+  readonly source: string;
   readonly backend: BackendName;
   readonly model: string;
   readonly system: string;
@@ -72,6 +74,7 @@ export function parseMeasuredRows(csv: string): MeasuredRow[] {
     };
     rows.push({
       id: at("id"),
+      source: at("silicon_data_source"),
       backend,
       model: at("model_path"),
       system: at("system"),
