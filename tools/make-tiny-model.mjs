@@ -106,7 +106,7 @@ function sentencePieceVocabulary() {
 }
 
 /** GPT-2's byte-level BPE: 256 mapped bytes and the merges. */
-function bytePairVocabulary() {
+function bytePairVocabulary(pre) {
   const { learnt } = learn(countWords(/'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu, "\u0120"));
   const prints = (byte) => (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
   let extra = 0;
@@ -123,7 +123,7 @@ function bytePairVocabulary() {
     types,
     entries: (kv) => {
       kv.string("tokenizer.ggml.model", "gpt2");
-      kv.string("tokenizer.ggml.pre", "gpt-2");
+      kv.string("tokenizer.ggml.pre", pre);
       kv.strings("tokenizer.ggml.merges", learnt.map((pair) => pair.join(" ")));
     },
     ids: { bos: end, eos: end },
@@ -205,10 +205,11 @@ function createNormal(seed) {
 /**
  * The bytes of a tiny GGUF.
  *
- * @param {{ tokenizer?: "spm" | "bpe", architecture?: string, extra?: (entries: object) => void }} options
+ * @param {{ tokenizer?: "spm" | "bpe", pre?: string, seed?: number, extra?: (entries: object) => void }} options
+ *   `pre` names how the BPE cuts text into words; `seed` draws other weights; `extra` adds metadata entries.
  */
-export function makeTinyModel({ tokenizer = "spm", seed = 1, extra = () => {} } = {}) {
-  const vocabulary = tokenizer === "bpe" ? bytePairVocabulary() : sentencePieceVocabulary();
+export function makeTinyModel({ tokenizer = "spm", pre = "gpt-2", seed = 1, extra = () => {} } = {}) {
+  const vocabulary = tokenizer === "bpe" ? bytePairVocabulary(pre) : sentencePieceVocabulary();
   const { width, layers, heads, kvHeads, hidden } = shape;
   const headWidth = width / heads;
   const kvWidth = headWidth * kvHeads;

@@ -2,7 +2,7 @@ import { createBlockNamer, type BlockNamer, type GenerateRequest } from "@stator
 
 import { createSampler, type Chosen, type Sampler } from "../sampling/sampler.ts";
 import type { Digest } from "./token-function.ts";
-import type { TokenOutput } from "./token-output.ts";
+import type { TokenOutput } from "../output/token-output.ts";
 
 /** One choice on its way through the engine. Owned and changed by the scheduler and the stepper. */
 export interface Sequence {

@@ -24,7 +24,7 @@ import { simulatedCard } from "./simulated-card.ts";
 import { createStepTimer } from "./step-timer.ts";
 import { createStepper } from "./stepper.ts";
 import { createTokenFunction, type Digest } from "./token-function.ts";
-import { createTokenOutput, type TokenOutput } from "./token-output.ts";
+import { createTokenOutput, type TokenOutput } from "../output/token-output.ts";
 import { simulatedTokenizer } from "./tokenizer-file.ts";
 
 /** An engine that can be hurt on purpose. */

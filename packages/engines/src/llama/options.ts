@@ -1,0 +1,45 @@
+import type { Clock, Logger } from "@stator/core";
+
+import type { Transfer } from "../handoff/transfer.ts";
+
+export interface LlamaEngineOptions {
+  /** A GGUF file; `tinyModelPath()` is the bundled one. */
+  readonly modelPath: string;
+  /** Model name of the card. Default: the file's `general.name`, else its base name. */
+  readonly model?: string;
+  /** A Hugging Face `tokenizer.json`, for models whose tokenizer cannot be converted. Default: converted from the GGUF. */
+  readonly tokenizerPath?: string;
+  /** Prompt and output of one request together, in tokens. Default: what the model was trained for, at most 4,096. */
+  readonly contextTokens?: number;
+  /** Requests that run at once; each has its own KV of `contextTokens`. Default 4. */
+  readonly sequences?: number;
+  /** Tokens in one KV block. Default 16. */
+  readonly blockTokens?: number;
+  /** Tokens computed in one step: the chunk of chunked prefill. Default 512. */
+  readonly batchTokens?: number;
+  /**
+   * The same ids whatever shares the batch and however a prompt is split: flash attention off, KV in F32. Default: true
+   * for the bundled model, false for others (it doubles their KV and slows them).
+   */
+  readonly exact?: boolean;
+  /** Threads of llama.cpp. Default 1: with more threads than idle cores it becomes hundreds of times slower. */
+  readonly threads?: number;
+  /** Host memory for KV blocks of earlier requests. Default 256 MiB; 0 keeps none. */
+  readonly hostStoreBytes?: number;
+  /** Where state files are for a moment. Default: /dev/shm, else the system's temporary folder. */
+  readonly stateFolder?: string;
+  /** Requests that may wait; further ones are refused as overloaded. Default 256. */
+  readonly maxWaiting?: number;
+  /** Worker id in KV events. Default "llama". */
+  readonly worker?: string;
+  /** Epoch in KV events. Default "0". */
+  readonly epoch?: string;
+  /** How KV leaves and enters. Default: engines of this process hand over without a wire. */
+  readonly transfer?: Transfer;
+  /** How long KV is held for a decode engine without renewal. Default 10,000 ms. */
+  readonly leaseMs?: number;
+  /** What to do when handed-over KV cannot be fetched: compute it here, or fail the request. Default "recompute". */
+  readonly onHandoffFailure?: "recompute" | "fail";
+  readonly clock?: Clock;
+  readonly logger?: Logger;
+}

@@ -1,0 +1,50 @@
+import type { Clock } from "@stator/core";
+
+/** How fast this engine has been, and the step in flight. */
+export interface StepEstimate {
+  readonly steps: number;
+  /** Milliseconds the step in flight has run; 0 between steps. */
+  ageMs(): number;
+  readonly expectedMs: number;
+  /** Milliseconds for so many prompt tokens, by what was measured so far. */
+  prefillMs(tokens: number): number;
+  begin(tokens: number): void;
+  end(): void;
+}
+
+/** Steps with at least so many tokens tell how fast prompts are computed. */
+const prefillSampleTokens = 32;
+const smoothing = 0.2;
+
+export function createStepEstimate(clock: Clock): StepEstimate {
+  let steps = 0;
+  let startedMs: number | undefined;
+  let stepTokens = 0;
+  let decodeMs = 1;
+  let prefillTokenMs = 0.05;
+  const expected = (tokens: number): number => Math.max(decodeMs, tokens * prefillTokenMs);
+  const end = (): void => {
+    if (startedMs === undefined) return;
+    const took = clock.now() - startedMs;
+    startedMs = undefined;
+    steps++;
+    if (stepTokens >= prefillSampleTokens) prefillTokenMs += smoothing * (took / stepTokens - prefillTokenMs);
+    else decodeMs += smoothing * (took - decodeMs);
+  };
+  return {
+    get steps() {
+      return steps;
+    },
+    ageMs: () => (startedMs === undefined ? 0 : clock.now() - startedMs),
+    get expectedMs() {
+      return startedMs === undefined ? 0 : expected(stepTokens);
+    },
+    prefillMs: (tokens) => tokens * prefillTokenMs,
+    begin(tokens) {
+      end();
+      startedMs = clock.now();
+      stepTokens = tokens;
+    },
+    end,
+  };
+}
