@@ -15,6 +15,7 @@ import {
   type GenerateRequest,
   type Meter,
   type MigrationCause,
+  type OutcomeType,
   type RequestEvent,
   type TokenBatch,
   type WorkerEpoch,
@@ -173,6 +174,7 @@ export function migrating(inner: Engine, options: MigratingOptions = {}): Migrat
       for (;;) {
         const run = startAttempt(request, journal, suspect, whole.signal, onEvent);
         let failure: unknown;
+        let outcome: OutcomeType = "cut";
         try {
           for (;;) {
             const { done, value: batch } = await run.stream.next();
@@ -206,12 +208,13 @@ export function migrating(inner: Engine, options: MigratingOptions = {}): Migrat
           failure = error;
         } finally {
           endRetry?.();
+          // Before the attempt is closed by its own signal, which says nothing of the worker.
+          outcome = classifyFailure(failure, run.signal);
           run.close();
         }
 
         if (signal.aborted) throw cancelled(signal);
         if (whole.signal.aborted) throw whole.signal.reason as Error;
-        const outcome = classifyFailure(failure, run.signal);
         const rule = observationRules[outcome];
         const error = failure === undefined ? undefined : StatorError.from(failure);
         const life = lifeOf(error) ?? run.routed?.life;

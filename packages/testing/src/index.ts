@@ -1,0 +1,12 @@
+export type { FaultPoint, TestCluster, TestClusterOptions, TestWorker, TestWorkers } from "./cluster/test-cluster.ts";
+export { createTestCluster } from "./cluster/test-cluster.ts";
+export type { WorkerGate } from "./cluster/worker-gate.ts";
+export { createWorkerGate } from "./cluster/worker-gate.ts";
+export type { Collected, EventLog } from "./collect/collect.ts";
+export { collect, collectText, createEventLog, textOf } from "./collect/collect.ts";
+export type { History, HistoryEntry } from "./history/history.ts";
+export { createHistory } from "./history/history.ts";
+export type { Violation, WatchEntry } from "./history/check-history.ts";
+export { checkHistory, checkWatch } from "./history/check-history.ts";
+export type { VirtualClock } from "@stator/core";
+export { createVirtualClock } from "@stator/core";
