@@ -11,16 +11,23 @@ export { interpolationError } from "./interpolation/leave-one-out.ts";
 export type { MonotoneCurve, Reading } from "./interpolation/monotone-curve.ts";
 export { monotoneCurve } from "./interpolation/monotone-curve.ts";
 
+export { arimaForecaster } from "./forecast/arima.ts";
 export type { BacktestOptions, BacktestScore } from "./forecast/backtest.ts";
 export { backtest, chooseForecaster } from "./forecast/backtest.ts";
 export { constantForecaster } from "./forecast/constant.ts";
 export type { Forecast, ForecastOptions, Forecaster } from "./forecast/forecaster.ts";
 export { defaultCoverage } from "./forecast/forecaster.ts";
+export type { LoadForecastOptions, LoadForecastReport } from "./forecast/forecast-load.ts";
+export { forecastLoad } from "./forecast/forecast-load.ts";
+export type { ForecasterName, ForecastThread, ForecastThreadOptions } from "./forecast/forecast-thread.ts";
+export { createForecastThread, defaultForecasters } from "./forecast/forecast-thread.ts";
 export type { HarmonicOptions } from "./forecast/harmonic.ts";
 export { harmonicForecaster } from "./forecast/harmonic.ts";
 export type { HoltWintersOptions } from "./forecast/holt-winters.ts";
 export { holtWintersForecaster } from "./forecast/holt-winters.ts";
 export { kalmanForecaster } from "./forecast/kalman.ts";
+export type { ProphetForecasterOptions } from "./forecast/prophet.ts";
+export { loadProphetForecaster } from "./forecast/prophet.ts";
 
 export type {
   Interval,

@@ -1,11 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { arimaForecaster } from "./arima.ts";
 import { backtest, chooseForecaster } from "./backtest.ts";
 import { constantForecaster } from "./constant.ts";
 import { normalQuantile } from "./forecaster.ts";
 import { harmonicForecaster } from "./harmonic.ts";
 import { holtWintersForecaster } from "./holt-winters.ts";
 import { kalmanForecaster } from "./kalman.ts";
+import { loadProphetForecaster } from "./prophet.ts";
 
 const all = [constantForecaster(), holtWintersForecaster(), kalmanForecaster(), harmonicForecaster()];
 const sine = (n: number, period: number): number[] =>
@@ -60,3 +62,18 @@ test("normal quantiles", () => {
   expect(normalQuantile(0.975)).toBeCloseTo(1.959964, 5);
   expect(normalQuantile(0.01)).toBeCloseTo(-2.326348, 5);
 });
+
+test("ARIMA follows a ramp and survives constants and noise", () => {
+  expect(backtest(arimaForecaster(), ramp(40), { horizonSteps: 3, origins: 4 }).mase).toBeLessThan(0.01);
+  expect(arimaForecaster().forecast(new Array<number>(12).fill(3), { horizonSteps: 2 }).mean).toEqual([3, 3]);
+});
+
+test("Prophet follows a trend with its intervals around it", async () => {
+  const prophet = await loadProphetForecaster({ stepSeconds: 3600 });
+  const { mean, lower, upper } = prophet.forecast(ramp(48), { horizonSteps: 4 });
+  expect(mean[3]!).toBeGreaterThan(5 + 2 * 50 - 8);
+  expect(mean[3]!).toBeLessThan(5 + 2 * 52 + 8);
+  expect(lower[3]!).toBeLessThanOrEqual(mean[3]!);
+  expect(upper[3]!).toBeGreaterThanOrEqual(mean[3]!);
+});
+

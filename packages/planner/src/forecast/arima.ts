@@ -1,0 +1,79 @@
+import ARIMA from "arima";
+import { defaultCoverage, withIntervals, type Forecaster } from "./forecaster.ts";
+
+/**
+ * Auto-ARIMA (the `arima` package: ctsa in WebAssembly). A search that ends at (0, d, 0), which only repeats the last
+ * value, is tried again on log(1 + x). An exactly straight series is short-cut: the search never ends on one.
+ */
+export function arimaForecaster(): Forecaster {
+  return {
+    name: "arima",
+    minimumPoints: 8,
+    forecast(series, { horizonSteps, coverage = defaultCoverage }) {
+      const slope = straightSlope(series);
+      if (slope !== undefined) {
+        const last = series[series.length - 1]!;
+        const mean = Array.from({ length: horizonSteps }, (_, h) => last + slope * (h + 1));
+        return withIntervals(mean, () => 0, coverage);
+      }
+      const plain = search(series, horizonSteps);
+      if (plain !== undefined && !isFlat(plain.mean))
+        return withIntervals(plain.mean, (h) => plain.deviation[h - 1]!, coverage);
+      const log = search(
+        series.map((value) => Math.log1p(value)),
+        horizonSteps,
+      );
+      if (log === undefined || isFlat(log.mean)) {
+        const last = series[series.length - 1]!;
+        const fallback = plain ?? {
+          mean: new Array<number>(horizonSteps).fill(last),
+          deviation: new Array<number>(horizonSteps).fill(spread(series)),
+        };
+        return withIntervals(fallback.mean, (h) => fallback.deviation[h - 1]!, coverage);
+      }
+      const mean = log.mean.map((value) => Math.expm1(Math.min(40, value)));
+      // Delta method: the deviation of expm1(x) is that of x times its derivative.
+      return withIntervals(mean, (h) => log.deviation[h - 1]! * (1 + mean[h - 1]!), coverage);
+    },
+  };
+}
+
+/** The step of a series that is a straight line within rounding; undefined for any other. */
+function straightSlope(series: readonly number[]): number | undefined {
+  const slope = series[1]! - series[0]!;
+  const tolerance = 1e-6 * Math.max(1e-9, ...series.map(Math.abs));
+  return series.every((value, t) => t === 0 || Math.abs(value - series[t - 1]! - slope) <= tolerance) ? slope : undefined;
+}
+
+interface Outcome {
+  readonly mean: number[];
+  readonly deviation: number[];
+}
+
+function search(series: readonly number[], steps: number): Outcome | undefined {
+  const model = new ARIMA({ auto: true, p: 3, d: 2, q: 3, verbose: false });
+  try {
+    const [mean, variance] = model.train([...series]).predict(steps);
+    const largest = 100 * Math.max(1, ...series.map(Math.abs));
+    if (!mean.every((value) => Number.isFinite(value) && Math.abs(value) <= largest)) return undefined;
+    return {
+      mean,
+      deviation: variance.map((value) =>
+        Number.isFinite(value) ? Math.sqrt(Math.max(0, value)) : spread(series),
+      ),
+    };
+  } catch {
+    return undefined;
+  } finally {
+    model.destroy();
+  }
+}
+
+function isFlat(mean: readonly number[]): boolean {
+  return mean.every((value) => value === mean[0]);
+}
+
+function spread(series: readonly number[]): number {
+  const average = series.reduce((sum, value) => sum + value, 0) / series.length;
+  return Math.sqrt(series.reduce((sum, value) => sum + (value - average) ** 2, 0) / series.length);
+}

@@ -1,0 +1,102 @@
+import { Worker } from "node:worker_threads";
+import { sleep, systemClock } from "@stator/core";
+import type { Interval } from "../decision/types.ts";
+import { PlannerError } from "../planner-error.ts";
+import type { LoadForecastReport } from "./forecast-load.ts";
+
+/** Names of the built-in forecasters. */
+export type ForecasterName = "constant" | "holt-winters" | "kalman" | "harmonic" | "arima" | "prophet";
+
+export interface ForecastThreadOptions {
+  /** Which may be chosen. Default all but `prophet`, whose fits take about a second each. */
+  readonly forecasters?: readonly ForecasterName[];
+  readonly horizonSteps: number;
+  readonly coverage?: number;
+  /** Length of an interval, for the forecasters that know days. Default 60. */
+  readonly stepSeconds?: number;
+  /** A forecast takes at most this long; then it fails and the planner goes on with the last value. Default 30,000. */
+  readonly deadlineMs?: number;
+}
+
+/** Forecasts in a thread of their own, so that no fit ever holds up serving. */
+export interface ForecastThread {
+  /** @throws PlannerError `PLANNER_FORECAST_FAILED` */
+  forecast(intervals: readonly Interval[]): Promise<LoadForecastReport>;
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Default forecasters, cheapest first. */
+export const defaultForecasters: readonly ForecasterName[] = [
+  "constant",
+  "holt-winters",
+  "kalman",
+  "harmonic",
+  "arima",
+];
+
+type Answer = { readonly report: LoadForecastReport } | { readonly error: string };
+
+export function createForecastThread(options: ForecastThreadOptions): ForecastThread {
+  const { deadlineMs = 30_000 } = options;
+  let worker: Worker | undefined;
+  let last: Promise<unknown> = Promise.resolve();
+
+  const start = (): Worker => {
+    // Threads cannot run TypeScript on Node 20: from the sources, the built file serves.
+    const isSource = import.meta.url.endsWith(".ts");
+    const file = isSource ? "../../dist/forecast/forecast-worker.js" : "./forecast-worker.js";
+    const started = new Worker(new URL(file, import.meta.url), {
+      workerData: { forecasters: defaultForecasters, stepSeconds: 60, ...options },
+      stdout: true,
+    });
+    started.stdout.resume();
+    started.unref();
+    return started;
+  };
+
+  const ask = async (intervals: readonly Interval[]): Promise<LoadForecastReport> => {
+    worker ??= start();
+    const asked = worker;
+    const stop = new AbortController();
+    try {
+      const answer = await Promise.race([
+        new Promise<Answer>((resolve) => {
+          asked.once("message", resolve);
+          asked.once("error", (error) => resolve({ error: error.message }));
+          asked.once("exit", (code) => resolve({ error: `the forecast thread ended with code ${code}` }));
+          asked.postMessage(intervals);
+        }),
+        sleep(systemClock, deadlineMs, stop.signal).then((): Answer => ({
+          error: `no forecast within ${deadlineMs} ms`,
+        })),
+      ]);
+      if ("report" in answer) return answer.report;
+      worker = undefined;
+      await asked.terminate();
+      throw new PlannerError({
+        code: "PLANNER_FORECAST_FAILED",
+        kind: "internal",
+        message: `Forecasting failed: ${answer.error}.`,
+      });
+    } finally {
+      stop.abort(new Error("done"));
+      asked.removeAllListeners();
+    }
+  };
+
+  const thread: ForecastThread = {
+    forecast(intervals) {
+      const result = last.then(() => ask(intervals));
+      last = result.catch(() => undefined);
+      return result;
+    },
+    async close() {
+      await last;
+      await worker?.terminate();
+      worker = undefined;
+    },
+    [Symbol.asyncDispose]: () => thread.close(),
+  };
+  return thread;
+}
