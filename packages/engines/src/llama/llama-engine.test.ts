@@ -137,7 +137,7 @@ describe.skipIf(!isPresent)("createLlamaEngine", () => {
       },
     };
     const prefill = await make({ transfer });
-    const decode = await make({ transfer: counting, onHandoffFailure: "fail", contextTokens: 640, sequences: 3 });
+    const decode = await make({ transfer: counting, contextTokens: 640, sequences: 3 });
     const shared = prompt(5000, 128);
     for (let i = 0; i < 40; i++) {
       const promptIds = Uint32Array.from([...shared, ...prompt(1000 + i, 20 + i)]);
@@ -153,14 +153,27 @@ describe.skipIf(!isPresent)("createLlamaEngine", () => {
     }
   });
 
+  it("hands KV over with the engine's fast settings too", async () => {
+    const transfer = createLoopback();
+    const [prefill, decode] = [await make({ transfer, exact: false }), await make({ transfer, exact: false })];
+    expect(prefill.card?.batchInvariant).toBe(false);
+    expect(prefill.card?.kvLayoutDigest).not.toBe(engine.card?.kvLayoutDigest);
+    const promptIds = prompt(31, 90);
+    const [first] = await batches(prefill, { promptIds, mode: "prefill" });
+    const outputIds = Uint32Array.from(first!.handoff!.firstIds);
+    const rest = await batches(decode, { promptIds, handoff: first!.handoff!, outputIds });
+    expect(rest[0]?.cachedTokens).toBe(80);
+    expect([...outputIds, ...idsOf(rest)]).toEqual(await run(await make({ exact: false }), { promptIds }));
+  });
+
   it("computes what a handoff promised and did not deliver, unless told to fail", async () => {
     const [first] = await batches(engine, { promptIds: prompt(9, 70), mode: "prefill" });
     engine.releaseHandoff(first!.handoff!);
     const whole = await run(engine, { promptIds: prompt(9, 70) });
-    const other = await make();
+    const other = await make({ onHandoffFailure: "recompute" });
     const outputIds = Uint32Array.from(first!.handoff!.firstIds);
     expect(await run(other, { promptIds: prompt(9, 70), handoff: first!.handoff!, outputIds })).toEqual(whole.slice(1));
-    const strict = await make({ onHandoffFailure: "fail" });
+    const strict = await make();
     await expect(run(strict, { promptIds: prompt(9, 70), handoff: first!.handoff! })).rejects.toMatchObject({ kind: "unavailable" });
     const wrong = { ...first!.handoff!, compatibilityDigest: "x" };
     await expect(run(other, { handoff: wrong })).rejects.toMatchObject({ kind: "incompatible" });

@@ -61,7 +61,7 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Ll
     epoch = "0",
     transfer = processLoopback,
     leaseMs = 10_000,
-    onHandoffFailure = "recompute",
+    onHandoffFailure = "fail",
     clock = systemClock,
     logger = silentLogger,
   } = options;

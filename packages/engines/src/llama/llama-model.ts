@@ -3,7 +3,7 @@ import type { LlamaContext, LlamaContextSequence, LlamaModel, Token } from "node
 import { EnginesError } from "../errors/engines-error.ts";
 import { readGguf } from "./gguf/read-gguf.ts";
 import { ggufFacts, llamaCard, type LlamaCard } from "./llama-card.ts";
-import { loadLibrary, openLlama } from "./load-library.ts";
+import { loadLibrary, shareLlama } from "./load-library.ts";
 import type { LlamaEngineOptions } from "./options.ts";
 import { parseState, type KvLayout } from "./state-file.ts";
 import type { StateFolder } from "./state-folder.ts";
@@ -27,7 +27,7 @@ export async function loadModel(options: LlamaEngineOptions, folder: StateFolder
   const facts = ggufFacts(await readGguf(modelPath), options);
   const exact = options.exact ?? facts.isBundled;
   const library = await loadLibrary();
-  const llama = await openLlama(library, threads);
+  const { llama, release } = await shareLlama(library, threads);
   const steps = createStepCounter(batchTokens);
   let model: LlamaModel;
   let context: LlamaContext;
@@ -43,7 +43,7 @@ export async function loadModel(options: LlamaEngineOptions, folder: StateFolder
         : {}),
     });
   } catch (cause) {
-    await llama.dispose();
+    await release();
     throw new EnginesError({
       code: "ENGINES_MODEL_INVALID",
       kind: "invalid",
@@ -77,7 +77,7 @@ export async function loadModel(options: LlamaEngineOptions, folder: StateFolder
     async close() {
       await context.dispose();
       await model.dispose();
-      await llama.dispose();
+      await release();
     },
   };
 }

@@ -21,8 +21,48 @@ export async function loadLibrary(): Promise<LlamaLibrary> {
   }
 }
 
-/** One llama.cpp in this process, without a download or a build. */
-export async function openLlama(library: LlamaLibrary, threads: number): Promise<Awaited<ReturnType<LlamaLibrary["getLlama"]>>> {
+type Llama = Awaited<ReturnType<LlamaLibrary["getLlama"]>>;
+
+/** A share in this process's llama.cpp; the last one to be released disposes it. */
+export interface LlamaShare {
+  readonly llama: Llama;
+  release(): Promise<void>;
+}
+
+interface Shared {
+  readonly opening: Promise<Llama>;
+  users: number;
+}
+
+// One per thread count: node-llama-cpp holds listeners on the process for each.
+const shares = new Map<number, Shared>();
+
+/**
+ * Opens llama.cpp without a download or a build.
+ *
+ * @throws EnginesError `ENGINES_LLAMA_MISSING`
+ */
+export async function shareLlama(library: LlamaLibrary, threads: number): Promise<LlamaShare> {
+  const shared = shares.get(threads) ?? { opening: open(library, threads), users: 0 };
+  shares.set(threads, shared);
+  shared.users++;
+  let isReleased = false;
+  const release = async (): Promise<void> => {
+    if (isReleased) return;
+    isReleased = true;
+    if (--shared.users > 0) return;
+    shares.delete(threads);
+    await (await shared.opening).dispose();
+  };
+  try {
+    return { llama: await shared.opening, release };
+  } catch (error) {
+    shares.delete(threads);
+    throw error;
+  }
+}
+
+async function open(library: LlamaLibrary, threads: number): Promise<Llama> {
   try {
     return await library.getLlama({
       gpu: false,

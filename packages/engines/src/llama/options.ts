@@ -38,8 +38,8 @@ export interface LlamaEngineOptions {
   readonly transfer?: Transfer;
   /** How long KV is held for a decode engine without renewal. Default 10,000 ms. */
   readonly leaseMs?: number;
-  /** What to do when handed-over KV cannot be fetched: compute it here, or fail the request. Default "recompute". */
-  readonly onHandoffFailure?: "recompute" | "fail";
+  /** What to do when handed-over KV cannot be fetched: fail the request (a router then falls back), or compute it here. Default "fail". */
+  readonly onHandoffFailure?: "fail" | "recompute";
   readonly clock?: Clock;
   readonly logger?: Logger;
 }

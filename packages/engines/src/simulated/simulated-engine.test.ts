@@ -101,7 +101,7 @@ describe("createSimulatedEngine", () => {
     const whole = await run(createSimulatedEngine());
     const transfer = createLoopback();
     const prefill = createSimulatedEngine({ transfer });
-    const decode = createSimulatedEngine({ transfer, onHandoffFailure: "fail" });
+    const decode = createSimulatedEngine({ transfer });
     const [first] = await batches(prefill, { mode: "prefill" });
     expect(first?.ids).toEqual(whole.slice(0, 1));
     expect(first?.handoff?.heldTokens).toBe(48);
@@ -110,7 +110,7 @@ describe("createSimulatedEngine", () => {
     expect(rest[0]?.cachedTokens).toBe(48);
     expect(rest.flatMap(({ ids }) => [...ids])).toEqual(whole.slice(1));
     await expect(run(decode, { handoff })).rejects.toMatchObject({ code: "ENGINES_HANDOFF_FAILED", kind: "unavailable" });
-    expect(await run(createSimulatedEngine({ transfer }), { handoff })).toEqual(whole.slice(1));
+    expect(await run(createSimulatedEngine({ transfer, onHandoffFailure: "recompute" }), { handoff })).toEqual(whole.slice(1));
   });
 
   it("fails what runs on a crash, refuses more, and comes back empty with a new epoch", async () => {
