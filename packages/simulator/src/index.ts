@@ -76,3 +76,30 @@ export { PerformanceModelError } from "./performance-model/performance-model-err
 export type { PerformanceModelErrorCode } from "./performance-model/performance-model-error.ts";
 export { measuredOperation } from "./performance-model/table-row.ts";
 export type { MeasuredOperation, TableRow } from "./performance-model/table-row.ts";
+
+export type { TraceRequest } from "./workload/trace-request.ts";
+export { TRACE_BLOCK_TOKENS } from "./workload/trace-request.ts";
+export { formatMooncakeTrace, parseMooncakeTrace } from "./workload/mooncake-trace.ts";
+export type { ArrivalOptions, Rate } from "./workload/arrivals.ts";
+export { burstRate, constantRate, poissonArrivals, rampRate, sineRate, stepRate } from "./workload/arrivals.ts";
+export type { ConversationOptions } from "./workload/conversations.ts";
+export { conversationWorkload } from "./workload/conversations.ts";
+export type { SharedPrefixOptions } from "./workload/shared-prefix.ts";
+export { sharedPrefixWorkload } from "./workload/shared-prefix.ts";
+export type { PrefixTreeOptions } from "./workload/prefix-tree.ts";
+export { prefixTreeWorkload } from "./workload/prefix-tree.ts";
+export type { WorkloadStatistics } from "./workload/workload-statistics.ts";
+export { workloadStatistics } from "./workload/workload-statistics.ts";
+export { traceBlockNames } from "./workload/block-names-of-trace.ts";
+export { exponential, logNormal, seededRandom } from "./workload/random.ts";
+
+export type { VirtualClock } from "@stator/core";
+export { createVirtualClock } from "@stator/core";
+export type { BlockCache, CacheChange, EvictionOrder } from "./cluster/block-cache.ts";
+export { createBlockCache } from "./cluster/block-cache.ts";
+export type { SimulatedRequest, SimulatedWorker, SimulatedWorkerOptions } from "./cluster/simulated-worker.ts";
+export { createSimulatedWorker } from "./cluster/simulated-worker.ts";
+
+export type { ReplayOptions, ReplayResult } from "./replay/replay.ts";
+export { replay } from "./replay/replay.ts";
+export type { ReplaySummary, RequestOutcome } from "./replay/replay-summary.ts";

@@ -49,10 +49,12 @@ export function createExpectedPrefixes(ttlMs: number, maxBytes: number): Expecte
       previous?.clear(target);
     },
     expect(target, landmarks, nowMs) {
+      if (ttlMs === 0) return;
       turn(nowMs);
       current.store(target, { names: landmarks });
     },
     raise(landmarks, nowMs, depths) {
+      if (ttlMs === 0) return;
       turn(nowMs);
       for (const index of previous === undefined ? [current] : [current, previous]) {
         if (index.stats().residencies === 0) continue;

@@ -16,7 +16,7 @@ import { exclusionOf } from "./exclusions.ts";
 import {
   DEFAULT_APPROXIMATE_TTL_MS,
   DEFAULT_SPECULATIVE_TTL_MS,
-  positiveMs,
+  durationMs,
   resolveCost,
   type SelectorOptions,
 } from "./options.ts";
@@ -52,11 +52,11 @@ export function createSelector(options: SelectorOptions = {}): Selector {
   const random = seededRandom(options.seed ?? 1);
   const index = new PrefixIndex(options.index);
   const speculative = createExpectedPrefixes(
-    positiveMs("speculativeTtlMs", options.speculativeTtlMs ?? DEFAULT_SPECULATIVE_TTL_MS),
+    durationMs("speculativeTtlMs", options.speculativeTtlMs ?? DEFAULT_SPECULATIVE_TTL_MS),
     EXPECTED_BYTES,
   );
   const approximate = createExpectedPrefixes(
-    positiveMs("approximateTtlMs", options.approximateTtlMs ?? DEFAULT_APPROXIMATE_TTL_MS),
+    durationMs("approximateTtlMs", options.approximateTtlMs ?? DEFAULT_APPROXIMATE_TTL_MS),
     EXPECTED_BYTES,
   );
   const models = createPrefillModels({ ...PREFILL_PRIOR, ...options.prefillPrior });

@@ -32,9 +32,9 @@ export interface SelectorOptions {
   readonly index?: PrefixIndexOptions;
   /** Where nothing was measured yet: fixed milliseconds and milliseconds per token. Default 10 and 0.05. */
   readonly prefillPrior?: Omit<LinearEstimate, "deviation">;
-  /** How long a decision stands in for the events of a worker that sends events, in milliseconds. Default 30000. */
+  /** How long a decision stands in for the events of a worker that sends events, in milliseconds. Default 30000; 0 is off. */
   readonly speculativeTtlMs?: number;
-  /** How long a decision is believed where a worker sends none, in milliseconds. Default 120000, Dynamo's. */
+  /** How long a decision is believed where a worker sends none, in milliseconds. Default 120000, Dynamo's; 0 is off. */
   readonly approximateTtlMs?: number;
   /** Default: the machine's monotonic clock. */
   readonly clock?: NowClock;
@@ -73,7 +73,7 @@ export function resolveCost(cost: CostOptions = {}): ResolvedCost {
 }
 
 /** @throws RouterError `ROUTER_OPTION_INVALID` */
-export function positiveMs(option: string, value: number): number {
-  if (value > 0) return value;
-  throw routerError("ROUTER_OPTION_INVALID", `${option} is ${value}; it must be above 0 milliseconds.`, { option });
+export function durationMs(option: string, value: number): number {
+  if (value >= 0) return value;
+  throw routerError("ROUTER_OPTION_INVALID", `${option} is ${value}; it must be 0 milliseconds or more.`, { option });
 }

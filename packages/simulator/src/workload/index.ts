@@ -1,0 +1,15 @@
+export type { TraceRequest } from "./trace-request.ts";
+export { TRACE_BLOCK_TOKENS } from "./trace-request.ts";
+export { formatMooncakeTrace, parseMooncakeTrace } from "./mooncake-trace.ts";
+export type { ArrivalOptions, Rate } from "./arrivals.ts";
+export { burstRate, constantRate, poissonArrivals, rampRate, sineRate, stepRate } from "./arrivals.ts";
+export type { ConversationOptions } from "./conversations.ts";
+export { conversationWorkload } from "./conversations.ts";
+export type { SharedPrefixOptions } from "./shared-prefix.ts";
+export { sharedPrefixWorkload } from "./shared-prefix.ts";
+export type { PrefixTreeOptions } from "./prefix-tree.ts";
+export { prefixTreeWorkload } from "./prefix-tree.ts";
+export type { WorkloadStatistics } from "./workload-statistics.ts";
+export { workloadStatistics } from "./workload-statistics.ts";
+export { traceBlockNames } from "./block-names-of-trace.ts";
+export { exponential, logNormal, seededRandom } from "./random.ts";
