@@ -38,7 +38,7 @@ export interface FrameBuilder {
    */
   add(handle: number, batch: TokenBatch, offset: number): number;
   fail(handle: number, error: ErrorInfo): void;
-  /** The frame so far and about how many bytes it has; the builder is empty then. The columns are overwritten by the next `add`. */
+  /** The frame so far and about how many bytes it has; the builder is empty then. */
   take(): { readonly frame: StepFrame; readonly bytes: number };
 }
 
@@ -120,12 +120,13 @@ export function createFrameBuilder(keep: (detail: Uint8Array) => bigint): FrameB
     take() {
       const frame = create(StepFrameSchema, { details, failed });
       if (rows > 0) {
+        // Copies: others add before this frame is on the wire.
         frame.outputs = {
           $typeName: "stator.v1.Outputs",
-          handles: bytesOfU32(handles.subarray(0, rows)),
-          firstIndexes: bytesOfU32(firstIndexes.subarray(0, rows)),
-          counts: hasSingles ? new Uint8Array(0) : bytesOfU32(counts.subarray(0, rows)),
-          ids: bytesOfU32(ids.subarray(0, idCount)),
+          handles: bytesOfU32(handles.slice(0, rows)),
+          firstIndexes: bytesOfU32(firstIndexes.slice(0, rows)),
+          counts: hasSingles ? new Uint8Array(0) : bytesOfU32(counts.slice(0, rows)),
+          ids: bytesOfU32(ids.slice(0, idCount)),
         };
       }
       const bytes = rows * 12 + idCount * 4 + detailBytes + 128;
