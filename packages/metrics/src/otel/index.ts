@@ -1,1 +1,3 @@
-export {};
+export type { Tracing, TracingOptions } from "./create-tracing.ts";
+export { createTracing } from "./create-tracing.ts";
+export { parentContext, toTraceparent } from "./trace-parent.ts";
