@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
@@ -15,6 +16,8 @@ export interface FileDiscoveryOptions {
 
 /** How often the folder is read, in milliseconds. */
 const pollMs = 200;
+/** Files of processes that died are swept once they were untouched for this long, in milliseconds. */
+const sweepAfterMs = 600_000;
 
 interface Sighting {
   /** Time of change and size of the file: a renewal changes it. */
@@ -40,13 +43,14 @@ async function openFileStore(dir: string, context: DiscoveryContext): Promise<Di
   const records = createRecordSet();
   const sightings = new Map<string, Sighting>();
   const path = (id: string): string => join(dir, `${encodeURIComponent(id)}.json`);
-  let writes = 0;
   let reading: Promise<void> | undefined;
   let isWatched = false;
   let isClosed = false;
   await mkdir(dir, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
     throw discoveryFailed(dir, "creating its folder", error);
   });
+
+  await sweepFolder(dir);
 
   const read = async (id: string): Promise<Registration | undefined> => {
     try {
@@ -110,7 +114,7 @@ async function openFileStore(dir: string, context: DiscoveryContext): Promise<Di
           const now = new Date();
           await utimes(path(record.id), now, now);
         } else {
-          const temporary = join(dir, `${encodeURIComponent(record.id)}.${process.pid}.${writes++}.tmp`);
+          const temporary = join(dir, `${encodeURIComponent(record.id)}.${process.pid}.${randomUUID()}.tmp`);
           await mkdir(dir, { recursive: true, mode: 0o700 });
           await writeFile(temporary, text, { mode: 0o600 });
           await rename(temporary, path(record.id));
@@ -141,6 +145,14 @@ async function openFileStore(dir: string, context: DiscoveryContext): Promise<Di
       records.clear();
     },
   };
+}
+
+async function sweepFolder(dir: string): Promise<void> {
+  for (const name of await readdir(dir).catch(() => [])) {
+    const status = await stat(join(dir, name)).catch(() => undefined);
+    if (status === undefined || Date.now() - status.mtimeMs < sweepAfterMs) continue;
+    await rm(join(dir, name), { force: true }).catch(() => {});
+  }
 }
 
 async function exists(path: string): Promise<boolean> {

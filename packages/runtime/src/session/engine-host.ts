@@ -102,7 +102,8 @@ export function createEngineHost(options: EngineHostOptions): EngineHost {
       return active;
     },
     get status() {
-      const status = told ?? counted();
+      // An engine that tells its steps has made none yet: a request that waits for its KV is not a stuck one.
+      const status = told ?? (unsubscribe === undefined ? counted() : { ...counted(), load: { ...counted().load, running: 0, waiting: 0 } });
       return isDraining ? { ...status, isDraining: true } : status;
     },
     refusal() {
