@@ -1,0 +1,195 @@
+// `npm run bench -- index --trace FILE --workers 16 --block-size 64 --json`: events of LRU engines and lookups of the
+// same trace, interleaved in order on one thread, with engine keys, tiers, ranks and the byte bound on. Everything is
+// applied when the clock stops (drain included). Query blocks count at full request length, as Dynamo counts them.
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { createBlockNamer, xxh3 } from "@stator/core";
+import { PrefixIndex } from "@stator/router/selector";
+import { createBlockCache, type EvictionOrder } from "@stator/simulator/cluster";
+import {
+  constantRate,
+  conversationWorkload,
+  parseMooncakeTrace,
+  seededRandom,
+  traceBlockNames,
+  type TraceRequest,
+} from "@stator/simulator/workload";
+
+type Operation =
+  | { readonly type: "lookup"; readonly names: BigUint64Array }
+  | {
+      readonly type: "store";
+      readonly target: number;
+      readonly names: BigUint64Array;
+      readonly keys: BigUint64Array;
+      readonly parentName: bigint | undefined;
+      readonly parentKey: bigint | undefined;
+    }
+  | { readonly type: "remove"; readonly target: number; readonly names: BigUint64Array; readonly keys: BigUint64Array };
+
+const empty = new BigUint64Array(0);
+
+export async function run(args: readonly string[]): Promise<unknown> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      trace: { type: "string" },
+      workers: { type: "string", default: "16" },
+      "block-size": { type: "string", default: "64" },
+      "kv-blocks": { type: "string", default: "16384" },
+      eviction: { type: "string", default: "headFirst" },
+      runs: { type: "string", default: "5" },
+    },
+  });
+  const workers = Number(values.workers);
+  const blockTokens = Number(values["block-size"]);
+  const workload: readonly TraceRequest[] =
+    values.trace === undefined
+      ? conversationWorkload({ rate: constantRate(1), durationMs: 1_200_000 })
+      : parseMooncakeTrace(readFileSync(values.trace, "utf8"));
+  const operations = record(workload, workers, blockTokens, Number(values["kv-blocks"]), values.eviction as EvictionOrder);
+  let [queryBlocks, appliedBlocks, queries] = [0, 0, 0];
+  for (const operation of operations) {
+    if (operation.type === "lookup") {
+      queries++;
+      queryBlocks += operation.names.length;
+    } else appliedBlocks += operation.keys.length;
+  }
+
+  const times: number[] = [];
+  let index = play(operations, workers).index;
+  for (let i = 0; i < Number(values.runs); i++) {
+    const timed = play(operations, workers);
+    times.push(timed.seconds);
+    index = timed.index;
+  }
+  times.sort((a, b) => a - b);
+  const seconds = times[times.length >> 1]!;
+  const events = operations.filter((operation) => operation.type !== "lookup");
+  const eventSeconds = median(Array.from({ length: 3 }, () => play(events, workers).seconds));
+  const { latencies, probes } = lookupLatencies(operations, workers);
+  const stats = index.stats();
+  return {
+    trace: values.trace?.split("/").pop() ?? "generated conversations",
+    workers,
+    blockTokens,
+    eviction: values.eviction,
+    blockOpsPerSecond: Math.round((queryBlocks + appliedBlocks) / seconds),
+    appliedBlocksPerSecond: Math.round(appliedBlocks / seconds),
+    appliedBlocksPerSecondAlone: Math.round(appliedBlocks / eventSeconds),
+    queriesPerSecond: Math.round(queries / seconds),
+    probesPerQuery: Number((probes / queries).toFixed(1)),
+    lookupP50Us: Number(quantile(latencies, 0.5).toFixed(2)),
+    lookupP99Us: Number(quantile(latencies, 0.99).toFixed(2)),
+    bytesPerBlock: Number((stats.bytes / stats.blocks).toFixed(1)),
+    bytesPerResidency: Number((stats.bytes / stats.residencies).toFixed(1)),
+    blocks: stats.blocks,
+    residencies: stats.residencies,
+    drainIncluded: true,
+    withHashing: hashing(workload, blockTokens),
+  };
+}
+
+/** What engines with an LRU each would have said, under a routing that weighs overlap against load. */
+function record(
+  workload: readonly TraceRequest[],
+  workers: number,
+  blockTokens: number,
+  kvBlocks: number,
+  eviction: EvictionOrder,
+): Operation[] {
+  const operations: Operation[] = [];
+  const caches = Array.from({ length: workers }, () => createBlockCache(kvBlocks, eviction));
+  const load = new Float64Array(workers);
+  const random = seededRandom(7);
+  const salts = Array.from({ length: workers }, () => BigInt(Math.floor(random() * 2 ** 32)));
+  const keyOf = (target: number, name: bigint): bigint => BigInt.asUintN(64, (name ^ salts[target]!) * 0x9e3779b97f4a7c15n);
+  const keysOf = (target: number, names: BigUint64Array): BigUint64Array => names.map((name) => keyOf(target, name));
+  for (const request of workload) {
+    const names = traceBlockNames(request, blockTokens);
+    operations.push({ type: "lookup", names });
+    let best = 0;
+    let bestCost = Infinity;
+    for (let target = 0; target < workers; target++) {
+      const cost = names.length - caches[target]!.depth(names) + load[target]!;
+      if (cost < bestCost) [best, bestCost] = [target, cost];
+    }
+    for (let target = 0; target < workers; target++) load[target]! *= 0.9;
+    load[best]! += names.length - caches[best]!.depth(names);
+    const { added, evicted } = caches[best]!.use(names);
+    for (const [from, to] of added) {
+      const parentName = from === 0 ? undefined : names[from - 1]!;
+      operations.push({
+        type: "store",
+        target: best,
+        names: names.slice(from, to),
+        keys: keysOf(best, names.subarray(from, to)),
+        parentName,
+        parentKey: parentName === undefined ? undefined : keyOf(best, parentName),
+      });
+    }
+    if (evicted.length > 0) operations.push({ type: "remove", target: best, names: empty, keys: keysOf(best, evicted) });
+  }
+  return operations;
+}
+
+function create(workers: number): { index: PrefixIndex; targets: number[] } {
+  const index = new PrefixIndex();
+  return { index, targets: Array.from({ length: workers }, () => index.addTarget()) };
+}
+
+function play(operations: readonly Operation[], workers: number): { seconds: number; index: PrefixIndex } {
+  const { index, targets } = create(workers);
+  (globalThis as { gc?: () => void }).gc?.();
+  const started = performance.now();
+  for (const operation of operations) {
+    if (operation.type === "lookup") index.lookup(operation.names);
+    else if (operation.type === "store") index.store(targets[operation.target]!, operation);
+    else index.remove(targets[operation.target]!, operation.names, operation.keys);
+  }
+  return { seconds: (performance.now() - started) / 1000, index };
+}
+
+function lookupLatencies(operations: readonly Operation[], workers: number): { latencies: number[]; probes: number } {
+  const { index, targets } = create(workers);
+  const latencies: number[] = [];
+  let probes = 0;
+  for (const operation of operations) {
+    if (operation.type === "lookup") {
+      const started = performance.now();
+      const match = index.lookup(operation.names);
+      latencies.push((performance.now() - started) * 1000);
+      probes += match.probes;
+    } else if (operation.type === "store") index.store(targets[operation.target]!, operation);
+    else index.remove(targets[operation.target]!, operation.names, operation.keys);
+  }
+  return { latencies, probes };
+}
+
+/** Naming the trace's prompts from token ids: blocks per second, and milliseconds for 100k tokens. */
+function hashing(workload: readonly TraceRequest[], blockTokens: number): { namedBlocksPerSecond: number; ms100kTokens: number } {
+  const ids = Uint32Array.from({ length: 200_000 }, (_, i) => Number(xxh3(Uint8Array.of(i & 255, i >> 8)) & 0x1ffffn));
+  let blocks = 0;
+  const started = performance.now();
+  for (const request of workload.slice(0, 3000)) {
+    const namer = createBlockNamer({ blockTokens });
+    namer.append(ids.subarray(0, request.inputTokens));
+    blocks += namer.blocks;
+  }
+  const seconds = (performance.now() - started) / 1000;
+  const one = Array.from({ length: 50 }, () => {
+    const from = performance.now();
+    createBlockNamer({ blockTokens }).append(ids.subarray(0, 100_000));
+    return performance.now() - from;
+  });
+  return { namedBlocksPerSecond: Math.round(blocks / seconds), ms100kTokens: Number(median(one).toFixed(3)) };
+}
+
+function median(values: readonly number[]): number {
+  return quantile(values, 0.5);
+}
+
+function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
+}
