@@ -1,29 +1,42 @@
 /**
- * Tokens per second through server-sent events, one event per token, detokenized: `createOpenAIServer` on an engine in
- * process, a raw-socket counting client in a process of its own.
+ * Tokens per second through server-sent events, one event per token, detokenized: `createOpenAIServer` and a raw-socket
+ * counting client in a process of its own.
  *
- *   npm run bench -- serving-http [--streams 64] [--tokens 20000] [--steps 4] [--stop] [--json]
+ *   npm run bench -- serving-http [--streams 64] [--tokens 20000] [--steps 4 | --session] [--stop] [--json]
  *
- * `--steps` is how many engine steps of all streams become ready per turn of the event loop: 1 is the hardest case (a write
- * per token), a session under load delivers several. `--stop` adds stop strings.
+ * The engine is in process, and `--steps` is how many engine steps of all streams become ready per turn of the event loop:
+ * 1 is the hardest case, a write per token. With `--session` it is the whole path: migrating, pool, session, and the
+ * simulated engine at zero step time in a worker process. `--stop` adds stop strings.
  */
-import { fork } from "node:child_process";
+import { fork, type ChildProcess } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { createOpenAIServer } from "@stator/frontend";
 import { defineEngine, type Engine } from "@stator/core";
+import { createOpenAIServer } from "@stator/frontend";
 
 interface Counted {
   readonly events: number;
   readonly bytes: number;
   readonly seconds: number;
+  /** The ends of streams that broke off. */
+  readonly failures: readonly string[];
+}
+
+interface Graph {
+  readonly engine: Engine;
+  close(): Promise<void>;
 }
 
 export async function run(args: readonly string[]): Promise<unknown> {
   const streams = option(args, "--streams", 64);
   const tokens = option(args, "--tokens", 20_000);
   const steps = option(args, "--steps", 4);
-  const server = createOpenAIServer({ models: { bench: steppedEngine(streams, steps, tokens) } });
+  const isSession = args.includes("--session");
+  const graph = isSession ? await sessionGraph(streams, tokens) : { engine: steppedEngine(streams, steps, tokens), close: () => Promise.resolve() };
+  const server = createOpenAIServer({ models: { bench: graph.engine } });
   const { port } = await server.listen({ port: 0 });
   const body = JSON.stringify({
     model: "bench",
@@ -33,27 +46,68 @@ export async function run(args: readonly string[]): Promise<unknown> {
     ignore_eos: true,
     ...(args.includes("--stop") ? { stop: ["never said", "###"] } : {}),
   });
-  const client = fork(fileURLToPath(import.meta.url), [String(port), String(streams), body], { execArgv: process.execArgv.concat("--import", "tsx") });
-  await new Promise((resolve) => client.once("message", resolve));
+  const client = child("client", String(port), String(streams), body);
+  await message(client);
   const cpu = process.cpuUsage();
   client.send("go");
-  const counted = await new Promise<Counted>((resolve, reject) => {
-    client.once("message", (message) => resolve(message as Counted));
-    client.once("exit", () => reject(new Error("The client died.")));
-  });
+  const counted = (await message(client)) as Counted;
   const used = process.cpuUsage(cpu);
   await server.close();
+  await graph.close();
   const all = streams * tokens;
   return {
+    path: isSession ? "migrating, pool, session, simulated engine in a worker process" : `engine in process, ${steps} steps per turn`,
     streams,
     tokensPerStream: tokens,
-    stepsPerTurn: steps,
     tokensPerSecond: Math.round(all / counted.seconds),
     cpuMicrosecondsPerToken: Number(((used.user + used.system) / all).toFixed(2)),
     events: counted.events,
     bytesPerToken: Number((counted.bytes / all).toFixed(1)),
+    ...(counted.failures.length === 0 ? {} : { failed: counted.failures.length, firstFailure: counted.failures[0] }),
     seconds: Number(counted.seconds.toFixed(3)),
   };
+}
+
+function child(...args: readonly string[]): ChildProcess {
+  return fork(fileURLToPath(import.meta.url), args, { execArgv: ["--conditions=@stator/source", "--import", "tsx"] });
+}
+
+function message(from: ChildProcess): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    from.once("message", resolve);
+    from.once("exit", (code) => reject(new Error(`A child process ended with ${code}.`)));
+  });
+}
+
+async function sessionGraph(streams: number, tokens: number): Promise<Graph> {
+  const { createRuntime, fileDiscovery } = await import("@stator/runtime");
+  const { createPool, migrating } = await import("@stator/router");
+  const folder = mkdtempSync(path.join(tmpdir(), "stator-bench-"));
+  const worker = child("worker", folder, String(streams), String(tokens));
+  await message(worker);
+  const runtime = await createRuntime({ discovery: fileDiscovery({ dir: folder }) });
+  const workers = runtime.workers({ model: "bench" });
+  const pool = createPool({ workers });
+  while (pool.card === undefined) await new Promise((resolve) => setTimeout(resolve, 10));
+  return {
+    engine: migrating(pool),
+    async close() {
+      await pool.close?.();
+      await runtime.close();
+      worker.kill();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The worker process of `--session`. */
+async function work(folder: string, streams: number, tokens: number): Promise<void> {
+  const { createRuntime, fileDiscovery } = await import("@stator/runtime");
+  const { createSimulatedEngine } = await import("@stator/engines/simulated");
+  const runtime = await createRuntime({ discovery: fileDiscovery({ dir: folder }) });
+  const engine = createSimulatedEngine({ model: "bench", contextTokens: tokens + 1000, kvBlocks: Math.ceil(((tokens + 1000) / 16) * streams), maxRunning: streams });
+  await runtime.serveEngine(engine, { role: "both", capacity: { requests: streams } });
+  process.send?.("ready");
 }
 
 /** All streams step together, `steps` tokens each per turn of the loop, as a session's frames arrive. */
@@ -106,12 +160,14 @@ function count(port: number, streams: number, body: string): void {
   let events = 0;
   let bytes = 0;
   let startedAt = 0;
+  const failures: string[] = [];
   process.send?.("ready");
   process.once("message", () => {
     startedAt = performance.now();
     for (let i = 0; i < streams; i++) {
       const socket = connect(port, "127.0.0.1");
       let tail = "";
+      let last = "";
       socket.write(
         `POST /v1/completions HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
       );
@@ -120,14 +176,19 @@ function count(port: number, streams: number, body: string): void {
         const text = tail + chunk.latin1Slice();
         for (let at = text.indexOf("data: "); at >= 0; at = text.indexOf("data: ", at + 6)) events++;
         tail = text.slice(-5);
-        if (!text.includes("[DONE]")) return;
-        socket.destroy();
+        last = text.slice(-400);
+        if (last.includes("[DONE]") || last.endsWith("\r\n0\r\n\r\n")) socket.destroy();
+      });
+      socket.on("close", () => {
+        if (!last.includes("[DONE]")) failures.push(last);
         if (--open > 0) return;
-        process.send?.({ events, bytes, seconds: (performance.now() - startedAt) / 1000 });
+        process.send?.({ events, bytes, failures, seconds: (performance.now() - startedAt) / 1000 });
         process.disconnect?.();
       });
     }
   });
 }
 
-if (process.send !== undefined && process.argv.length === 5) count(Number(process.argv[2]), Number(process.argv[3]), process.argv[4] ?? "");
+const [mode, ...rest] = process.argv.slice(2);
+if (process.send !== undefined && mode === "client") count(Number(rest[0]), Number(rest[1]), rest[2] ?? "");
+if (process.send !== undefined && mode === "worker") await work(rest[0] ?? "", Number(rest[1]), Number(rest[2]));
