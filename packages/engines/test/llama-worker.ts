@@ -16,7 +16,10 @@ process.on("message", (init: RequestInit) => {
   void (async () => {
     try {
       const batches: TokenBatch[] = [];
-      for await (const batch of engine.generate(createRequest(init), { signal: new AbortController().signal })) batches.push(batch);
+      for await (const batch of engine.generate(createRequest(init), {
+        signal: new AbortController().signal,
+      }))
+        batches.push(batch);
       process.send?.({ id: init.id, batches });
     } catch (error) {
       process.send?.({ id: init.id, error: String(error) });

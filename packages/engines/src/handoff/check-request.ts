@@ -4,11 +4,19 @@ import { EnginesError } from "../errors/engines-error.ts";
 import { blockConnector } from "./offer-book.ts";
 
 /** The error of a request that an engine with this card can never serve, or undefined. */
-export function requestError(request: GenerateRequest, card: ModelCard, kvTokens: number): EnginesError | undefined {
+export function requestError(
+  request: GenerateRequest,
+  card: ModelCard,
+  kvTokens: number,
+): EnginesError | undefined {
   const { promptIds, outputIds, handoff } = request;
   const room = Math.min(card.contextTokens, kvTokens);
   if (promptIds.length === 0) {
-    return new EnginesError({ code: "ENGINES_PROMPT_INVALID", kind: "invalid", message: "The prompt has no tokens." });
+    return new EnginesError({
+      code: "ENGINES_PROMPT_INVALID",
+      kind: "invalid",
+      message: "The prompt has no tokens.",
+    });
   }
   if (promptIds.length + outputIds.length >= room) {
     return new EnginesError({

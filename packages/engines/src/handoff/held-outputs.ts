@@ -9,7 +9,11 @@ export interface HeldOutputs {
 
 /** The output that a request starts with: its own `outputIds`, or the first ids that came with its handoff. */
 export function heldOutputs({ outputIds, handoff }: GenerateRequest): HeldOutputs {
-  if (handoff === undefined || handoff.firstEmittedBy === "nobody" || handoff.firstIds.length <= outputIds.length) {
+  if (
+    handoff === undefined ||
+    handoff.firstEmittedBy === "nobody" ||
+    handoff.firstIds.length <= outputIds.length
+  ) {
     return { ids: outputIds, toYield: 0 };
   }
   const ids = Uint32Array.from(handoff.firstIds);

@@ -17,14 +17,23 @@ export interface ReuseScope {
 export function reuseKeys(scope: ReuseScope, ids: ArrayLike<number>, blockTokens: number): Uint8Array[] {
   const encoder = new TextEncoder();
   const root = sha256.create();
-  for (const field of [scope.weightsDigest, scope.kvLayoutDigest, scope.adapter ?? "", scope.tenantSalt ?? ""]) {
+  for (const field of [
+    scope.weightsDigest,
+    scope.kvLayoutDigest,
+    scope.adapter ?? "",
+    scope.tenantSalt ?? "",
+  ]) {
     const bytes = encoder.encode(field);
     root.update(littleEndian([bytes.length], 0, 1)).update(bytes);
   }
   let previous: Uint8Array = root.digest();
   const keys: Uint8Array[] = [];
   for (let start = 0; start + blockTokens <= ids.length; start += blockTokens) {
-    previous = sha256.create().update(previous).update(littleEndian(ids, start, blockTokens)).digest();
+    previous = sha256
+      .create()
+      .update(previous)
+      .update(littleEndian(ids, start, blockTokens))
+      .digest();
     keys.push(previous);
   }
   return keys;

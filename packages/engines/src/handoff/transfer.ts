@@ -17,7 +17,10 @@ export interface HandoffOffer {
 
 /** Where a prefill engine leaves KV blocks; `createHandoffSource` of `@stator/kv-transfer` makes one. */
 export interface HandoffSource {
-  offer(options: { readonly blocks: readonly OfferedBlock[]; readonly leaseMs: number }): HandoffOffer | Promise<HandoffOffer>;
+  offer(options: {
+    readonly blocks: readonly OfferedBlock[];
+    readonly leaseMs: number;
+  }): HandoffOffer | Promise<HandoffOffer>;
 }
 
 export interface FetchOptions {

@@ -15,7 +15,8 @@ interface Entry {
   readonly name: bigint;
 }
 
-const text = (key: Uint8Array): string => Buffer.from(key.buffer, key.byteOffset, key.length).toString("latin1");
+const text = (key: Uint8Array): string =>
+  Buffer.from(key.buffer, key.byteOffset, key.length).toString("latin1");
 
 export function createBlockStore(capacityBytes: number, presence: KvPresence): BlockStore {
   // A Map keeps insertion order: the first entry is the least recently used.

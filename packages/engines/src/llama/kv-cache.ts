@@ -35,7 +35,10 @@ export interface KvCache {
   /** Leading blocks held here, as content; brings what an idle sequence holds into host memory first. */
   localBlocks(chain: BlockChain): Promise<Uint8Array[]>;
   /** An idle slot, filled with as much of the chain as any place has; at least one token is left to compute. */
-  take(chain: BlockChain, blocks: readonly Uint8Array[] | undefined): Promise<{ readonly slot: Slot; readonly cachedTokens: number }>;
+  take(
+    chain: BlockChain,
+    blocks: readonly Uint8Array[] | undefined,
+  ): Promise<{ readonly slot: Slot; readonly cachedTokens: number }>;
   /** The content of the leading `count` blocks of a working slot; they are kept in host memory too. */
   cut(slot: Slot, chain: BlockChain, count: number): Promise<Uint8Array[]>;
   /** Ends the work of a slot. `isSound` false: its KV is not to be trusted. */
@@ -44,7 +47,14 @@ export interface KvCache {
   snapshot(): KvEvent[];
 }
 
-export function createKvCache({ sequences, card, layout, folder, hostStoreBytes, logger }: KvCacheOptions): KvCache {
+export function createKvCache({
+  sequences,
+  card,
+  layout,
+  folder,
+  hostStoreBytes,
+  logger,
+}: KvCacheOptions): KvCache {
   const { blockTokens } = card;
   const presence = createKvPresence();
   const store = createBlockStore(layout === undefined ? 0 : hostStoreBytes, presence);
@@ -71,7 +81,9 @@ export function createKvCache({ sequences, card, layout, folder, hostStoreBytes,
   const leastUsed = (): Slot => {
     const idle = slots.filter(({ isBusy }) => !isBusy);
     return idle.reduce((best, slot) =>
-      (slot.held === undefined ? -1 : slot.usedAt) < (best.held === undefined ? -1 : best.usedAt) ? slot : best,
+      (slot.held === undefined ? -1 : slot.usedAt) < (best.held === undefined ? -1 : best.usedAt)
+        ? slot
+        : best,
     );
   };
   const reusableBlocks = ({ ids }: BlockChain): number => Math.floor((ids.length - 1) / blockTokens);
@@ -95,7 +107,12 @@ export function createKvCache({ sequences, card, layout, folder, hostStoreBytes,
     return known.map((bytes, index) => {
       if (bytes !== undefined) return bytes;
       const block = extractBlock(file, state, index, blockTokens);
-      store.put(chain.keys[index]!, block, chain.names[index]!, index === 0 ? undefined : chain.names[index - 1]);
+      store.put(
+        chain.keys[index]!,
+        block,
+        chain.names[index]!,
+        index === 0 ? undefined : chain.names[index - 1],
+      );
       return block;
     });
   };
@@ -149,7 +166,8 @@ export function createKvCache({ sequences, card, layout, folder, hostStoreBytes,
     async take(chain, given) {
       // One is free by the queue's count, but may be lent to `localBlocks` for a moment.
       while (slots.every(({ isBusy }) => isBusy)) await Promise.race(copying);
-      const blocks = layout === undefined ? [] : (given ?? storedBlocks(chain)).slice(0, reusableBlocks(chain));
+      const blocks =
+        layout === undefined ? [] : (given ?? storedBlocks(chain)).slice(0, reusableBlocks(chain));
       const idle = layout === undefined ? { slot: undefined, tokens: 0 } : bestIdle(chain);
       const isIdleLonger = idle.slot !== undefined && idle.tokens >= blocks.length * blockTokens;
       const slot = isIdleLonger ? idle.slot! : leastUsed();
@@ -172,7 +190,12 @@ export function createKvCache({ sequences, card, layout, folder, hostStoreBytes,
     cut: (slot, chain, count) => copyBlocks(slot, chain, count),
     async give(slot, tenantSalt, isSound) {
       if (isSound && layout !== undefined) {
-        slot.held = createBlockChain(Uint32Array.from(slot.sequence.contextTokens), tenantSalt, card, blockTokens);
+        slot.held = createBlockChain(
+          Uint32Array.from(slot.sequence.contextTokens),
+          tenantSalt,
+          card,
+          blockTokens,
+        );
         presence.add(slot.held.names, slot.held.names.length);
       } else await slot.sequence.clearHistory();
       slot.isBusy = false;

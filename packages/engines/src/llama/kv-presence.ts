@@ -23,11 +23,19 @@ export function createKvPresence(): KvPresence {
   const held = new Map<bigint, Held>();
   let events: KvEvent[] = [];
   // Neighbours travel in one event: a chain of stored blocks, or any removed ones.
-  let run: { readonly type: "stored" | "removed"; readonly parent: bigint | undefined; readonly names: bigint[] } | undefined;
+  let run:
+    | { readonly type: "stored" | "removed"; readonly parent: bigint | undefined; readonly names: bigint[] }
+    | undefined;
 
-  const event = (type: "stored" | "removed", names: readonly bigint[], parent: bigint | undefined): KvEvent => {
+  const event = (
+    type: "stored" | "removed",
+    names: readonly bigint[],
+    parent: bigint | undefined,
+  ): KvEvent => {
     const common = { sequenceHashes: BigUint64Array.from(names), tier: "device", rank: 0 } as const;
-    return type === "removed" ? { type, ...common } : { type, ...(parent === undefined ? {} : { parent }), ...common };
+    return type === "removed"
+      ? { type, ...common }
+      : { type, ...(parent === undefined ? {} : { parent }), ...common };
   };
   const flush = (): void => {
     if (run !== undefined) events.push(event(run.type, run.names, run.parent));
@@ -77,7 +85,7 @@ export function createKvPresence(): KvPresence {
       const out: KvEvent[] = [];
       const emit = (name: bigint, { parent }: Held): void => {
         const chain: [bigint, bigint | undefined][] = [];
-        for (let at: bigint | undefined = name, up = parent; at !== undefined && !done.has(at); ) {
+        for (let at: bigint | undefined = name, up = parent; at !== undefined && !done.has(at);) {
           done.add(at);
           chain.push([at, up]);
           const next: Held | undefined = up === undefined ? undefined : held.get(up);

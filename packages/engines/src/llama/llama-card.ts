@@ -1,7 +1,13 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { contractVersion, hashSchemeXxh3, type GenerationDefaults, type KvGroup, type ModelCard } from "@stator/core";
+import {
+  contractVersion,
+  hashSchemeXxh3,
+  type GenerationDefaults,
+  type KvGroup,
+  type ModelCard,
+} from "@stator/core";
 
 import { blockConnector } from "../handoff/offer-book.ts";
 import { convertTokenizer, type ConvertedTokenizer } from "./gguf/convert-tokenizer.ts";
@@ -29,7 +35,8 @@ export function ggufFacts(header: GgufHeader, options: LlamaEngineOptions): Gguf
   const ownName = stringOf(header, "general.name");
   const windowTokens = numberOf(header, `${architecture}.attention.sliding_window`) ?? 0;
   const isRecurrent =
-    numberOf(header, `${architecture}.ssm.state_size`) !== undefined || /^(mamba|rwkv|arwkv)/.test(architecture);
+    numberOf(header, `${architecture}.ssm.state_size`) !== undefined ||
+    /^(mamba|rwkv|arwkv)/.test(architecture);
   const kvLimit: GgufFacts["kvLimit"] = isRecurrent
     ? {
         group: { kind: "recurrent" },
@@ -67,13 +74,25 @@ export interface LlamaCardOptions {
 }
 
 /** The card of a model file, with its tokenizer as the artefact that the card names. */
-export async function llamaCard({ options, facts, layout, blockTokens, batchInvariant, endIds }: LlamaCardOptions): Promise<LlamaCard> {
+export async function llamaCard({
+  options,
+  facts,
+  layout,
+  blockTokens,
+  batchInvariant,
+  endIds,
+}: LlamaCardOptions): Promise<LlamaCard> {
   const { header, architecture } = facts;
   const { json, digest } = await tokenizerOf(header, options.tokenizerPath);
   const chatTemplate = stringOf(header, "tokenizer.chat_template");
   const id = (name: string): number | undefined => numberOf(header, `tokenizer.ggml.${name}_token_id`);
   const optional = { bos: id("bos"), unknown: id("unknown"), pad: id("padding") };
-  const kvKind = { architecture, blockTokens, layout: layout && { ...layout, streams: 0 }, rope: numberOf(header, `${architecture}.rope.freq_base`) };
+  const kvKind = {
+    architecture,
+    blockTokens,
+    layout: layout && { ...layout, streams: 0 },
+    rope: numberOf(header, `${architecture}.rope.freq_base`),
+  };
   return {
     tokenizer: new TextEncoder().encode(json),
     card: {
@@ -86,7 +105,9 @@ export async function llamaCard({ options, facts, layout, blockTokens, batchInva
         ...(optional.pad === undefined ? {} : { pad: optional.pad }),
         eos: endIds,
       },
-      addBos: booleanOf(header, "tokenizer.ggml.add_bos_token") ?? stringOf(header, "tokenizer.ggml.model") === "llama",
+      addBos:
+        booleanOf(header, "tokenizer.ggml.add_bos_token") ??
+        stringOf(header, "tokenizer.ggml.model") === "llama",
       generationDefaults: generationDefaults(header),
       contextTokens: facts.contextTokens,
       blockTokens,
@@ -104,7 +125,10 @@ export async function llamaCard({ options, facts, layout, blockTokens, batchInva
   };
 }
 
-async function tokenizerOf(header: GgufHeader, tokenizerPath: string | undefined): Promise<ConvertedTokenizer> {
+async function tokenizerOf(
+  header: GgufHeader,
+  tokenizerPath: string | undefined,
+): Promise<ConvertedTokenizer> {
   if (tokenizerPath === undefined) return convertTokenizer(header);
   const json = await readFile(tokenizerPath, "utf8");
   return { json, digest: createHash("sha256").update(json).digest("hex") };

@@ -1,7 +1,14 @@
 import { access, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { createRequest, nameBlocks, type GenerateRequest, type KvEvent, type RequestInit, type TokenBatch } from "@stator/core";
+import {
+  createRequest,
+  nameBlocks,
+  type GenerateRequest,
+  type KvEvent,
+  type RequestInit,
+  type TokenBatch,
+} from "@stator/core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { makeTinyModel } from "../../../../tools/make-tiny-model.mjs";
@@ -14,18 +21,32 @@ import { tinyModelPath } from "./tiny-model.ts";
 const isPresent = (await llamaIfPresent()) !== undefined;
 const prompt = (seed: number, length: number): Uint32Array => {
   let state = seed >>> 0;
-  return Uint32Array.from({ length }, () => 3 + (((state = (Math.imul(state, 1664525) + 1013904223) >>> 0) >>> 8) % 480));
+  return Uint32Array.from(
+    { length },
+    () => 3 + (((state = (Math.imul(state, 1664525) + 1013904223) >>> 0) >>> 8) % 480),
+  );
 };
 const request = (init: Partial<RequestInit> = {}): GenerateRequest =>
   createRequest({ id: "r", model: "tiny", promptIds: prompt(1, 50), limits: { maxTokens: 32 }, ...init });
 async function batches(engine: LlamaEngine, init: Partial<RequestInit> = {}): Promise<TokenBatch[]> {
   const out: TokenBatch[] = [];
-  for await (const batch of engine.generate(request(init), { signal: new AbortController().signal })) out.push(batch);
+  for await (const batch of engine.generate(request(init), { signal: new AbortController().signal }))
+    out.push(batch);
   return out;
 }
 const idsOf = (all: readonly TokenBatch[]): number[] => all.flatMap(({ ids }) => [...ids]);
-const run = async (engine: LlamaEngine, init: Partial<RequestInit> = {}): Promise<number[]> => idsOf(await batches(engine, init));
-const sampled = { temperature: 0.9, topP: 0.95, topK: 40, minP: 0.01, seed: 11n, presencePenalty: 0.5, frequencyPenalty: 0.2, repetitionPenalty: 1.1 };
+const run = async (engine: LlamaEngine, init: Partial<RequestInit> = {}): Promise<number[]> =>
+  idsOf(await batches(engine, init));
+const sampled = {
+  temperature: 0.9,
+  topP: 0.95,
+  topK: 40,
+  minP: 0.01,
+  seed: 11n,
+  presencePenalty: 0.5,
+  frequencyPenalty: 0.2,
+  repetitionPenalty: 1.1,
+};
 
 describe.skipIf(!isPresent)("createLlamaEngine", () => {
   const open: LlamaEngine[] = [];
@@ -55,15 +76,21 @@ describe.skipIf(!isPresent)("createLlamaEngine", () => {
       specialIds: { bos: 1, eos: [2, 493] },
       connectors: [{ name: "stator-blocks", style: "sequential" }],
     });
-    const artifact = await engine.artifact(engine.card!.tokenizer.digest, { signal: new AbortController().signal });
+    const artifact = await engine.artifact(engine.card!.tokenizer.digest, {
+      signal: new AbortController().signal,
+    });
     expect(JSON.parse(new TextDecoder().decode(artifact))).toMatchObject({ model: { type: "BPE" } });
-    await expect(engine.artifact("other", { signal: new AbortController().signal })).rejects.toMatchObject({ kind: "notFound" });
+    await expect(engine.artifact("other", { signal: new AbortController().signal })).rejects.toMatchObject({
+      kind: "notFound",
+    });
   });
 
   it("gives the same ids alone, in company and from reused KV", async () => {
     const alone = await run(engine);
     expect(alone).toHaveLength(32);
-    const company = await Promise.all([0, 1, 2, 3, 4, 5].map((i) => run(engine, { promptIds: prompt(i, 40 + i) })));
+    const company = await Promise.all(
+      [0, 1, 2, 3, 4, 5].map((i) => run(engine, { promptIds: prompt(i, 40 + i) })),
+    );
     expect(company[1]).not.toEqual(company[2]);
     const again = await batches(engine);
     expect(again[0]?.cachedTokens).toBeGreaterThanOrEqual(48);
@@ -100,7 +127,8 @@ describe.skipIf(!isPresent)("createLlamaEngine", () => {
     const held = new Set<bigint>();
     const apply = (event: KvEvent): void => {
       if (event.type === "stored") for (const name of event.sequenceHashes) held.add(name);
-      if (event.type === "removed") for (const name of event.sequenceHashes) expect(held.delete(name)).toBe(true);
+      if (event.type === "removed")
+        for (const name of event.sequenceHashes) expect(held.delete(name)).toBe(true);
     };
     own.onStatus(({ events = [] }) => events.flatMap((batch) => batch.events).forEach(apply));
     for (let i = 0; i < 12; i++) {
@@ -113,7 +141,9 @@ describe.skipIf(!isPresent)("createLlamaEngine", () => {
       const [first] = await batches(own, { promptIds, limits: { maxTokens: 8 } });
       expect(first?.cachedTokens).toBeGreaterThanOrEqual(promised * 16);
     }
-    const snapshot = new Set(own.snapshot()?.events.flatMap((event) => (event.type === "stored" ? [...event.sequenceHashes] : [])));
+    const snapshot = new Set(
+      own.snapshot()?.events.flatMap((event) => (event.type === "stored" ? [...event.sequenceHashes] : [])),
+    );
     expect(snapshot).toEqual(held);
   });
 
@@ -146,7 +176,11 @@ describe.skipIf(!isPresent)("createLlamaEngine", () => {
       const { handoff } = first!;
       expect(handoff?.heldTokens).toBe(Math.floor(promptIds.length / 16) * 16);
       travelled = 0;
-      const rest = await batches(decode, { promptIds, handoff: handoff!, outputIds: Uint32Array.from(handoff!.firstIds) });
+      const rest = await batches(decode, {
+        promptIds,
+        handoff: handoff!,
+        outputIds: Uint32Array.from(handoff!.firstIds),
+      });
       expect([...first!.ids, ...idsOf(rest)]).toEqual(whole);
       expect(rest[0]?.cachedTokens).toBeGreaterThanOrEqual(handoff!.heldTokens);
       expect(travelled).toBe(Math.floor(promptIds.length / 16) - (i === 0 ? 0 : 8));
@@ -155,7 +189,10 @@ describe.skipIf(!isPresent)("createLlamaEngine", () => {
 
   it("hands KV over with the engine's fast settings too", async () => {
     const transfer = createLoopback();
-    const [prefill, decode] = [await make({ transfer, exact: false }), await make({ transfer, exact: false })];
+    const [prefill, decode] = [
+      await make({ transfer, exact: false }),
+      await make({ transfer, exact: false }),
+    ];
     expect(prefill.card?.batchInvariant).toBe(false);
     expect(prefill.card?.kvLayoutDigest).not.toBe(engine.card?.kvLayoutDigest);
     const promptIds = prompt(31, 90);
@@ -172,9 +209,13 @@ describe.skipIf(!isPresent)("createLlamaEngine", () => {
     const whole = await run(engine, { promptIds: prompt(9, 70) });
     const other = await make({ onHandoffFailure: "recompute" });
     const outputIds = Uint32Array.from(first!.handoff!.firstIds);
-    expect(await run(other, { promptIds: prompt(9, 70), handoff: first!.handoff!, outputIds })).toEqual(whole.slice(1));
+    expect(await run(other, { promptIds: prompt(9, 70), handoff: first!.handoff!, outputIds })).toEqual(
+      whole.slice(1),
+    );
     const strict = await make();
-    await expect(run(strict, { promptIds: prompt(9, 70), handoff: first!.handoff! })).rejects.toMatchObject({ kind: "unavailable" });
+    await expect(run(strict, { promptIds: prompt(9, 70), handoff: first!.handoff! })).rejects.toMatchObject({
+      code: "TRANSFER_LEASE_GONE",
+    });
     const wrong = { ...first!.handoff!, compatibilityDigest: "x" };
     await expect(run(other, { handoff: wrong })).rejects.toMatchObject({ kind: "incompatible" });
   });
@@ -186,7 +227,10 @@ describe.skipIf(!isPresent)("createLlamaEngine", () => {
       const controller = new AbortController();
       const pull = async (): Promise<void> => {
         let seen = 0;
-        const stream = small.generate(request({ promptIds: prompt(50 + i, 300), limits: { maxTokens: 200 } }), { signal: controller.signal });
+        const stream = small.generate(
+          request({ promptIds: prompt(50 + i, 300), limits: { maxTokens: 200 } }),
+          { signal: controller.signal },
+        );
         if (i % 2 === 0) setImmediate(() => controller.abort());
         for await (const { ids } of stream) if ((seen += ids.length) > i) controller.abort();
       };
@@ -196,23 +240,47 @@ describe.skipIf(!isPresent)("createLlamaEngine", () => {
   });
 
   it("refuses what does not fit and never drops the beginning of a context", async () => {
-    await expect(run(engine, { promptIds: prompt(1, 512) })).rejects.toMatchObject({ code: "ENGINES_CONTEXT_EXCEEDED", kind: "invalid" });
-    const full = await batches(engine, { promptIds: prompt(1, 500), limits: { maxTokens: 100, ignoreEos: true } });
+    await expect(run(engine, { promptIds: prompt(1, 512) })).rejects.toMatchObject({
+      code: "ENGINES_CONTEXT_EXCEEDED",
+      kind: "invalid",
+    });
+    const full = await batches(engine, {
+      promptIds: prompt(1, 500),
+      limits: { maxTokens: 100, ignoreEos: true },
+    });
     expect(idsOf(full)).toHaveLength(12);
     expect(full.at(-1)?.finish).toEqual({ reason: "length" });
-    await expect(run(engine, { promptIds: Uint32Array.of(1, 99_999) })).rejects.toMatchObject({ code: "ENGINES_PROMPT_INVALID" });
-    await expect(run(engine, { promptIds: new Uint32Array(0) })).rejects.toMatchObject({ code: "ENGINES_PROMPT_INVALID" });
+    await expect(run(engine, { promptIds: Uint32Array.of(1, 99_999) })).rejects.toMatchObject({
+      code: "ENGINES_PROMPT_INVALID",
+    });
+    await expect(run(engine, { promptIds: new Uint32Array(0) })).rejects.toMatchObject({
+      code: "ENGINES_PROMPT_INVALID",
+    });
   });
 
   it("ends by stop id, obeys bias, min tokens and ignore_eos", async () => {
     const ids = await run(engine);
     const stopped = await batches(engine, { limits: { maxTokens: 32, stopIds: [ids[9]!] } });
     expect(idsOf(stopped)).toEqual(ids.slice(0, ids.indexOf(ids[9]!) + 1));
-    const greedyBias = { ...sampled, temperature: 0, repetitionPenalty: 1, presencePenalty: 0, frequencyPenalty: 0 };
-    expect(await run(engine, { sampling: { ...greedyBias, logitBias: new Map([[493, 100]]) } })).toEqual([493]);
-    const late = await run(engine, { sampling: { ...greedyBias, logitBias: new Map([[493, 100]]) }, limits: { maxTokens: 32, minTokens: 5 } });
+    const greedyBias = {
+      ...sampled,
+      temperature: 0,
+      repetitionPenalty: 1,
+      presencePenalty: 0,
+      frequencyPenalty: 0,
+    };
+    expect(await run(engine, { sampling: { ...greedyBias, logitBias: new Map([[493, 100]]) } })).toEqual([
+      493,
+    ]);
+    const late = await run(engine, {
+      sampling: { ...greedyBias, logitBias: new Map([[493, 100]]) },
+      limits: { maxTokens: 32, minTokens: 5 },
+    });
     expect(late).toHaveLength(6);
-    const never = await run(engine, { sampling: { ...greedyBias, logitBias: new Map([[493, 100]]) }, limits: { maxTokens: 20, ignoreEos: true } });
+    const never = await run(engine, {
+      sampling: { ...greedyBias, logitBias: new Map([[493, 100]]) },
+      limits: { maxTokens: 20, ignoreEos: true },
+    });
     expect(never).toHaveLength(20);
   });
 
@@ -237,19 +305,33 @@ describe.skipIf(!isPresent)("createLlamaEngine", () => {
 
   it("serves models with sliding windows aggregated only, and says why", async () => {
     const modelPath = path.join(folder, "window.gguf");
-    await writeFile(modelPath, makeTinyModel({ extra: (entries: { u32(key: string, value: number): void }) => entries.u32("llama.attention.sliding_window", 64) }));
+    await writeFile(
+      modelPath,
+      makeTinyModel({
+        extra: (entries: { u32(key: string, value: number): void }) =>
+          entries.u32("llama.attention.sliding_window", 64),
+      }),
+    );
     const warnings: string[] = [];
     const nothing = (): void => {};
-    const windowed = await make({ modelPath, logger: { debug: nothing, info: nothing, error: nothing, warn: (message) => warnings.push(message) } });
+    const windowed = await make({
+      modelPath,
+      logger: { debug: nothing, info: nothing, error: nothing, warn: (message) => warnings.push(message) },
+    });
     expect(warnings.join()).toMatch(/sliding-window.*aggregated only/);
-    expect(windowed.card).toMatchObject({ connectors: [], kvGroups: [{ kind: "sliding_window", windowTokens: 64 }] });
+    expect(windowed.card).toMatchObject({
+      connectors: [],
+      kvGroups: [{ kind: "sliding_window", windowTokens: 64 }],
+    });
     await expect(run(windowed, { mode: "prefill" })).rejects.toMatchObject({ code: "ENGINES_UNSUPPORTED" });
     expect(await run(windowed)).toEqual(await run(engine));
     expect(windowed.snapshot()?.events).toEqual([]);
   });
 
   it("says what is wrong with a file that is no model", async () => {
-    await expect(make({ modelPath: "/nonexistent.gguf" })).rejects.toMatchObject({ code: "ENGINES_MODEL_INVALID" });
+    await expect(make({ modelPath: "/nonexistent.gguf" })).rejects.toMatchObject({
+      code: "ENGINES_MODEL_INVALID",
+    });
     const modelPath = path.join(folder, "noise.gguf");
     await writeFile(modelPath, "not a model at all");
     await expect(make({ modelPath })).rejects.toThrow(/does not start with GGUF/);

@@ -9,10 +9,12 @@ import {
   type GenerateRequest,
 } from "@stator/core";
 
+import { createTransferEnds } from "@stator/kv-transfer";
+
 import { EnginesError } from "../errors/engines-error.ts";
 import { requestError } from "../handoff/check-request.ts";
 import { heldOutputs } from "../handoff/held-outputs.ts";
-import { processLoopback } from "../handoff/loopback.ts";
+import type { Transfer } from "../handoff/transfer.ts";
 import { createOfferBook } from "../handoff/offer-book.ts";
 import { sameKey } from "../handoff/reuse-keys.ts";
 import { createTokenOutput, type TokenOutput } from "../output/token-output.ts";
@@ -59,7 +61,6 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Ll
     maxWaiting = 256,
     worker = "llama",
     epoch = "0",
-    transfer = processLoopback,
     leaseMs = 10_000,
     onHandoffFailure = "fail",
     clock = systemClock,
@@ -70,6 +71,8 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Ll
     await folder.close();
     throw error;
   });
+  const ownEnds = options.transfer === undefined ? await createTransferEnds({ logger }) : undefined;
+  const transfer: Transfer = options.transfer ?? ownEnds!;
   const { card, layout, limit, vocabularySize } = model;
   if (limit !== undefined) logger.warn(limit, { model: card.model });
   const cache = createKvCache({ sequences: model.sequences, card, layout, folder, hostStoreBytes, logger });
@@ -84,12 +87,16 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Ll
   let unfit: string | undefined;
   let heartbeat: ReturnType<typeof setInterval> | undefined;
 
-  const queuedPrefillTokens = (): number => [...jobs].reduce((sum, { prefillTokens }) => sum + prefillTokens, 0);
+  const queuedPrefillTokens = (): number =>
+    [...jobs].reduce((sum, { prefillTokens }) => sum + prefillTokens, 0);
   const report = (): void => {
     const events = cache.drainEvents();
     if (events.length > 0) eventSequence++;
     if (listeners.size === 0) return;
-    const usedTokens = [...jobs].reduce((sum, job) => sum + (job.prefillTokens === 0 ? job.ids.length : 0), 0);
+    const usedTokens = [...jobs].reduce(
+      (sum, job) => sum + (job.prefillTokens === 0 ? job.ids.length : 0),
+      0,
+    );
     const status: EngineStatus = {
       step: estimate.steps,
       stepAgeMs: estimate.ageMs(),
@@ -141,12 +148,19 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Ll
       return blocks;
     } catch (error) {
       if (stop.signal.aborted || onHandoffFailure === "fail") throw error;
-      logger.warn("Handed-over KV could not be fetched; it is computed here", { request: request.id, error: String(error) });
+      logger.warn("Handed-over KV could not be fetched; it is computed here", {
+        request: request.id,
+        error: String(error),
+      });
       return undefined;
     }
   };
 
-  const handOver = async ({ request, output, ids, stop }: Job, slot: Slot, { id, logprob }: NextToken): Promise<void> => {
+  const handOver = async (
+    { request, output, ids, stop }: Job,
+    slot: Slot,
+    { id, logprob }: NextToken,
+  ): Promise<void> => {
     const firstIds = ids.slice(request.promptIds.length);
     const chain = chainOf(ids.slice(0, -1), request);
     const contents = await cache.cut(slot, chain, chain.keys.length);
@@ -159,7 +173,10 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Ll
   const generateOn = async (job: Job, slot: Slot, cachedTokens: number): Promise<void> => {
     const { request, output, stop } = job;
     const { promptIds, limits, sampling, topLogprobs, mode } = request;
-    const ends = new Set([...(limits.ignoreEos === true ? [] : card.specialIds.eos), ...(limits.stopIds ?? [])]);
+    const ends = new Set([
+      ...(limits.ignoreEos === true ? [] : card.specialIds.eos),
+      ...(limits.stopIds ?? []),
+    ]);
     const most = Math.min(limits.maxTokens, card.contextTokens - promptIds.length);
     const outputIds = Uint32Array.from(job.ids.slice(promptIds.length));
     const evaluateNext = createEvaluateNext({
@@ -180,7 +197,7 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Ll
       job.prefillTokens = job.ids.length - at;
       if (stop.signal.aborted) return;
     }
-    for (let input = job.ids.slice(at); ; ) {
+    for (let input = job.ids.slice(at); ;) {
       const { id, logprob } = await evaluateNext(slot.sequence, input);
       estimate.end();
       job.prefillTokens = 0;
@@ -223,22 +240,35 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Ll
   const start = (request: GenerateRequest, { signal }: GenerateOptions): TokenOutput => {
     const held = heldOutputs(request);
     const stop = new AbortController();
-    const output = createTokenOutput(held.ids.length - held.toYield, () => stop.abort(new Error("The caller went away.")));
+    const output = createTokenOutput(held.ids.length - held.toYield, () =>
+      stop.abort(new Error("The caller went away.")),
+    );
     const wrong = requestError(request, card, card.contextTokens);
-    const refused = signal.aborted ? cancelled(signal) : (closed ?? aggregatedOnly(request) ?? wrong ?? idError(request));
+    const refused = signal.aborted
+      ? cancelled(signal)
+      : (closed ?? aggregatedOnly(request) ?? wrong ?? idError(request));
     if (refused !== undefined) {
       output.fail(refused);
       return output;
     }
-    const job: Job = { request, output, stop, ids: [...request.promptIds, ...held.ids], prefillTokens: request.promptIds.length };
-    for (let i = held.ids.length - held.toYield; i < held.ids.length; i++) output.push(held.ids[i]!, undefined, undefined);
+    const job: Job = {
+      request,
+      output,
+      stop,
+      ids: [...request.promptIds, ...held.ids],
+      prefillTokens: request.promptIds.length,
+    };
+    for (let i = held.ids.length - held.toYield; i < held.ids.length; i++)
+      output.push(held.ids[i]!, undefined, undefined);
     const lastId = held.ids.at(-1);
     const { limits, promptIds } = request;
     const isEnded =
       lastId !== undefined &&
-      ((limits.ignoreEos !== true && card.specialIds.eos.includes(lastId)) || limits.stopIds?.includes(lastId) === true);
+      ((limits.ignoreEos !== true && card.specialIds.eos.includes(lastId)) ||
+        limits.stopIds?.includes(lastId) === true);
     if (isEnded) output.end({ reason: "stop", stopId: lastId });
-    else if (held.ids.length >= Math.min(limits.maxTokens, card.contextTokens - promptIds.length)) output.end({ reason: "length" });
+    else if (held.ids.length >= Math.min(limits.maxTokens, card.contextTokens - promptIds.length))
+      output.end({ reason: "length" });
     else {
       const onAbort = (): void => {
         const error = cancelled(signal);
@@ -279,7 +309,9 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Ll
 
   return {
     card,
-    generate: (request, generateOptions) => ({ [Symbol.asyncIterator]: () => start(request, generateOptions) }),
+    generate: (request, generateOptions) => ({
+      [Symbol.asyncIterator]: () => start(request, generateOptions),
+    }),
     estimate(request) {
       const chain = chainOf([...request.promptIds, ...request.outputIds], request);
       const cachedTokens = cache.cachedTokens(chain);
@@ -317,7 +349,11 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Ll
     releaseHandoff: (handoff) => offers.release(handoff),
     async close() {
       if (closed !== undefined) return;
-      closed = new EnginesError({ code: "ENGINES_CLOSED", kind: "unavailable", message: "The llama engine is closed." });
+      closed = new EnginesError({
+        code: "ENGINES_CLOSED",
+        kind: "unavailable",
+        message: "The llama engine is closed.",
+      });
       clearInterval(heartbeat);
       offers.releaseAll();
       for (const { output, stop } of jobs) {
@@ -327,6 +363,7 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Ll
       await Promise.allSettled(endings);
       await model.close();
       await folder.close();
+      await ownEnds?.close();
     },
   };
 }

@@ -39,7 +39,11 @@ export async function loadModel(options: LlamaEngineOptions, folder: StateFolder
       batchSize: batchTokens,
       batching: { itemPrioritizationStrategy: steps.strategy },
       ...(exact
-        ? { flashAttention: false, experimentalKvCacheKeyType: "F32" as const, experimentalKvCacheValueType: "F32" as const }
+        ? {
+            flashAttention: false,
+            experimentalKvCacheKeyType: "F32" as const,
+            experimentalKvCacheValueType: "F32" as const,
+          }
         : {}),
     });
   } catch (cause) {
@@ -66,7 +70,14 @@ export async function loadModel(options: LlamaEngineOptions, folder: StateFolder
   }
   const vocabularySize = model.fileInfo.metadata.tokenizer.ggml.tokens.length;
   const endIds = endTokens(model, vocabularySize);
-  const card = await llamaCard({ options, facts, layout, blockTokens, batchInvariant: exact && threads === 1, endIds });
+  const card = await llamaCard({
+    options,
+    facts,
+    layout,
+    blockTokens,
+    batchInvariant: exact && threads === 1,
+    endIds,
+  });
   return {
     ...card,
     sequences,

@@ -15,7 +15,8 @@ export async function loadLibrary(): Promise<LlamaLibrary> {
     throw new EnginesError({
       code: "ENGINES_LLAMA_MISSING",
       kind: "unavailable",
-      message: "The llama engine needs node-llama-cpp, an optional peer: run `npm install node-llama-cpp@3.21.1`.",
+      message:
+        "The llama engine needs node-llama-cpp, an optional peer: run `npm install node-llama-cpp@3.21.1`.",
       cause,
     });
   }

@@ -30,7 +30,12 @@ const leastProbability = 1.4e-45;
  * Plain greedy leaves the argmax to llama.cpp. Everything else is chosen here from the probabilities that llama.cpp
  * reports, by our own sampler: its draws are keyed by position, so another engine can go on with them.
  */
-export function createEvaluateNext({ vocabularySize, sampler, topLogprobs, hasBias }: NextTokenOptions): EvaluateNext {
+export function createEvaluateNext({
+  vocabularySize,
+  sampler,
+  topLogprobs,
+  hasBias,
+}: NextTokenOptions): EvaluateNext {
   const isNativeChoice = sampler.isPlainGreedy;
   const needsProbabilities = !isNativeChoice || topLogprobs !== undefined;
   const isWhole = vocabularySize <= largestWholeVocabulary || hasBias || isNativeChoice;
@@ -44,21 +49,27 @@ export function createEvaluateNext({ vocabularySize, sampler, topLogprobs, hasBi
   const logitsOf = (probabilities: ReadonlyMap<Token, number>): Logits => {
     if (isWhole) {
       whole.fill(-Infinity);
-      for (const [id, probability] of probabilities) whole[id] = Math.log(Math.max(probability, leastProbability));
+      for (const [id, probability] of probabilities)
+        whole[id] = Math.log(Math.max(probability, leastProbability));
       return { values: whole, count: vocabularySize };
     }
     const ids = Uint32Array.from(probabilities.keys()).sort();
-    const values = Float64Array.from(ids, (id) => Math.log(Math.max(probabilities.get(id as Token)!, leastProbability)));
+    const values = Float64Array.from(ids, (id) =>
+      Math.log(Math.max(probabilities.get(id as Token)!, leastProbability)),
+    );
     return { ids, values, count: ids.length };
   };
 
   return async (sequence, ids) => {
     const last = ids.length - 1;
-    const input = ids.map((id, i): ControlledEvaluateInputItem => (i === last ? [id as Token, { generateNext }] : (id as Token)));
+    const input = ids.map((id, i): ControlledEvaluateInputItem =>
+      i === last ? [id as Token, { generateNext }] : (id as Token),
+    );
     const results = await sequence.controlledEvaluate(input);
     const next = results[last]?.next;
     const native = next?.token;
-    if (next === undefined || native === undefined || native === null) throw new Error("llama.cpp returned no token.");
+    if (next === undefined || native === undefined || native === null)
+      throw new Error("llama.cpp returned no token.");
     if (!needsProbabilities) {
       sampler.record(native);
       return { id: native, logprob: undefined };

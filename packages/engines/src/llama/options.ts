@@ -34,7 +34,7 @@ export interface LlamaEngineOptions {
   readonly worker?: string;
   /** Epoch in KV events. Default "0". */
   readonly epoch?: string;
-  /** How KV leaves and enters. Default: engines of this process hand over without a wire. */
+  /** How KV leaves and enters. Default: an agent of its own, over memory within a process or host, and TCP on 127.0.0.1. */
   readonly transfer?: Transfer;
   /** How long KV is held for a decode engine without renewal. Default 10,000 ms. */
   readonly leaseMs?: number;

@@ -130,8 +130,12 @@ export function buildState(
 ): Buffer {
   const count = blocks.length * blockTokens;
   const { planes, streams } = layout;
-  const planeHeaders = planes.reduce((sum, { elementBytes }) => sum + (elementBytes === undefined ? 12 : 12), 0);
-  const bytes = 12 + 4 * count + 4 + 4 + 12 * count + 8 + planeHeaders + layout.tokenBytes * count + 4 * (streams - 1);
+  const planeHeaders = planes.reduce(
+    (sum, { elementBytes }) => sum + (elementBytes === undefined ? 12 : 12),
+    0,
+  );
+  const bytes =
+    12 + 4 * count + 4 + 4 + 12 * count + 8 + planeHeaders + layout.tokenBytes * count + 4 * (streams - 1);
   const file = Buffer.allocUnsafe(bytes);
   let at = 0;
   const u32 = (value: number): void => {

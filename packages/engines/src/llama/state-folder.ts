@@ -69,7 +69,8 @@ async function isWritable(folder: string): Promise<boolean> {
 async function sweep(root: string): Promise<void> {
   for (const name of await readdir(root).catch(() => [])) {
     const pid = name.startsWith(prefix) ? Number(name.slice(prefix.length).split("-")[0]) : NaN;
-    if (Number.isInteger(pid) && !isAlive(pid)) await rm(path.join(root, name), { recursive: true, force: true });
+    if (Number.isInteger(pid) && !isAlive(pid))
+      await rm(path.join(root, name), { recursive: true, force: true });
   }
 }
 

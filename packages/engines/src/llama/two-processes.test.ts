@@ -14,7 +14,11 @@ interface Answer {
 }
 
 /** A llama engine in a process of its own. */
-function startWorker(): { readonly child: ChildProcess; readonly ready: Promise<unknown>; run(init: RequestInit): Promise<TokenBatch[]> } {
+function startWorker(): {
+  readonly child: ChildProcess;
+  readonly ready: Promise<unknown>;
+  run(init: RequestInit): Promise<TokenBatch[]>;
+} {
   const child = fork(fileURLToPath(new URL("../../test/llama-worker.ts", import.meta.url)), [], {
     execArgv: ["--import", "tsx", "--conditions=@stator/source"],
     serialization: "advanced",
@@ -22,7 +26,9 @@ function startWorker(): { readonly child: ChildProcess; readonly ready: Promise<
   const waits = new Map<string, (answer: Answer) => void>();
   const answer = (id: string): Promise<Answer> => new Promise((resolve) => waits.set(id, resolve));
   child.on("message", (message: Answer) => waits.get(message.id)?.(message));
-  child.on("exit", (code) => waits.forEach((resolve, id) => resolve({ id, error: `the worker ended with ${code}` })));
+  child.on("exit", (code) =>
+    waits.forEach((resolve, id) => resolve({ id, error: `the worker ended with ${code}` })),
+  );
   return {
     child,
     ready: answer("ready"),
@@ -48,10 +54,19 @@ describe.skipIf(!isPresent)("a prefill and a decode worker in two processes", ()
   afterAll(() => workers.forEach(({ child }) => child.disconnect()));
 
   it("give the ids of one worker that does both, on 40 prompts, with KV over TCP", async () => {
-    const [prefill, decode, both] = workers as [(typeof workers)[0], (typeof workers)[0], (typeof workers)[0]];
+    const [prefill, decode, both] = workers as [
+      (typeof workers)[0],
+      (typeof workers)[0],
+      (typeof workers)[0],
+    ];
     let heldTokens = 0;
     for (let i = 0; i < 40; i++) {
-      const init: RequestInit = { id: `${i}`, model: "tiny", promptIds: prompt(i, 40 + 5 * i), limits: { maxTokens: 24 } };
+      const init: RequestInit = {
+        id: `${i}`,
+        model: "tiny",
+        promptIds: prompt(i, 40 + 5 * i),
+        limits: { maxTokens: 24 },
+      };
       const [whole, [first]] = await Promise.all([both.run(init), prefill.run({ ...init, mode: "prefill" })]);
       const handoff = first!.handoff!;
       heldTokens += handoff.heldTokens;

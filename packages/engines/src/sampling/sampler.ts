@@ -45,8 +45,10 @@ export function createSampler({ request, endIds }: SamplerOptions): Sampler {
   const { temperature, topP, topK, minP } = sampling;
   const minTokens = limits.minTokens ?? 0;
   const alwaysBanned = limits.ignoreEos === true ? endIds : [];
-  const bannedEarly = minTokens > request.outputIds.length ? [...new Set([...endIds, ...(limits.stopIds ?? [])])] : [];
-  const bias = sampling.logitBias !== undefined && sampling.logitBias.size > 0 ? sampling.logitBias : undefined;
+  const bannedEarly =
+    minTokens > request.outputIds.length ? [...new Set([...endIds, ...(limits.stopIds ?? [])])] : [];
+  const bias =
+    sampling.logitBias !== undefined && sampling.logitBias.size > 0 ? sampling.logitBias : undefined;
   const penalties = createPenalties(request);
   const random = createCounterRandom(sampling.seed, request.choice);
   const isGreedy = temperature <= 0 || topK === 1;
@@ -102,7 +104,11 @@ export function createSampler({ request, endIds }: SamplerOptions): Sampler {
 
   return {
     isPlainGreedy:
-      isGreedy && bias === undefined && penalties === undefined && alwaysBanned.length === 0 && bannedEarly.length === 0,
+      isGreedy &&
+      bias === undefined &&
+      penalties === undefined &&
+      alwaysBanned.length === 0 &&
+      bannedEarly.length === 0,
     record,
     next(logits) {
       const chosen = choose(logits);

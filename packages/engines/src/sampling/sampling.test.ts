@@ -8,7 +8,13 @@ import { createSampler } from "./sampler.ts";
 const base: Sampling = { ...greedy, temperature: 1, seed: 42n };
 const make = (sampling: Partial<Sampling>, more: Partial<Parameters<typeof createRequest>[0]> = {}) =>
   createSampler({
-    request: createRequest({ id: "r", model: "m", promptIds: Uint32Array.of(1, 2), sampling: { ...base, ...sampling }, ...more }),
+    request: createRequest({
+      id: "r",
+      model: "m",
+      promptIds: Uint32Array.of(1, 2),
+      sampling: { ...base, ...sampling },
+      ...more,
+    }),
     endIds: [0],
   });
 const logits = (values: number[]) => ({ values, count: values.length });
@@ -20,9 +26,21 @@ const drawMany = (sampling: Partial<Sampling>, values: number[], count: number):
 describe("philox", () => {
   // Known answers of the Random123 distribution (kat_vectors, philox4x32 10).
   it.each([
-    [[0, 0, 0, 0], [0, 0], [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8]],
-    [[0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff], [0xffffffff, 0xffffffff], [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd]],
-    [[0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344], [0xa4093822, 0x299f31d0], [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1]],
+    [
+      [0, 0, 0, 0],
+      [0, 0],
+      [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8],
+    ],
+    [
+      [0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff],
+      [0xffffffff, 0xffffffff],
+      [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd],
+    ],
+    [
+      [0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344],
+      [0xa4093822, 0x299f31d0],
+      [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1],
+    ],
   ] as const)("gives the known answer for counter %j", (counter, key, answer) => {
     expect(philox(counter, key)).toEqual(answer);
   });
@@ -69,7 +87,9 @@ describe("createSampler", () => {
   it("bans end ids before min tokens and under ignore_eos", () => {
     const early = make({ temperature: 0 }, { limits: { maxTokens: 9, minTokens: 2 } });
     expect([0, 1, 2].map(() => early.next(logits([9, 1])).id)).toEqual([1, 1, 0]);
-    expect(make({ temperature: 0 }, { limits: { maxTokens: 9, ignoreEos: true } }).next(logits([9, 1])).id).toBe(1);
+    expect(
+      make({ temperature: 0 }, { limits: { maxTokens: 9, ignoreEos: true } }).next(logits([9, 1])).id,
+    ).toBe(1);
   });
 
   it("reports log probabilities of the raw logits, best first", () => {
@@ -82,14 +102,28 @@ describe("createSampler", () => {
 
   it("goes on after any output as if it had never stopped", () => {
     fc.assert(
-      fc.property(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), fc.nat(3), fc.integer({ min: 0, max: 19 }), (seed, choice, cut) => {
-        const sampling = { seed, temperature: 0.9, topP: 0.9, topK: 5, frequencyPenalty: 0.4, presencePenalty: 0.2 };
-        const rows = Array.from({ length: 20 }, (_, i) => logits(Array.from({ length: 8 }, (__, j) => Math.sin(i * 8 + j) * 3)));
-        const whole = make(sampling, { choice });
-        const ids = rows.map((row) => whole.next(row).id);
-        const resumed = make(sampling, { choice, outputIds: Uint32Array.from(ids.slice(0, cut)) });
-        expect(rows.slice(cut).map((row) => resumed.next(row).id)).toEqual(ids.slice(cut));
-      }),
+      fc.property(
+        fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+        fc.nat(3),
+        fc.integer({ min: 0, max: 19 }),
+        (seed, choice, cut) => {
+          const sampling = {
+            seed,
+            temperature: 0.9,
+            topP: 0.9,
+            topK: 5,
+            frequencyPenalty: 0.4,
+            presencePenalty: 0.2,
+          };
+          const rows = Array.from({ length: 20 }, (_, i) =>
+            logits(Array.from({ length: 8 }, (__, j) => Math.sin(i * 8 + j) * 3)),
+          );
+          const whole = make(sampling, { choice });
+          const ids = rows.map((row) => whole.next(row).id);
+          const resumed = make(sampling, { choice, outputIds: Uint32Array.from(ids.slice(0, cut)) });
+          expect(rows.slice(cut).map((row) => resumed.next(row).id)).toEqual(ids.slice(cut));
+        },
+      ),
     );
   });
 });

@@ -33,7 +33,14 @@ export interface BlockPool {
   /** Adds up the content of a whole block table: what attention reads at every step. */
   readAll(blocks: readonly number[], out: Digest): void;
   /** Makes the full blocks `from..to` of a table findable. Ones already cached under that name stay private. */
-  publish(blocks: readonly number[], from: number, to: number, names: ArrayLike<bigint>, ids: ArrayLike<number>, scope: string): void;
+  publish(
+    blocks: readonly number[],
+    from: number,
+    to: number,
+    names: ArrayLike<bigint>,
+    ids: ArrayLike<number>,
+    scope: string,
+  ): void;
   /** The block cached under a name. */
   find(name: bigint): number | undefined;
   /** Events since the last call. */
@@ -187,7 +194,13 @@ export function createBlockPool({ blocks: total, blockTokens }: BlockPoolOptions
         if (run.length === 0) return;
         flushRemoved();
         const parentField = runParent === undefined ? {} : { parent: runParent };
-        events.push({ type: "stored", ...parentField, sequenceHashes: BigUint64Array.from(run), tier: "device", rank: 0 });
+        events.push({
+          type: "stored",
+          ...parentField,
+          sequenceHashes: BigUint64Array.from(run),
+          tier: "device",
+          rank: 0,
+        });
         run = [];
       };
       for (let i = from; i < to; i++) {

@@ -4,7 +4,14 @@ export { createSimulatedEngine } from "./simulated-engine.ts";
 export type { LinearStepTimeOptions, StepBatch, StepTime } from "./step-batch.ts";
 export { linearStepTime } from "./step-batch.ts";
 export { endOfTextId, endOfTurnId, simulatedTokenizer, startOfTurnId } from "./tokenizer-file.ts";
-export type { FetchOptions, HandoffOffer, HandoffSink, HandoffSource, OfferedBlock, Transfer } from "../handoff/transfer.ts";
+export type {
+  FetchOptions,
+  HandoffOffer,
+  HandoffSink,
+  HandoffSource,
+  OfferedBlock,
+  Transfer,
+} from "../handoff/transfer.ts";
 export type { LoopbackOptions } from "../handoff/loopback.ts";
 export { createLoopback } from "../handoff/loopback.ts";
 export { blockConnector } from "../handoff/offer-book.ts";

@@ -47,7 +47,14 @@ export interface SimulatedEngineOptions {
 
 /** Throws `ENGINES_OPTION_INVALID` for the first number outside its range. */
 export function checkOptions(options: SimulatedEngineOptions): void {
-  const counts = ["contextTokens", "blockTokens", "kvBlocks", "maxRunning", "maxBatchedTokens", "leaseMs"] as const;
+  const counts = [
+    "contextTokens",
+    "blockTokens",
+    "kvBlocks",
+    "maxRunning",
+    "maxBatchedTokens",
+    "leaseMs",
+  ] as const;
   for (const name of counts) check(name, options[name], 1, Number.MAX_SAFE_INTEGER);
   check("maxWaiting", options.maxWaiting, 0, Number.MAX_SAFE_INTEGER);
   check("blockTokens", options.blockTokens, 1, 16_384);

@@ -36,8 +36,13 @@ export interface Scheduler {
   all(): Sequence[];
 }
 
-export function createScheduler({ pool, blockTokens, maxRunning, maxBatchedTokens }: SchedulerOptions): Scheduler {
-  let running: Sequence[] = [];
+export function createScheduler({
+  pool,
+  blockTokens,
+  maxRunning,
+  maxBatchedTokens,
+}: SchedulerOptions): Scheduler {
+  const running: Sequence[] = [];
   const waiting: Sequence[] = [];
 
   const letGo = (sequence: Sequence): void => {
@@ -129,7 +134,13 @@ export function createScheduler({ pool, blockTokens, maxRunning, maxBatchedToken
         if (sequence.length - sequence.computed > 1) plan(sequence);
       }
       const hasPreempted = waiting.length > waitingBefore;
-      while (!hasPreempted && waiting.length > 0 && running.length < maxRunning && budget > 0 && admit(waiting[0]!)) {
+      while (
+        !hasPreempted &&
+        waiting.length > 0 &&
+        running.length < maxRunning &&
+        budget > 0 &&
+        admit(waiting[0]!)
+      ) {
         const sequence = waiting.shift()!;
         running.push(sequence);
         plan(sequence);
@@ -140,7 +151,8 @@ export function createScheduler({ pool, blockTokens, maxRunning, maxBatchedToken
     load() {
       let queuedPrefillTokens = 0;
       for (const { length, computed } of waiting) queuedPrefillTokens += length - computed;
-      for (const { length, computed } of running) if (length - computed > 1) queuedPrefillTokens += length - computed;
+      for (const { length, computed } of running)
+        if (length - computed > 1) queuedPrefillTokens += length - computed;
       return {
         running: running.length,
         waiting: waiting.length,
@@ -155,7 +167,13 @@ export function createScheduler({ pool, blockTokens, maxRunning, maxBatchedToken
 }
 
 function describe(items: readonly StepItem[]): Step {
-  const batch = { decodeSequences: 0, decodeContextTokens: 0, prefillSequences: 0, prefillTokens: 0, prefillContextTokens: 0 };
+  const batch = {
+    decodeSequences: 0,
+    decodeContextTokens: 0,
+    prefillSequences: 0,
+    prefillTokens: 0,
+    prefillContextTokens: 0,
+  };
   for (const { sequence, tokens } of items) {
     if (tokens === 1 && sequence.computed >= sequence.promptTokens) {
       batch.decodeSequences++;

@@ -45,7 +45,14 @@ export interface SequenceOptions {
   readonly output: TokenOutput;
 }
 
-export function createSequence({ request, outputIds, endIds, contextTokens, blockTokens, output }: SequenceOptions): Sequence {
+export function createSequence({
+  request,
+  outputIds,
+  endIds,
+  contextTokens,
+  blockTokens,
+  output,
+}: SequenceOptions): Sequence {
   const { promptIds, limits, sampling, adapter, tenantSalt } = request;
   const room = contextTokens - promptIds.length;
   const maxOutputs = Math.min(limits.maxTokens, room);

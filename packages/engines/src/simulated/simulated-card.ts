@@ -5,7 +5,13 @@ import type { SimulatedEngineOptions } from "./options.ts";
 
 /** What a simulated engine says about itself: everything that it really does. */
 export function simulatedCard(options: SimulatedEngineOptions, tokenizer: TokenizerFile): ModelCard {
-  const { model = "simulated", contextTokens = 32_768, blockTokens = 16, weightsSeed = 0, adapters = [] } = options;
+  const {
+    model = "simulated",
+    contextTokens = 32_768,
+    blockTokens = 16,
+    weightsSeed = 0,
+    adapters = [],
+  } = options;
   return {
     model,
     tokenizer: { format: "hf-json", digest: tokenizer.digest },

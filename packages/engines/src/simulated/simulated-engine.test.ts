@@ -1,4 +1,11 @@
-import { collectIds, createRequest, nameBlocks, type GenerateRequest, type RequestInit, type TokenBatch } from "@stator/core";
+import {
+  collectIds,
+  createRequest,
+  nameBlocks,
+  type GenerateRequest,
+  type RequestInit,
+  type TokenBatch,
+} from "@stator/core";
 import { describe, expect, it } from "vitest";
 
 import { createLoopback } from "../handoff/loopback.ts";
@@ -6,9 +13,18 @@ import { createSimulatedEngine, type SimulatedEngine } from "./simulated-engine.
 
 const fresh = (): { signal: AbortSignal } => ({ signal: new AbortController().signal });
 const prompt = (seed: number, length: number): Uint32Array =>
-  Uint32Array.from({ length }, (_, i) => 32 + ((Math.imul(seed + 1, 7919) + Math.imul(i, 104729)) >>> 3) % 90);
+  Uint32Array.from(
+    { length },
+    (_, i) => 32 + (((Math.imul(seed + 1, 7919) + Math.imul(i, 104729)) >>> 3) % 90),
+  );
 const request = (init: Partial<RequestInit> = {}): GenerateRequest =>
-  createRequest({ id: "r", model: "simulated", promptIds: prompt(1, 50), limits: { maxTokens: 40 }, ...init });
+  createRequest({
+    id: "r",
+    model: "simulated",
+    promptIds: prompt(1, 50),
+    limits: { maxTokens: 40 },
+    ...init,
+  });
 
 async function run(engine: SimulatedEngine, init: Partial<RequestInit> = {}): Promise<number[]> {
   const ids: number[] = [];
@@ -22,14 +38,25 @@ async function batches(engine: SimulatedEngine, init: Partial<RequestInit> = {})
   return out;
 }
 
-const sampled = { temperature: 0.8, topP: 0.9, topK: 6, minP: 0.01, seed: 7n, presencePenalty: 0.5, frequencyPenalty: 0.3, repetitionPenalty: 1.1 };
+const sampled = {
+  temperature: 0.8,
+  topP: 0.9,
+  topK: 6,
+  minP: 0.01,
+  seed: 7n,
+  presencePenalty: 0.5,
+  frequencyPenalty: 0.3,
+  repetitionPenalty: 1.1,
+};
 
 describe("createSimulatedEngine", () => {
   it("gives the same ids again, alone or in company", async () => {
     const alone = await run(createSimulatedEngine());
     expect(alone).toHaveLength(40);
     const engine = createSimulatedEngine({ maxBatchedTokens: 16 });
-    const together = await Promise.all(Array.from({ length: 20 }, (_, i) => run(engine, { promptIds: prompt(i % 2, 50 + i % 2) })));
+    const together = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => run(engine, { promptIds: prompt(i % 2, 50 + (i % 2)) })),
+    );
     expect(await run(engine)).toEqual(alone);
     expect(together[1]).not.toEqual(together[0]);
     expect(engine.usedBlocks()).toBe(0);
@@ -41,7 +68,10 @@ describe("createSimulatedEngine", () => {
   ])("goes on exactly where any resume starts (%s)", async (_, init) => {
     const whole = await run(createSimulatedEngine(), init);
     for (let cut = 0; cut < whole.length; cut += 3) {
-      const rest = await run(createSimulatedEngine(), { ...init, outputIds: Uint32Array.from(whole.slice(0, cut)) });
+      const rest = await run(createSimulatedEngine(), {
+        ...init,
+        outputIds: Uint32Array.from(whole.slice(0, cut)),
+      });
       expect(rest).toEqual(whole.slice(cut));
     }
     const wrong = Uint32Array.from(whole.slice(0, 10));
@@ -80,17 +110,22 @@ describe("createSimulatedEngine", () => {
     engine.onStatus(({ events = [] }) => {
       for (const event of events.flatMap((batch) => batch.events)) {
         if (event.type === "stored") for (const name of event.sequenceHashes) held.add(name);
-        if (event.type === "removed") for (const name of event.sequenceHashes) expect(held.delete(name)).toBe(true);
+        if (event.type === "removed")
+          for (const name of event.sequenceHashes) expect(held.delete(name)).toBe(true);
       }
     });
     for (let i = 0; i < 12; i++) await run(engine, { promptIds: prompt(i, 80) });
     expect(held.size).toBeLessThanOrEqual(16);
-    const snapshot = engine.snapshot()?.events.flatMap((event) => (event.type === "stored" ? [...event.sequenceHashes] : []));
+    const snapshot = engine
+      .snapshot()
+      ?.events.flatMap((event) => (event.type === "stored" ? [...event.sequenceHashes] : []));
     expect(new Set(snapshot)).toEqual(held);
   });
 
   it("preempts when blocks run out, and every text stays what it was", async () => {
-    const alone = await Promise.all(Array.from({ length: 6 }, (_, i) => run(createSimulatedEngine(), { promptIds: prompt(i, 40) })));
+    const alone = await Promise.all(
+      Array.from({ length: 6 }, (_, i) => run(createSimulatedEngine(), { promptIds: prompt(i, 40) })),
+    );
     const engine = createSimulatedEngine({ kvBlocks: 16 });
     const crowded = await Promise.all(alone.map((_, i) => run(engine, { promptIds: prompt(i, 40) })));
     expect(crowded).toEqual(alone);
@@ -109,8 +144,13 @@ describe("createSimulatedEngine", () => {
     const rest = await batches(decode, { handoff, outputIds: Uint32Array.from(handoff.firstIds) });
     expect(rest[0]?.cachedTokens).toBe(48);
     expect(rest.flatMap(({ ids }) => [...ids])).toEqual(whole.slice(1));
-    await expect(run(decode, { handoff })).rejects.toMatchObject({ code: "ENGINES_HANDOFF_FAILED", kind: "unavailable" });
-    expect(await run(createSimulatedEngine({ transfer, onHandoffFailure: "recompute" }), { handoff })).toEqual(whole.slice(1));
+    await expect(run(decode, { handoff })).rejects.toMatchObject({
+      code: "ENGINES_HANDOFF_FAILED",
+      kind: "unavailable",
+    });
+    expect(
+      await run(createSimulatedEngine({ transfer, onHandoffFailure: "recompute" }), { handoff }),
+    ).toEqual(whole.slice(1));
   });
 
   it("fails what runs on a crash, refuses more, and comes back empty with a new epoch", async () => {
@@ -140,7 +180,9 @@ describe("createSimulatedEngine", () => {
     const engine = createSimulatedEngine();
     engine.poison(999);
     expect(await run(engine)).toHaveLength(40);
-    await expect(run(engine, { promptIds: Uint32Array.of(5, 999, 6) })).rejects.toMatchObject({ code: "ENGINES_CRASHED" });
+    await expect(run(engine, { promptIds: Uint32Array.of(5, 999, 6) })).rejects.toMatchObject({
+      code: "ENGINES_CRASHED",
+    });
   });
 
   it("stops at once on abort and frees its blocks", async () => {
@@ -148,13 +190,16 @@ describe("createSimulatedEngine", () => {
     const controller = new AbortController();
     const pulled: number[] = [];
     const pull = async (): Promise<void> => {
-      for await (const { ids } of engine.generate(request({ limits: { maxTokens: 10_000 } }), { signal: controller.signal })) {
+      for await (const { ids } of engine.generate(request({ limits: { maxTokens: 10_000 } }), {
+        signal: controller.signal,
+      })) {
         pulled.push(...ids);
         if (pulled.length >= 5) controller.abort(new Error("gone"));
       }
     };
     await expect(pull()).rejects.toMatchObject({ kind: "cancelled" });
-    for await (const { ids } of engine.generate(request({ limits: { maxTokens: 10_000 } }), fresh())) if (ids.length > 0) break;
+    for await (const { ids } of engine.generate(request({ limits: { maxTokens: 10_000 } }), fresh()))
+      if (ids.length > 0) break;
     expect(engine.usedBlocks()).toBe(0);
   });
 
@@ -172,7 +217,9 @@ describe("createSimulatedEngine", () => {
 
   it("obeys logit bias and reports log probabilities", async () => {
     const engine = createSimulatedEngine();
-    const forced = await run(engine, { sampling: { ...sampled, temperature: 0, logitBias: new Map([[70, 100]]) } });
+    const forced = await run(engine, {
+      sampling: { ...sampled, temperature: 0, logitBias: new Map([[70, 100]]) },
+    });
     expect(new Set(forced)).toEqual(new Set([70]));
     const [first] = await batches(engine, { topLogprobs: 3, limits: { maxTokens: 1 } });
     expect(first?.logprobs?.[0]?.top).toHaveLength(3);
@@ -181,8 +228,13 @@ describe("createSimulatedEngine", () => {
 
   it("refuses what cannot fit, with a reason", async () => {
     const engine = createSimulatedEngine({ contextTokens: 64 });
-    await expect(run(engine, { promptIds: prompt(1, 64) })).rejects.toMatchObject({ code: "ENGINES_CONTEXT_EXCEEDED", kind: "invalid" });
-    await expect(run(engine, { promptIds: new Uint32Array(0) })).rejects.toMatchObject({ code: "ENGINES_PROMPT_INVALID" });
+    await expect(run(engine, { promptIds: prompt(1, 64) })).rejects.toMatchObject({
+      code: "ENGINES_CONTEXT_EXCEEDED",
+      kind: "invalid",
+    });
+    await expect(run(engine, { promptIds: new Uint32Array(0) })).rejects.toMatchObject({
+      code: "ENGINES_PROMPT_INVALID",
+    });
     expect(await run(engine, { promptIds: prompt(1, 60) })).toHaveLength(4);
     expect(() => createSimulatedEngine({ blockTokens: 0 })).toThrow(/blockTokens is 0/);
   });

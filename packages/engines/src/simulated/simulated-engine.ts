@@ -77,7 +77,12 @@ export function createSimulatedEngine(options: SimulatedEngineOptions = {}): Sim
   const { blockTokens } = card;
   const kvTokens = kvBlocks * blockTokens;
   const pool = createBlockPool({ blocks: kvBlocks, blockTokens });
-  const scheduler = createScheduler({ pool, blockTokens, maxRunning: options.maxRunning ?? 256, maxBatchedTokens });
+  const scheduler = createScheduler({
+    pool,
+    blockTokens,
+    maxRunning: options.maxRunning ?? 256,
+    maxBatchedTokens,
+  });
   const offers = createOfferBook({ source: transfer.source, leaseMs, clock });
   const timer = createStepTimer(clock);
   const listeners = new Set<(status: EngineStatus) => void>();
@@ -132,7 +137,8 @@ export function createSimulatedEngine(options: SimulatedEngineOptions = {}): Sim
     const plainMs = stepTime(step.batch);
     stepExpectedMs = slowness === 1 ? plainMs : Math.max(1, plainMs) * slowness;
     cancelStep = timer.after(stepExpectedMs, finishStep);
-    if (listeners.size > 0 && cancelHeartbeat === undefined && (stepExpectedMs > heartbeatMs || isFrozen)) beat();
+    if (listeners.size > 0 && cancelHeartbeat === undefined && (stepExpectedMs > heartbeatMs || isFrozen))
+      beat();
   };
   const finishStep = (): void => {
     cancelStep = undefined;
@@ -266,7 +272,8 @@ export function createSimulatedEngine(options: SimulatedEngineOptions = {}): Sim
     };
     output.onOver(() => signal.removeEventListener("abort", onAbort));
     signal.addEventListener("abort", onAbort, { once: true });
-    for (let i = held.ids.length - held.toYield; i < held.ids.length; i++) output.push(held.ids[i]!, undefined, undefined);
+    for (let i = held.ids.length - held.toYield; i < held.ids.length; i++)
+      output.push(held.ids[i]!, undefined, undefined);
 
     const lastId = held.ids.at(-1);
     if (lastId !== undefined && sequence.ends.has(lastId)) output.end({ reason: "stop", stopId: lastId });
@@ -289,7 +296,9 @@ export function createSimulatedEngine(options: SimulatedEngineOptions = {}): Sim
 
   const engine: SimulatedEngine = {
     card,
-    generate: (request, generateOptions) => ({ [Symbol.asyncIterator]: () => start(request, generateOptions) }),
+    generate: (request, generateOptions) => ({
+      [Symbol.asyncIterator]: () => start(request, generateOptions),
+    }),
     estimate(request) {
       const sequence = createSequence({
         request,
@@ -300,12 +309,19 @@ export function createSimulatedEngine(options: SimulatedEngineOptions = {}): Sim
         output: createTokenOutput(0, () => {}),
       });
       const blocks = Math.floor((sequence.length - 1) / blockTokens);
-      const cachedTokens = pool.match(namesOf(sequence, blocks), sequence.ids, sequence.scope, blocks) * blockTokens;
+      const cachedTokens =
+        pool.match(namesOf(sequence, blocks), sequence.ids, sequence.scope, blocks) * blockTokens;
       const prefillTime = (tokens: number): number => {
         let ms = 0;
         for (let left = tokens; left > 0; left -= maxBatchedTokens) {
           const prefillTokens = Math.min(left, maxBatchedTokens);
-          ms += stepTime({ decodeSequences: 0, decodeContextTokens: 0, prefillSequences: 1, prefillTokens, prefillContextTokens: tokens - left });
+          ms += stepTime({
+            decodeSequences: 0,
+            decodeContextTokens: 0,
+            prefillSequences: 1,
+            prefillTokens,
+            prefillContextTokens: tokens - left,
+          });
         }
         return ms * slowness;
       };
@@ -346,7 +362,13 @@ export function createSimulatedEngine(options: SimulatedEngineOptions = {}): Sim
       finishStep();
     },
     crash(reason = "the crash hook was called") {
-      stop(new EnginesError({ code: "ENGINES_CRASHED", kind: "unavailable", message: `The simulated engine crashed: ${reason}.` }));
+      stop(
+        new EnginesError({
+          code: "ENGINES_CRASHED",
+          kind: "unavailable",
+          message: `The simulated engine crashed: ${reason}.`,
+        }),
+      );
       options.onCrash?.(reason);
     },
     restart() {
@@ -373,7 +395,13 @@ export function createSimulatedEngine(options: SimulatedEngineOptions = {}): Sim
     usedBlocks: () => pool.used(),
     close() {
       if (down?.code !== "ENGINES_CLOSED") {
-        stop(new EnginesError({ code: "ENGINES_CLOSED", kind: "unavailable", message: "The simulated engine is closed." }));
+        stop(
+          new EnginesError({
+            code: "ENGINES_CLOSED",
+            kind: "unavailable",
+            message: "The simulated engine is closed.",
+          }),
+        );
       }
       return Promise.resolve();
     },

@@ -25,7 +25,11 @@ export interface LinearStepTimeOptions {
 }
 
 /** A step time that is linear in what the step computes. */
-export function linearStepTime({ baseMs, perSequenceMs = 0, perPrefillTokenMs = 0 }: LinearStepTimeOptions): StepTime {
+export function linearStepTime({
+  baseMs,
+  perSequenceMs = 0,
+  perPrefillTokenMs = 0,
+}: LinearStepTimeOptions): StepTime {
   return ({ decodeSequences, prefillTokens }) =>
     baseMs + perSequenceMs * decodeSequences + perPrefillTokenMs * prefillTokens;
 }

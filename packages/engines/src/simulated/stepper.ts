@@ -37,7 +37,14 @@ export function createStepper(options: StepperOptions): (items: readonly StepIte
     }
     const full = Math.floor(sequence.computed / blockTokens);
     if (full > sequence.published) {
-      pool.publish(sequence.blocks, sequence.published, full, namesOf(sequence, full), sequence.ids, sequence.scope);
+      pool.publish(
+        sequence.blocks,
+        sequence.published,
+        full,
+        namesOf(sequence, full),
+        sequence.ids,
+        sequence.scope,
+      );
       sequence.published = full;
     }
     return true;

@@ -8,7 +8,13 @@ export interface Digest {
 }
 
 /** The KV that one token adds, as a function of all KV before it (as in a transformer), its id and its position. */
-export function tokenKv(before: Digest, id: number, position: number, weightsSeed: number, out: Digest): void {
+export function tokenKv(
+  before: Digest,
+  id: number,
+  position: number,
+  weightsSeed: number,
+  out: Digest,
+): void {
   let a = Math.imul(before.low ^ id ^ weightsSeed, 0x9e3779b1);
   let b = Math.imul(before.high ^ position, 0x85ebca77) ^ a;
   a ^= a >>> 15;
@@ -23,7 +29,7 @@ const candidates = 8;
 const letters = "etaoinshrdlucmfwypvbgkjqxz ETAOINSHRDL.,'!?;:-0123456789\n\"()&  *";
 const printable = Uint8Array.from(letters.slice(0, 64), (letter) => letter.charCodeAt(0));
 const spaceId = 0x20;
-/** The bytes of U+1F600 to U+1F63F: four ids make one character, so that streams split inside characters. */
+/** The first bytes of U+1F600 to U+1F60F: four ids make one character, so that streams split inside characters. */
 const emoji = [0xf0, 0x9f, 0x98] as const;
 
 export interface TokenFunctionOptions {
@@ -62,7 +68,7 @@ export function createTokenFunction({ weightsSeed, endProbability }: TokenFuncti
       let count = 0;
       const step = emoji.indexOf(lastId as 0xf0);
       if (step >= 0) {
-        ids[count] = emoji[step + 1] ?? 0x80 + (first & 0x3f);
+        ids[count] = emoji[step + 1] ?? 0x80 + (first & 0x0f);
         values[count++] = 4;
       } else {
         const stride = ((first >>> 6) & 0x1f) * 2 + 1;

@@ -5,7 +5,9 @@ import { preTokenizers } from "./pre-tokenizers.ts";
 import { booleanOf, listOf, stringOf, type GgufHeader } from "./read-gguf.ts";
 
 /** `tokenizer.ggml.token_type` values (ggml's gguf specification). */
-export const tokenType: Readonly<Record<"normal" | "unknown" | "control" | "userDefined" | "unused" | "byte", number>> = {
+export const tokenType: Readonly<
+  Record<"normal" | "unknown" | "control" | "userDefined" | "unused" | "byte", number>
+> = {
   normal: 1,
   unknown: 2,
   control: 3,
@@ -78,7 +80,8 @@ function sentencePiece(header: GgufHeader, tokens: readonly string[]): object {
     const symbols = [...token];
     for (let i = 1; i < symbols.length; i++) {
       const pair: [string, string] = [symbols.slice(0, i).join(""), symbols.slice(i).join("")];
-      if (vocab[pair[0]] !== undefined && vocab[pair[1]] !== undefined) merges.push({ pair, score: scores[id] ?? 0, id });
+      if (vocab[pair[0]] !== undefined && vocab[pair[1]] !== undefined)
+        merges.push({ pair, score: scores[id] ?? 0, id });
     }
   });
   merges.sort((a, b) => b.score - a.score || a.id - b.id);

@@ -44,8 +44,10 @@ export async function readGguf(path: string): Promise<GgufHeader> {
       try {
         return parseHeader(buffer, size);
       } catch (error) {
-        if (error !== tooShort) throw invalid(path, error instanceof Error ? error.message : String(error), error);
-        if (bytes >= size || bytes >= largestHeaderBytes) throw invalid(path, "its header is cut off", undefined);
+        if (error !== tooShort)
+          throw invalid(path, error instanceof Error ? error.message : String(error), error);
+        if (bytes >= size || bytes >= largestHeaderBytes)
+          throw invalid(path, "its header is cut off", undefined);
       }
     }
   } finally {
@@ -109,7 +111,8 @@ function parseHeader(buffer: Buffer, fileBytes: number): GgufHeader {
     return Array.from({ length }, () => scalar(itemType));
   };
 
-  if (buffer.length < 4 || buffer.toString("latin1", take(4), 4) !== "GGUF") throw new Error("it does not start with GGUF");
+  if (buffer.length < 4 || buffer.toString("latin1", take(4), 4) !== "GGUF")
+    throw new Error("it does not start with GGUF");
   const version = u32();
   if (version !== 2 && version !== 3) throw new Error(`it has GGUF version ${version}; 2 and 3 are known`);
   const tensorCount = u64();

@@ -1,0 +1,81 @@
+import { createRequest, type Clock, type TokenBatch } from "@stator/core";
+import { expect, it } from "vitest";
+
+import { createSimulatedEngine } from "./simulated-engine.ts";
+import { linearStepTime } from "./step-batch.ts";
+
+/** A clock that jumps to the next timer whenever all promises have settled. */
+function createJumpingClock(): Clock & { run(work: Promise<unknown>): Promise<void> } {
+  const timers: { at: number; fn: () => void }[] = [];
+  let now = 0;
+  return {
+    now: () => now,
+    schedule(delayMs, fn) {
+      const timer = { at: now + delayMs, fn };
+      timers.push(timer);
+      return { cancel: () => void timers.splice(timers.indexOf(timer), timers.includes(timer) ? 1 : 0) };
+    },
+    async run(work) {
+      let isDone = false;
+      void work.finally(() => (isDone = true));
+      for (;;) {
+        await new Promise((resolve) => setImmediate(resolve));
+        if (isDone) return;
+        timers.sort((a, b) => a.at - b.at);
+        const next = timers.shift();
+        if (next === undefined) throw new Error("Nothing is left that could happen.");
+        now = Math.max(now, next.at);
+        next.fn();
+      }
+    },
+  };
+}
+
+async function timed(clock: Clock, stream: AsyncIterable<TokenBatch>): Promise<number[]> {
+  const times: number[] = [];
+  for await (const { ids } of stream) for (let i = 0; i < ids.length; i++) times.push(clock.now());
+  return times;
+}
+
+it("takes exactly the step time on a virtual clock, prompts in chunks", async () => {
+  const clock = createJumpingClock();
+  const engine = createSimulatedEngine({
+    clock,
+    maxBatchedTokens: 100,
+    stepTime: linearStepTime({ baseMs: 10, perSequenceMs: 1, perPrefillTokenMs: 0.1 }),
+  });
+  const request = createRequest({
+    id: "r",
+    model: "m",
+    promptIds: new Uint32Array(250).fill(65),
+    limits: { maxTokens: 4 },
+  });
+  const work = timed(clock, engine.generate(request, { signal: new AbortController().signal }));
+  await clock.run(work);
+  expect(await work).toEqual([55, 66, 77, 88]);
+});
+
+it("decodes on while a long prompt is computed, slowed by its chunks only", async () => {
+  const clock = createJumpingClock();
+  const stepTime = linearStepTime({ baseMs: 10, perPrefillTokenMs: 0.1 });
+  const engine = createSimulatedEngine({ clock, maxBatchedTokens: 51, stepTime });
+  const stream = (promptTokens: number, maxTokens: number): Promise<number[]> =>
+    timed(
+      clock,
+      engine.generate(
+        createRequest({
+          id: "r",
+          model: "m",
+          promptIds: new Uint32Array(promptTokens).fill(65),
+          limits: { maxTokens },
+        }),
+        { signal: new AbortController().signal },
+      ),
+    );
+  const short = stream(10, 10);
+  const long = stream(500, 1);
+  await clock.run(Promise.all([short, long]));
+  const times = await short;
+  expect(Math.max(...times.slice(1).map((at, i) => at - times[i]!))).toBeLessThanOrEqual(15.1);
+  expect((await long)[0]).toBeGreaterThan(times.at(-1)! - 30);
+});
