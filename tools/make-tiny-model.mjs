@@ -7,7 +7,15 @@
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-const shape = { width: 64, layers: 2, heads: 4, kvHeads: 2, hidden: 128, contextTokens: 32768, normEpsilon: 1e-5 };
+const shape = {
+  width: 64,
+  layers: 2,
+  heads: 4,
+  kvHeads: 2,
+  hidden: 128,
+  contextTokens: 32768,
+  normEpsilon: 1e-5,
+};
 // Standard deviations. Embeddings of std 1 collapse to one repeated token and would hide defects of the KV cache.
 const scale = { embedding: 0.1, queryKey: 3, valueOutput: 2, feedForward: 1.5, head: 2 };
 const merges = 280;
@@ -84,7 +92,8 @@ function sentencePieceVocabulary() {
     ["<s>", type.control, 0],
     ["</s>", type.control, 0],
   ];
-  for (let byte = 0; byte < 256; byte++) rows.push([`<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`, type.byte, 0]);
+  for (let byte = 0; byte < 256; byte++)
+    rows.push([`<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`, type.byte, 0]);
   const seen = new Set();
   for (const [left, right] of learnt) {
     if (seen.has(left + right)) continue;
@@ -107,10 +116,14 @@ function sentencePieceVocabulary() {
 
 /** GPT-2's byte-level BPE: 256 mapped bytes and the merges. */
 function bytePairVocabulary(pre) {
-  const { learnt } = learn(countWords(/'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu, "\u0120"));
+  const { learnt } = learn(
+    countWords(/'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu, "\u0120"),
+  );
   const prints = (byte) => (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
   let extra = 0;
-  const tokens = Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(prints(byte) ? byte : 256 + extra++));
+  const tokens = Array.from({ length: 256 }, (_, byte) =>
+    String.fromCodePoint(prints(byte) ? byte : 256 + extra++),
+  );
   for (const [left, right] of learnt) if (!tokens.includes(left + right)) tokens.push(left + right);
   const types = tokens.map(() => type.normal);
   for (const token of ["<|endoftext|>", ...turnTokens]) {
@@ -124,7 +137,10 @@ function bytePairVocabulary(pre) {
     entries: (kv) => {
       kv.string("tokenizer.ggml.model", "gpt2");
       kv.string("tokenizer.ggml.pre", pre);
-      kv.strings("tokenizer.ggml.merges", learnt.map((pair) => pair.join(" ")));
+      kv.strings(
+        "tokenizer.ggml.merges",
+        learnt.map((pair) => pair.join(" ")),
+      );
     },
     ids: { bos: end, eos: end },
   };
@@ -233,7 +249,8 @@ export function makeTinyModel({ tokenizer = "spm", pre = "gpt-2", seed = 1, extr
   if (vocabulary.scores !== undefined) entries.floats("tokenizer.ggml.scores", vocabulary.scores);
   entries.u32("tokenizer.ggml.bos_token_id", vocabulary.ids.bos);
   entries.u32("tokenizer.ggml.eos_token_id", vocabulary.ids.eos);
-  if (vocabulary.ids.unknown !== undefined) entries.u32("tokenizer.ggml.unknown_token_id", vocabulary.ids.unknown);
+  if (vocabulary.ids.unknown !== undefined)
+    entries.u32("tokenizer.ggml.unknown_token_id", vocabulary.ids.unknown);
   entries.bool("tokenizer.ggml.add_bos_token", true);
   entries.bool("tokenizer.ggml.add_space_prefix", false);
   entries.string("tokenizer.chat_template", chatTemplate);
