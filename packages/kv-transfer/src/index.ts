@@ -52,3 +52,5 @@ export type { FetchOptions, HandoffSink, HandoffSinkOptions } from "./handoff/ha
 export { createHandoffSink } from "./handoff/handoff-sink.ts";
 export type { HandoffOffer, HandoffSource, HandoffSourceOptions, OfferedBlock, OfferOptions } from "./handoff/handoff-source.ts";
 export { createHandoffSource } from "./handoff/handoff-source.ts";
+export type { TransferEnds } from "./handoff/create-transfer-ends.ts";
+export { createTransferEnds } from "./handoff/create-transfer-ends.ts";

@@ -1,41 +1,78 @@
-import { CoreError, type Engine, type LayoutEngine } from "@stator/core";
+import { CoreError, type Engine, type LayoutEngine, type Logger } from "@stator/core";
+import type { TransferEnds } from "@stator/kv-transfer";
 
-/** What an engine process needs to know besides its layout entry. */
 export interface EngineContext {
+  /** Name that clients say. */
   readonly model: string;
-  readonly role: "prefill" | "decode" | "both";
+  readonly transfer: TransferEnds;
+  readonly logger: Logger;
 }
 
-/** Makes the engine that a layout names. Engines are imported when they are used, so that their peers stay optional. */
-export async function engineFromLayout(engine: LayoutEngine, context: EngineContext): Promise<Engine> {
+/** An engine that this process made and must close. */
+export type OwnedEngine = Engine & { close(): Promise<void> };
+
+/**
+ * Makes the engine that a layout names, in this process. Engines are imported when they are used, so that their peers
+ * stay optional.
+ *
+ * @throws what the engine's own factory throws.
+ */
+export async function engineFromLayout(engine: LayoutEngine, context: EngineContext): Promise<OwnedEngine> {
+  const { model, transfer, logger } = context;
   switch (engine.kind) {
     case "llama": {
       const { createLlamaEngine, tinyModelPath } = await import("@stator/engines/llama");
-      const { modelPath = tinyModelPath(), kind: _kind, ...options } = engine;
-      return createLlamaEngine({ model: context.model, modelPath, ...defined(options) });
+      return createLlamaEngine({
+        model,
+        transfer,
+        logger,
+        modelPath: engine.modelPath ?? tinyModelPath(),
+        ...picked(engine, ["contextTokens", "sequences", "hostStoreBytes", "exact"]),
+      });
     }
     case "simulated": {
-      const { createSimulatedEngine } = await import("@stator/engines/simulated");
-      const { kind: _kind, ...options } = engine;
-      return createSimulatedEngine({ model: context.model, ...defined(options) });
-    }
-    case "vllm":
-    case "sglang":
-    case "trtllm":
-    case "llama-server":
-      throw new CoreError({
-        code: "CORE_UNSUPPORTED",
-        kind: "invalid",
-        message: `Engine "${engine.kind}" is served by \`stator worker --engine ${engine.kind} --url …\`.`,
+      const { createSimulatedEngine, linearStepTime } = await import("@stator/engines/simulated");
+      const { stepMs = 0, prefillTokensPerSecond, sequences } = engine;
+      return createSimulatedEngine({
+        model,
+        transfer,
+        stepTime: linearStepTime({
+          baseMs: stepMs,
+          ...(prefillTokensPerSecond === undefined
+            ? {}
+            : { perPrefillTokenMs: 1000 / prefillTokensPerSecond }),
+        }),
+        ...(sequences === undefined ? {} : { maxRunning: sequences }),
+        ...picked(engine, ["contextTokens", "kvBlocks", "blockTokens"]),
+        // A worker process whose engine crashed has nothing left to do; its supervisor starts a new one.
+        onCrash: (reason) => {
+          logger.error("the simulated engine crashed", { reason });
+          process.exit(70);
+        },
       });
+    }
+    default:
+      return engineBesideServer(engine.kind);
   }
 }
 
-type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
+function engineBesideServer(kind: string): never {
+  throw new CoreError({
+    code: "CORE_UNSUPPORTED",
+    kind: "invalid",
+    message: `This build cannot start "${kind}" from a layout.`,
+  });
+}
 
-/** Drops keys that are present but undefined, as zod's optional fields may be. */
-function defined<T extends object>(options: T): Partial<Defined<T>> {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<
-    Defined<T>
-  >;
+/** The given keys of an object that are not undefined. */
+function picked<T extends object, K extends keyof T>(
+  from: T,
+  keys: readonly K[],
+): { [P in K]?: Exclude<T[P], undefined> } {
+  const result: { [P in K]?: Exclude<T[P], undefined> } = {};
+  for (const key of keys) {
+    const value = from[key];
+    if (value !== undefined) result[key] = value as Exclude<T[K], undefined>;
+  }
+  return result;
 }

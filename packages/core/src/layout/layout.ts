@@ -30,7 +30,7 @@ export type LayoutEngine =
       readonly modelPath?: string | undefined;
       readonly contextTokens?: number | undefined;
       readonly sequences?: number | undefined;
-      readonly hostCacheBytes?: number | undefined;
+      readonly hostStoreBytes?: number | undefined;
       readonly exact?: boolean | undefined;
     }
   | {
@@ -100,7 +100,7 @@ const engine = z.discriminatedUnion("kind", [
     modelPath: z.string().optional().describe("GGUF file; the bundled tiny model when absent"),
     contextTokens: positive.optional(),
     sequences: positive.optional().describe("requests that run at once"),
-    hostCacheBytes: positive.optional(),
+    hostStoreBytes: positive.optional(),
     exact: z.boolean().optional().describe("settings under which the batch never changes the text"),
   }),
   z.strictObject({

@@ -1,0 +1,32 @@
+import { Command, Option } from "commander";
+import { port } from "../options.ts";
+import { readLayout } from "../layout-file.ts";
+import { runFrontend, type FrontendProcessOptions } from "../processes/run-frontend.ts";
+
+interface Flags {
+  port?: number;
+  host?: string;
+  logLevel: FrontendProcessOptions["logLevel"];
+}
+
+/** `stator frontend`: one frontend process of a layout whose workers run elsewhere. */
+export function frontendCommand(): Command {
+  return new Command("frontend")
+    .description("run one frontend process for a layout whose workers run elsewhere")
+    .argument("<layout>", "layout file")
+    .option("--port <port>", "0 picks one; the layout's when absent", port)
+    .option("--host <address>", "interface to listen on")
+    .addOption(
+      new Option("--log-level <level>").choices(["silent", "error", "warn", "info", "debug"]).default("warn"),
+    )
+    .action(async (file: string, flags: Flags) => {
+      const layout = await readLayout(file);
+      await runFrontend({
+        layout,
+        port: flags.port ?? layout.frontend.port,
+        host: flags.host ?? layout.frontend.host,
+        logLevel: flags.logLevel,
+        onReady: (url) => process.stdout.write(`listening on ${url}\n`),
+      });
+    });
+}

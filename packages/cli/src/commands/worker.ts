@@ -1,0 +1,102 @@
+import { Command, Option } from "commander";
+import { parseLayout, type LayoutEngine, type WorkerRole } from "@stator/core";
+import { count, keyValue, port, positive } from "../options.ts";
+import { runWorker, type WorkerProcessOptions } from "../processes/run-worker.ts";
+
+interface Flags {
+  model: string;
+  role: WorkerRole;
+  engine: LayoutEngine["kind"];
+  modelPath?: string;
+  contextTokens?: number;
+  sequences?: number;
+  exact?: boolean;
+  stepMs?: number;
+  prefillRate?: number;
+  url?: string;
+  kvEvents?: string;
+  connector?: string;
+  engineJson?: string;
+  id?: string;
+  namespace: string;
+  discovery: string;
+  label: Record<string, string>;
+  metricsPort?: number;
+  logLevel: WorkerProcessOptions["logLevel"];
+}
+
+/** `stator worker`: one engine process of a namespace. */
+export function workerCommand(): Command {
+  return new Command("worker")
+    .description("run one engine process and serve it to the namespace")
+    .requiredOption("--model <name>", "the name that clients say")
+    .addOption(
+      new Option("--role <role>", "what it does").choices(["prefill", "decode", "both"]).default("both"),
+    )
+    .addOption(
+      new Option("--engine <kind>", "which engine")
+        .choices(["llama", "simulated", "vllm", "sglang", "trtllm", "llama-server"])
+        .default("llama"),
+    )
+    .option("--model-path <file>", "llama: a GGUF file; the bundled tiny model when absent")
+    .option("--context-tokens <n>", "prompt and output of one request", positive)
+    .option("--sequences <n>", "requests that run at once", positive)
+    .option("--exact", "llama: settings under which the batch never changes the text")
+    .option("--step-ms <ms>", "simulated: duration of a step", count)
+    .option("--prefill-rate <tokens/s>", "simulated: prompt tokens per second", positive)
+    .option("--url <url>", "address of the engine's server beside this process")
+    .option("--kv-events <address>", "the engine's event feed, tcp://host:port")
+    .option("--connector <name>", "how the engine hands KV over")
+    .addOption(new Option("--engine-json <json>", "the engine as a layout writes it").hideHelp())
+    .option("--id <id>", "unique in the namespace; made up when absent")
+    .option("--namespace <name>", "separates deployments", "default")
+    .option("--discovery <address>", "file, redis://… or nats://…", "file")
+    .option("--label <key=value>", "for policies; may be given several times", keyValue, {})
+    .option("--metrics-port <port>", "serve /metrics there; 0 picks a port", port)
+    .addOption(
+      new Option("--log-level <level>").choices(["silent", "error", "warn", "info", "debug"]).default("warn"),
+    )
+    .action(async (flags: Flags) => {
+      await runWorker({
+        model: flags.model,
+        role: flags.role,
+        engine: engineOf(flags),
+        namespace: flags.namespace,
+        discovery: flags.discovery,
+        labels: flags.label,
+        logLevel: flags.logLevel,
+        ...(flags.id === undefined ? {} : { id: flags.id }),
+        ...(flags.metricsPort === undefined ? {} : { metricsPort: flags.metricsPort }),
+        onReady: ({ id, metricsPort }) =>
+          process.stdout.write(
+            `worker ${id} is ready${metricsPort === undefined ? "" : `, metrics on port ${metricsPort}`}\n`,
+          ),
+      });
+      // Engines may leave native threads behind that would keep the process.
+      process.exit(process.exitCode ?? 0);
+    });
+}
+
+/** Checks the engine as a layout would be checked, so that flags and files fail alike. */
+function engineOf(flags: Flags): LayoutEngine {
+  const input: unknown =
+    flags.engineJson === undefined
+      ? {
+          kind: flags.engine,
+          modelPath: flags.modelPath,
+          contextTokens: flags.contextTokens,
+          sequences: flags.sequences,
+          exact: flags.exact,
+          stepMs: flags.stepMs,
+          prefillTokensPerSecond: flags.prefillRate,
+          url: flags.url,
+          kvEvents: flags.kvEvents,
+          connector: flags.connector,
+        }
+      : JSON.parse(flags.engineJson);
+  const engine = JSON.parse(JSON.stringify(input)) as unknown;
+  const layout = parseLayout({
+    models: { model: { pools: { pool: { role: "both", replicas: 1, engine } } } },
+  });
+  return layout.models["model"]!.pools["pool"]!.engine;
+}

@@ -1,0 +1,36 @@
+import type { Layout, RequestObserver } from "@stator/core";
+import { createOpenAIServer } from "@stator/frontend";
+import { createMetrics } from "@stator/metrics";
+import { graphFromLayout } from "@stator/router";
+import { closeOnSignal, createRuntime, notifyReady, watchSupervisor } from "@stator/runtime";
+import { discoveryFrom } from "./discovery-from-layout.ts";
+import { createLogger } from "./logger.ts";
+
+export interface FrontendProcessOptions {
+  readonly layout: Layout;
+  readonly port: number;
+  readonly host: string;
+  readonly logLevel: "silent" | "error" | "warn" | "info" | "debug";
+  readonly onReady: (url: string) => void;
+}
+
+/** One frontend process: the layout's graph behind an OpenAI server, until a signal; then it drains. */
+export async function runFrontend(options: FrontendProcessOptions): Promise<void> {
+  const { layout } = options;
+  const logger = createLogger(options.logLevel, { process: "frontend" });
+  const metrics = createMetrics({ hierarchy: { namespace: layout.namespace } });
+  const runtime = await createRuntime({
+    discovery: await discoveryFrom(layout.planes.discovery),
+    namespace: layout.namespace,
+    metrics,
+    logger,
+  });
+  metrics.watchWorkers(runtime.workers());
+  const observers: RequestObserver[] = [];
+  const server = createOpenAIServer({ models: graphFromLayout(runtime, layout), metrics, logger, observers });
+  const { url, port } = await server.listen({ port: options.port, host: options.host });
+  watchSupervisor();
+  notifyReady({ url, port });
+  options.onReady(url);
+  await closeOnSignal(server, runtime);
+}

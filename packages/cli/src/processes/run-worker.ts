@@ -1,0 +1,72 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { once } from "node:events";
+import type { LayoutEngine, WorkerRole } from "@stator/core";
+import { createTransferEnds } from "@stator/kv-transfer";
+import { createMetrics, type Metrics } from "@stator/metrics";
+import { closeOnSignal, createRuntime, notifyReady, watchSupervisor } from "@stator/runtime";
+import { discoveryFrom } from "./discovery-from-layout.ts";
+import { engineFromLayout } from "./engine-from-layout.ts";
+import { createLogger } from "./logger.ts";
+
+export interface WorkerProcessOptions {
+  readonly model: string;
+  readonly role: WorkerRole;
+  readonly engine: LayoutEngine;
+  readonly id?: string;
+  readonly namespace: string;
+  readonly discovery: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Port of `/metrics`; 0 picks one, absent serves none. */
+  readonly metricsPort?: number;
+  readonly logLevel: "silent" | "error" | "warn" | "info" | "debug";
+  readonly onReady: (worker: { readonly id: string; readonly metricsPort?: number }) => void;
+}
+
+/** One engine process: serves its engine to the namespace until a signal, then drains. Resolves once all is closed. */
+export async function runWorker(options: WorkerProcessOptions): Promise<void> {
+  const logger = createLogger(options.logLevel, { process: "worker", worker: options.id });
+  const metrics = createMetrics({ hierarchy: { namespace: options.namespace, component: options.role } });
+  const transfer = await createTransferEnds({ logger, meter: metrics });
+  const engine = await engineFromLayout(options.engine, { model: options.model, transfer, logger });
+  const runtime = await createRuntime({
+    discovery: await discoveryFrom(options.discovery),
+    namespace: options.namespace,
+    metrics,
+    logger,
+  });
+  const served = await runtime.serveEngine(engine, {
+    role: options.role,
+    labels: options.labels,
+    ...(options.id === undefined ? {} : { id: options.id }),
+    ...(options.engine.kind === "llama" ? { capacity: { requests: options.engine.sequences ?? 4 } } : {}),
+  });
+  const scrape =
+    options.metricsPort === undefined ? undefined : await serveMetrics(metrics, options.metricsPort);
+  const metricsPort = (scrape?.address() as AddressInfo | undefined)?.port;
+  watchSupervisor();
+  notifyReady({ worker: served.worker.id, ...(metricsPort === undefined ? {} : { metricsPort }) });
+  options.onReady({ id: served.worker.id, ...(metricsPort === undefined ? {} : { metricsPort }) });
+
+  await closeOnSignal(runtime);
+  scrape?.close();
+  scrape?.closeAllConnections();
+  await engine.close();
+  await transfer.close();
+}
+
+async function serveMetrics(metrics: Metrics, port: number): Promise<Server> {
+  const server = createServer((request, response) => {
+    if (request.url !== "/metrics") {
+      response.writeHead(404).end();
+      return;
+    }
+    metrics.expose().then(
+      (text) => response.writeHead(200, { "content-type": metrics.contentType }).end(text),
+      () => response.writeHead(500).end(),
+    );
+  });
+  server.listen(port, "127.0.0.1");
+  await once(server, "listening");
+  return server;
+}

@@ -1,0 +1,21 @@
+import { readFileSync } from "node:fs";
+import { Command } from "commander";
+import { frontendCommand } from "./commands/frontend.ts";
+import { loadCommand } from "./commands/load.ts";
+import { upCommand } from "./commands/up.ts";
+import { workerCommand } from "./commands/worker.ts";
+
+/** The `stator` command with all its subcommands. */
+export function createProgram(): Command {
+  const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+    version: string;
+  };
+  return new Command("stator")
+    .description("Run, measure, plan and configure distributed LLM serving.")
+    .version(version)
+    .showHelpAfterError("(add --help for what there is)")
+    .addCommand(upCommand())
+    .addCommand(workerCommand())
+    .addCommand(frontendCommand())
+    .addCommand(loadCommand());
+}
