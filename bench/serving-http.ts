@@ -35,7 +35,9 @@ export async function run(args: readonly string[]): Promise<unknown> {
   const tokens = option(args, "--tokens", 20_000);
   const steps = option(args, "--steps", 4);
   const isSession = args.includes("--session");
-  const graph = isSession ? await sessionGraph(streams, tokens) : { engine: steppedEngine(streams, steps, tokens), close: () => Promise.resolve() };
+  const graph = isSession
+    ? await sessionGraph(streams, tokens)
+    : { engine: steppedEngine(streams, steps, tokens), close: () => Promise.resolve() };
   const server = createOpenAIServer({ models: { bench: graph.engine } });
   const { port } = await server.listen({ port: 0 });
   const body = JSON.stringify({
@@ -56,20 +58,26 @@ export async function run(args: readonly string[]): Promise<unknown> {
   await graph.close();
   const all = streams * tokens;
   return {
-    path: isSession ? "migrating, pool, session, simulated engine in a worker process" : `engine in process, ${steps} steps per turn`,
+    path: isSession
+      ? "migrating, pool, session, simulated engine in a worker process"
+      : `engine in process, ${steps} steps per turn`,
     streams,
     tokensPerStream: tokens,
     tokensPerSecond: Math.round(all / counted.seconds),
     cpuMicrosecondsPerToken: Number(((used.user + used.system) / all).toFixed(2)),
     events: counted.events,
     bytesPerToken: Number((counted.bytes / all).toFixed(1)),
-    ...(counted.failures.length === 0 ? {} : { failed: counted.failures.length, firstFailure: counted.failures[0] }),
+    ...(counted.failures.length === 0
+      ? {}
+      : { failed: counted.failures.length, firstFailure: counted.failures[0] }),
     seconds: Number(counted.seconds.toFixed(3)),
   };
 }
 
 function child(...args: readonly string[]): ChildProcess {
-  return fork(fileURLToPath(import.meta.url), args, { execArgv: ["--conditions=@stator/source", "--import", "tsx"] });
+  return fork(fileURLToPath(import.meta.url), args, {
+    execArgv: ["--conditions=@stator/source", "--import", "tsx"],
+  });
 }
 
 function message(from: ChildProcess): Promise<unknown> {
@@ -105,7 +113,12 @@ async function work(folder: string, streams: number, tokens: number): Promise<vo
   const { createRuntime, fileDiscovery } = await import("@stator/runtime");
   const { createSimulatedEngine } = await import("@stator/engines/simulated");
   const runtime = await createRuntime({ discovery: fileDiscovery({ dir: folder }) });
-  const engine = createSimulatedEngine({ model: "bench", contextTokens: tokens + 1000, kvBlocks: Math.ceil(((tokens + 1000) / 16) * streams), maxRunning: streams });
+  const engine = createSimulatedEngine({
+    model: "bench",
+    contextTokens: tokens + 1000,
+    kvBlocks: Math.ceil(((tokens + 1000) / 16) * streams),
+    maxRunning: streams,
+  });
   await runtime.serveEngine(engine, { role: "both", capacity: { requests: streams } });
   process.send?.("ready");
 }
@@ -114,7 +127,21 @@ async function work(folder: string, streams: number, tokens: number): Promise<vo
 function steppedEngine(streams: number, steps: number, tokens: number): Engine {
   const waiting: (() => void)[] = [];
   const vocab: Record<string, number> = {};
-  const words = ["the", " quick", " brown", " fox", " jumps", " over", " a", " lazy", " dog", ".", ",", " and", " then"];
+  const words = [
+    "the",
+    " quick",
+    " brown",
+    " fox",
+    " jumps",
+    " over",
+    " a",
+    " lazy",
+    " dog",
+    ".",
+    ",",
+    " and",
+    " then",
+  ];
   for (let id = 0; id < 256; id++) vocab[byteCharacter(id)] = id;
   for (const word of words) vocab[word.replaceAll(" ", "Ġ")] ??= Object.keys(vocab).length;
   const first = 256;
@@ -124,7 +151,11 @@ function steppedEngine(streams: number, steps: number, tokens: number): Engine {
   };
   const tokenizer = {
     json: JSON.stringify({
-      version: "1.0", added_tokens: [], normalizer: null, post_processor: null, decoder: { type: "ByteLevel" },
+      version: "1.0",
+      added_tokens: [],
+      normalizer: null,
+      post_processor: null,
+      decoder: { type: "ByteLevel" },
       pre_tokenizer: { type: "ByteLevel", add_prefix_space: false, use_regex: true },
       model: { type: "BPE", vocab, merges: [] },
     }),
@@ -191,4 +222,5 @@ function count(port: number, streams: number, body: string): void {
 
 const [mode, ...rest] = process.argv.slice(2);
 if (process.send !== undefined && mode === "client") count(Number(rest[0]), Number(rest[1]), rest[2] ?? "");
-if (process.send !== undefined && mode === "worker") await work(rest[0] ?? "", Number(rest[1]), Number(rest[2]));
+if (process.send !== undefined && mode === "worker")
+  await work(rest[0] ?? "", Number(rest[1]), Number(rest[2]));

@@ -7,7 +7,8 @@ import { models } from "./models.ts";
 export async function createApp(key: string): Promise<FastifyInstance> {
   const app = fastify();
   app.addHook("onRequest", async (request, reply) => {
-    if (request.headers.authorization !== `Bearer ${key}`) await reply.code(401).send({ error: { message: "Wrong key.", type: "authentication_error" } });
+    if (request.headers.authorization !== `Bearer ${key}`)
+      await reply.code(401).send({ error: { message: "Wrong key.", type: "authentication_error" } });
   });
   app.get("/about", () => ({ serves: Object.keys(models) }));
   await app.register(openAIPlugin, { models });

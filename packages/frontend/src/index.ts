@@ -3,7 +3,14 @@ export { FrontendError } from "./errors.ts";
 
 export type { TextModel, TextModelOptions } from "./text/text-model.ts";
 export { createTextModel } from "./text/text-model.ts";
-export type { PreparedText, TextOptions, TextPart, TextPrompt, TextRequest, TextUsage } from "./text/text-request.ts";
+export type {
+  PreparedText,
+  TextOptions,
+  TextPart,
+  TextPrompt,
+  TextRequest,
+  TextUsage,
+} from "./text/text-request.ts";
 export type { ChatMessage, ChatToolCall } from "./text/chat-template.ts";
 export type { ChoiceStep } from "./text/run-choice.ts";
 export type { DecodedBatch, TextPiece, TokenText } from "./text/choice-decoder.ts";
@@ -24,5 +31,11 @@ export { errorResponse } from "./openai/error-response.ts";
 
 export type { OpenAIHandler } from "./http/openai-handler.ts";
 export { createOpenAIHandler } from "./http/openai-handler.ts";
-export type { ConnectionLimits, ListenOptions, OpenAIServer, OpenAIServerOptions, RouteHandler } from "./http/openai-server.ts";
+export type {
+  ConnectionLimits,
+  ListenOptions,
+  OpenAIServer,
+  OpenAIServerOptions,
+  RouteHandler,
+} from "./http/openai-server.ts";
 export { createOpenAIServer, defaultConnectionLimits } from "./http/openai-server.ts";

@@ -22,8 +22,16 @@ export function byteTokenizer(): TokenizerFile & { readonly bos: number; readonl
   let next = 256;
   for (const merge of merges) vocab[merge.replace(" ", "")] = next++;
   const bos = next++;
-  const eos = next++;
-  const special = (id: number, content: string): object => ({ id, content, special: true, single_word: false, lstrip: false, rstrip: false, normalized: false });
+  const eos = next;
+  const special = (id: number, content: string): object => ({
+    id,
+    content,
+    special: true,
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+    normalized: false,
+  });
   return {
     json: JSON.stringify({
       version: "1.0",
@@ -46,9 +54,32 @@ export function byteTokenizer(): TokenizerFile & { readonly bos: number; readonl
 export function spaceMarkTokenizer(): TokenizerFile {
   const vocab: Record<string, number> = { "<unk>": 0, "<s>": 1, "</s>": 2 };
   let next = 3;
-  for (let byte = 0; byte < 256; byte++) vocab[`<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`] = next++;
-  for (const piece of ["\u2581", "t", "h", "e", "a", "n", "th", "he", "an", "the", "\u2581the", "\u2581\u2581"]) vocab[piece] = next++;
-  const special = (id: number, content: string): object => ({ id, content, special: true, single_word: false, lstrip: false, rstrip: false, normalized: false });
+  for (let byte = 0; byte < 256; byte++)
+    vocab[`<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`] = next++;
+  for (const piece of [
+    "\u2581",
+    "t",
+    "h",
+    "e",
+    "a",
+    "n",
+    "th",
+    "he",
+    "an",
+    "the",
+    "\u2581the",
+    "\u2581\u2581",
+  ])
+    vocab[piece] = next++;
+  const special = (id: number, content: string): object => ({
+    id,
+    content,
+    special: true,
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+    normalized: false,
+  });
   return {
     json: JSON.stringify({
       version: "1.0",
@@ -71,7 +102,14 @@ export function spaceMarkTokenizer(): TokenizerFile {
           { type: "Strip", content: " ", start: 1, stop: 0 },
         ],
       },
-      model: { type: "BPE", vocab, merges: ["t h", "th e", "\u2581 the", "h e", "a n", "\u2581 \u2581"], byte_fallback: true, unk_token: "<unk>", fuse_unk: true },
+      model: {
+        type: "BPE",
+        vocab,
+        merges: ["t h", "th e", "\u2581 the", "h e", "a n", "\u2581 \u2581"],
+        byte_fallback: true,
+        unk_token: "<unk>",
+        fuse_unk: true,
+      },
     }),
     digest: "test-space-mark",
     specialIds: { bos: 1, eos: [2], unknown: 0 },
@@ -81,8 +119,14 @@ export function spaceMarkTokenizer(): TokenizerFile {
 }
 
 /** An engine on the byte tokenizer. */
-export function byteEngine(run: EngineFunction, card: { contextTokens?: number; model?: string } = {}): Engine {
-  return defineEngine({ model: card.model ?? "bytes", contextTokens: card.contextTokens ?? 4096, tokenizer: byteTokenizer() }, run);
+export function byteEngine(
+  run: EngineFunction,
+  card: { contextTokens?: number; model?: string } = {},
+): Engine {
+  return defineEngine(
+    { model: card.model ?? "bytes", contextTokens: card.contextTokens ?? 4096, tokenizer: byteTokenizer() },
+    run,
+  );
 }
 
 /** Says `text`, a byte per step, and ends with the end id. */

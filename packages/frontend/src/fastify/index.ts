@@ -6,7 +6,15 @@ import type { OpenAIOptions } from "../openai/openai-options.ts";
 
 export type { OpenAIOptions } from "../openai/openai-options.ts";
 
-const routes = ["/v1/chat/completions", "/v1/completions", "/v1/models", "/v1/models/*", "/health", "/live", "/metrics"];
+const routes = [
+  "/v1/chat/completions",
+  "/v1/completions",
+  "/v1/models",
+  "/v1/models/*",
+  "/health",
+  "/live",
+  "/metrics",
+];
 
 /**
  * The OpenAI routes as a fastify plugin. Answers are written past fastify, on the fast path of `createOpenAIServer`; the

@@ -35,10 +35,22 @@ interface Reply {
   readonly error: { message: string; type: string; param: string | null; code: string };
 }
 
-async function post(path: string, body: string | Uint8Array, headers: Record<string, string> = {}): Promise<Reply> {
-  const response = await fetch(url + path, { method: "POST", body: body as string, headers: { "content-type": "application/json", ...headers } });
+async function post(
+  path: string,
+  body: string | Uint8Array,
+  headers: Record<string, string> = {},
+): Promise<Reply> {
+  const response = await fetch(url + path, {
+    method: "POST",
+    body: body as string,
+    headers: { "content-type": "application/json", ...headers },
+  });
   const parsed = (await response.json()) as { error?: Reply["error"] };
-  return { status: response.status, headers: response.headers, error: parsed.error ?? { message: "", type: "", param: null, code: "" } };
+  return {
+    status: response.status,
+    headers: response.headers,
+    error: parsed.error ?? { message: "", type: "", param: null, code: "" },
+  };
 }
 
 /** [what, body, param or undefined, code] on /v1/chat/completions, all 400. */
@@ -52,20 +64,55 @@ const badChats: readonly (readonly [string, string | Uint8Array, string | null, 
   ["an array", "[]", null, "invalid_json"],
   ["null", "null", null, "invalid_json"],
   ["a depth bomb", chat(`"x":${"[".repeat(10_000)}`), null, "json_too_deep"],
-  ["invalid UTF-8", Uint8Array.from([...new TextEncoder().encode('{"model":"'), 0xff, 0x22, 0x7d]), null, "invalid_json"],
-  ["10,000 keys", `{${Array.from({ length: 10_000 }, (_, i) => `"k${i}":1`).join(",")}}`, null, "invalid_json"],
-  ["5,000 messages", `{"model":"m","messages":[${many(5000, '{"role":"user","content":"x"}')}]}`, "messages", "invalid_value"],
+  [
+    "invalid UTF-8",
+    Uint8Array.from([...new TextEncoder().encode('{"model":"'), 0xff, 0x22, 0x7d]),
+    null,
+    "invalid_json",
+  ],
+  [
+    "10,000 keys",
+    `{${Array.from({ length: 10_000 }, (_, i) => `"k${i}":1`).join(",")}}`,
+    null,
+    "invalid_json",
+  ],
+  [
+    "5,000 messages",
+    `{"model":"m","messages":[${many(5000, '{"role":"user","content":"x"}')}]}`,
+    "messages",
+    "invalid_value",
+  ],
   ["2,000 tools", chat(`"tools":[${many(2000, "{}")}]`), "tools", "invalid_value"],
   ["33 stops", chat(`"stop":[${many(33, '"x"')}]`), "stop", "invalid_value"],
   ["an empty stop", chat('"stop":""'), "stop", "invalid_value"],
-  ["metadata of 17", chat(`"metadata":{${Array.from({ length: 17 }, (_, i) => `"k${i}":"v"`).join(",")}}`), "metadata", "invalid_value"],
+  [
+    "metadata of 17",
+    chat(`"metadata":{${Array.from({ length: 17 }, (_, i) => `"k${i}":"v"`).join(",")}}`),
+    "metadata",
+    "invalid_value",
+  ],
   ["metadata of 513 characters", chat(`"metadata":{"k":"${"v".repeat(513)}"}`), "metadata", "invalid_value"],
   ["no model", `{${messages}}`, "model", "invalid_value"],
   ["no messages", '{"model":"m"}', "messages", "invalid_value"],
   ["empty messages", '{"model":"m","messages":[]}', "messages", "invalid_value"],
-  ["a role that does not exist", '{"model":"m","messages":[{"role":"root","content":"x"}]}', "messages[0].role", "invalid_value"],
-  ["a message without content", '{"model":"m","messages":[{"role":"user"}]}', "messages[0].content", "invalid_value"],
-  ["an image URL", '{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"http://169.254.169.254/"}}]}]}', "messages[0].content[0]", "unsupported_parameter"],
+  [
+    "a role that does not exist",
+    '{"model":"m","messages":[{"role":"root","content":"x"}]}',
+    "messages[0].role",
+    "invalid_value",
+  ],
+  [
+    "a message without content",
+    '{"model":"m","messages":[{"role":"user"}]}',
+    "messages[0].content",
+    "invalid_value",
+  ],
+  [
+    "an image URL",
+    '{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"http://169.254.169.254/"}}]}]}',
+    "messages[0].content[0]",
+    "unsupported_parameter",
+  ],
   ["temperature NaN", chat('"temperature":NaN'), null, "invalid_json"],
   ["temperature 1e999", chat('"temperature":1e999'), "temperature", "invalid_value"],
   ["temperature -0", chat('"temperature":-0'), "temperature", "invalid_value"],
@@ -92,12 +139,32 @@ const badChats: readonly (readonly [string, string | Uint8Array, string | null, 
   ["logit_bias of 101", chat('"logit_bias":{"1":101}'), "logit_bias", "invalid_value"],
   ["logit_bias by word", chat('"logit_bias":{"the":1}'), "logit_bias", "invalid_value"],
   ["logit_bias beyond the vocabulary", chat('"logit_bias":{"99999":1}'), "logit_bias", "invalid_value"],
-  ["stream_options without stream", chat('"stream_options":{"include_usage":true}'), "stream_options", "invalid_value"],
+  [
+    "stream_options without stream",
+    chat('"stream_options":{"include_usage":true}'),
+    "stream_options",
+    "invalid_value",
+  ],
   ["stream as text", chat('"stream":"yes"'), "stream", "invalid_value"],
-  ["a schema bomb", chat('"response_format":{"type":"json_schema","json_schema":{"schema":{"$ref":"#"}}}'), "response_format", "unsupported_parameter"],
+  [
+    "a schema bomb",
+    chat('"response_format":{"type":"json_schema","json_schema":{"schema":{"$ref":"#"}}}'),
+    "response_format",
+    "unsupported_parameter",
+  ],
   ["a forced tool", chat('"tool_choice":"required"'), "tool_choice", "unsupported_parameter"],
-  ["a prompt beyond the context", `{"model":"m","messages":[{"role":"user","content":"${"x".repeat(600)}"}]}`, "messages", "context_length_exceeded"],
-  ["a prompt that cannot fit", `{"model":"m","messages":[{"role":"user","content":"${"x".repeat(200_000)}"}]}`, "messages", "context_length_exceeded"],
+  [
+    "a prompt beyond the context",
+    `{"model":"m","messages":[{"role":"user","content":"${"x".repeat(600)}"}]}`,
+    "messages",
+    "context_length_exceeded",
+  ],
+  [
+    "a prompt that cannot fit",
+    `{"model":"m","messages":[{"role":"user","content":"${"x".repeat(200_000)}"}]}`,
+    "messages",
+    "context_length_exceeded",
+  ],
   ["max_tokens beyond the context", chat('"max_tokens":512'), "messages", "context_length_exceeded"],
 ];
 
@@ -120,18 +187,34 @@ const badCompletions: readonly (readonly [string, string, string | null, string]
 ];
 
 describe("a bad body", () => {
-  const check = async (path: string, body: string | Uint8Array, param: string | null, code: string): Promise<void> => {
+  const check = async (
+    path: string,
+    body: string | Uint8Array,
+    param: string | null,
+    code: string,
+  ): Promise<void> => {
     const { status, error, headers } = await post(path, body);
-    expect({ status, param: error.param, code: error.code, type: error.type }).toEqual({ status: 400, param, code, type: "invalid_request_error" });
+    expect({ status, param: error.param, code: error.code, type: error.type }).toEqual({
+      status: 400,
+      param,
+      code,
+      type: "invalid_request_error",
+    });
     if (param !== null && code === "invalid_value") expect(error.message).toContain(param);
     expect(headers.get("x-request-id")).toMatch(/./);
   };
-  it.each(badChats)("of a chat: %s", (_what, body, param, code) => check("/v1/chat/completions", body, param, code));
-  it.each(badCompletions)("of a completion: %s", (_what, body, param, code) => check("/v1/completions", body, param, code));
+  it.each(badChats)("of a chat: %s", (_what, body, param, code) =>
+    check("/v1/chat/completions", body, param, code),
+  );
+  it.each(badCompletions)("of a completion: %s", (_what, body, param, code) =>
+    check("/v1/completions", body, param, code),
+  );
 
   it("that is too large is 413, told by its length or found out", async () => {
     const large = chat(`"user":"${"x".repeat(300_000)}"`);
-    expect(await post("/v1/chat/completions", large).then((reply) => [reply.status, reply.error.code])).toEqual([413, "request_too_large"]);
+    expect(
+      await post("/v1/chat/completions", large).then((reply) => [reply.status, reply.error.code]),
+    ).toEqual([413, "request_too_large"]);
     const chunk = "x".repeat(65_536);
     const chunked = `POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n${`10000\r\n${chunk}\r\n`.repeat(8)}`;
     const reply = await raw(chunked);
@@ -163,15 +246,19 @@ describe("what is odd but right", () => {
 });
 
 describe("a bad request line or header", () => {
-  it.each(["none", "../../etc/passwd", "%2e%2e", "a*>\\n b", "x".repeat(10_000), "__proto__", "toString"])("names a model that is not there: %s", async (name) => {
-    const { status, error } = await post("/v1/completions", JSON.stringify({ model: name, prompt: "a" }));
-    expect([status, error.code, error.type]).toEqual([404, "model_not_found", "not_found_error"]);
-    expect(error.message.length).toBeLessThan(250);
-    expect((await fetch(`${url}/v1/models/${encodeURIComponent(name)}`)).status).toBe(404);
-  });
+  it.each(["none", "../../etc/passwd", "%2e%2e", "a*>\\n b", "x".repeat(10_000), "__proto__", "toString"])(
+    "names a model that is not there: %s",
+    async (name) => {
+      const { status, error } = await post("/v1/completions", JSON.stringify({ model: name, prompt: "a" }));
+      expect([status, error.code, error.type]).toEqual([404, "model_not_found", "not_found_error"]);
+      expect(error.message.length).toBeLessThan(250);
+      expect((await fetch(`${url}/v1/models/${encodeURIComponent(name)}`)).status).toBe(404);
+    },
+  );
 
   it("is 404 or 405 for other routes and methods", async () => {
-    const status = async (method: string, path: string): Promise<number> => (await fetch(url + path, { method })).status;
+    const status = async (method: string, path: string): Promise<number> =>
+      (await fetch(url + path, { method })).status;
     expect(await status("GET", "/v1/chat/completions")).toBe(405);
     expect(await status("DELETE", "/v1/completions")).toBe(405);
     expect(await status("POST", "/health")).toBe(405);
@@ -185,8 +272,16 @@ describe("a bad request line or header", () => {
     ["headers of 17 KB", `GET /live HTTP/1.1\r\nhost: a\r\nx: ${"y".repeat(17 * 1024)}\r\n\r\n`, 431],
     ["3,000 headers", `GET /live HTTP/1.1\r\nhost: a\r\n${"a:b\r\n".repeat(3000)}\r\n`, 431],
     ["200 headers", `GET /live HTTP/1.1\r\nhost: a\r\n${"a:b\r\n".repeat(200)}\r\n`, 431],
-    ["both length and chunks", "POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 400],
-    ["two lengths", "POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello", 400],
+    [
+      "both length and chunks",
+      "POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+      400,
+    ],
+    [
+      "two lengths",
+      "POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello",
+      400,
+    ],
     ["an absolute target", "GET http://other/v1/models HTTP/1.1\r\nhost: a\r\n\r\n", 400],
     ["bare line feeds", "GET /live HTTP/1.1\nhost: a\n\n", 400],
     ["no HTTP at all", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400],
@@ -198,13 +293,16 @@ describe("a bad request line or header", () => {
 
   it("is 408 when it never ends: slow headers, slow body", async () => {
     const headers = raw("GET /live HTTP/1.1\r\nhost: a\r\n");
-    const body = raw('POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"model"');
+    const body = raw(
+      'POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"model"',
+    );
     expect(await headers).toMatch(/^HTTP\/1\.1 408 /);
     expect(await body).toMatch(/^HTTP\/1\.1 408 /);
   });
 
   it("brings its own request id back only when that is harmless", async () => {
-    const id = async (given: string): Promise<string | null> => (await fetch(`${url}/live`, { headers: { "x-request-id": given } })).headers.get("x-request-id");
+    const id = async (given: string): Promise<string | null> =>
+      (await fetch(`${url}/live`, { headers: { "x-request-id": given } })).headers.get("x-request-id");
     expect(await id("abc-123")).toBe("abc-123");
     expect(await id("a b<script>")).not.toContain("script");
     expect(await id("x".repeat(500))).toHaveLength(36);
@@ -213,8 +311,15 @@ describe("a bad request line or header", () => {
 
 describe("many bodies", () => {
   it("mutated at random are never a 5xx and leave the server well", async () => {
-    const seeds = [chat('"temperature":0.5,"stop":["a"],"n":2,"max_tokens":3'), '{"model":"m","prompt":[[1,2,3],[4]],"max_tokens":2,"logprobs":1}'].map((text) => new TextEncoder().encode(text));
-    const edit = fc.record({ at: fc.nat(200), byte: fc.nat(255), kind: fc.constantFrom("set", "insert", "remove", "repeat") });
+    const seeds = [
+      chat('"temperature":0.5,"stop":["a"],"n":2,"max_tokens":3'),
+      '{"model":"m","prompt":[[1,2,3],[4]],"max_tokens":2,"logprobs":1}',
+    ].map((text) => new TextEncoder().encode(text));
+    const edit = fc.record({
+      at: fc.nat(200),
+      byte: fc.nat(255),
+      kind: fc.constantFrom("set", "insert", "remove", "repeat"),
+    });
     await fc.assert(
       fc.asyncProperty(fc.constantFrom(...seeds), fc.array(edit, { maxLength: 4 }), async (seed, edits) => {
         const bytes = [...seed];

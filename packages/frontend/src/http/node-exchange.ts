@@ -4,7 +4,13 @@ import type { Exchange } from "../openai/exchange.ts";
 import { createSocketSink, type Flusher } from "./socket-sink.ts";
 
 /** The exchange over node:http. `path` is the request target without its query. */
-export function nodeExchange(request: IncomingMessage, response: ServerResponse, path: string, flusher: Flusher, blockedMs?: number): Exchange {
+export function nodeExchange(
+  request: IncomingMessage,
+  response: ServerResponse,
+  path: string,
+  flusher: Flusher,
+  blockedMs?: number,
+): Exchange {
   return {
     method: request.method ?? "",
     path,
@@ -12,7 +18,7 @@ export function nodeExchange(request: IncomingMessage, response: ServerResponse,
       const value = request.headers[name];
       return Array.isArray(value) ? value.join(", ") : value;
     },
-    readBody: (limitBytes) => readBody(request, limitBytes),
+    readBody: (limitBytes, onBytes) => readBody(request, limitBytes, onBytes),
     onGone(listener) {
       response.once("close", () => {
         if (!response.writableFinished) listener();
@@ -25,7 +31,11 @@ export function nodeExchange(request: IncomingMessage, response: ServerResponse,
     },
     openEvents(headers) {
       if (!response.destroyed) {
-        response.writeHead(200, { ...headers, "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" });
+        response.writeHead(200, {
+          ...headers,
+          "content-type": "text/event-stream; charset=utf-8",
+          "cache-control": "no-cache",
+        });
         response.socket?.setNoDelay(true);
       }
       return createSocketSink(response, flusher, blockedMs);
@@ -33,10 +43,18 @@ export function nodeExchange(request: IncomingMessage, response: ServerResponse,
   };
 }
 
-function readBody(request: IncomingMessage, limitBytes: number): Promise<Uint8Array> {
+function readBody(
+  request: IncomingMessage,
+  limitBytes: number,
+  onBytes: (bytes: number) => void,
+): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const tooLarge = (): FrontendError =>
-      new FrontendError({ code: "FRONTEND_BODY_TOO_LARGE", kind: "invalid", message: `The request body is larger than ${limitBytes} bytes.` });
+      new FrontendError({
+        code: "FRONTEND_BODY_TOO_LARGE",
+        kind: "invalid",
+        message: `The request body is larger than ${limitBytes} bytes.`,
+      });
     if (Number(request.headers["content-length"] ?? 0) > limitBytes) {
       reject(tooLarge());
       return;
@@ -50,13 +68,15 @@ function readBody(request: IncomingMessage, limitBytes: number): Promise<Uint8Ar
     };
     const onData = (chunk: Buffer): void => {
       size += chunk.length;
-      if (size <= limitBytes) {
+      try {
+        if (size > limitBytes) throw tooLarge();
+        onBytes(chunk.length);
         chunks.push(chunk);
-        return;
+      } catch (error) {
+        done();
+        request.pause();
+        reject(error as Error);
       }
-      done();
-      request.pause();
-      reject(tooLarge());
     };
     const onEnd = (): void => {
       done();
@@ -64,7 +84,13 @@ function readBody(request: IncomingMessage, limitBytes: number): Promise<Uint8Ar
     };
     const onClose = (): void => {
       done();
-      reject(new FrontendError({ code: "FRONTEND_CLIENT_GONE", kind: "cancelled", message: "The client went away before its body was complete." }));
+      reject(
+        new FrontendError({
+          code: "FRONTEND_CLIENT_GONE",
+          kind: "cancelled",
+          message: "The client went away before its body was complete.",
+        }),
+      );
     };
     request.on("data", onData);
     request.on("end", onEnd);

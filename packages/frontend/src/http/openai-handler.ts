@@ -39,7 +39,7 @@ function fetchExchange(request: Request, respond: (response: Response) => void):
     method: request.method,
     path: new URL(request.url).pathname,
     header: (name) => request.headers.get(name) ?? undefined,
-    readBody: (limitBytes) => readBody(request, limitBytes),
+    readBody: (limitBytes, onBytes) => readBody(request, limitBytes, onBytes),
     onGone(listener) {
       gone = () => {
         request.signal.removeEventListener("abort", gone);
@@ -57,7 +57,11 @@ function fetchExchange(request: Request, respond: (response: Response) => void):
       const { sink, stream } = eventStream(() => gone());
       respond(
         new Response(stream, {
-          headers: { ...headers, "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" },
+          headers: {
+            ...headers,
+            "content-type": "text/event-stream; charset=utf-8",
+            "cache-control": "no-cache",
+          },
         }),
       );
       return sink;
@@ -66,7 +70,10 @@ function fetchExchange(request: Request, respond: (response: Response) => void):
 }
 
 /** An event sink whose bytes are read through a ReadableStream, one chunk per turn of the event loop. */
-function eventStream(onGone: () => void): { readonly sink: EventSink; readonly stream: ReadableStream<Uint8Array> } {
+function eventStream(onGone: () => void): {
+  readonly sink: EventSink;
+  readonly stream: ReadableStream<Uint8Array>;
+} {
   const encoder = new TextEncoder();
   let waiting = "";
   let isScheduled = false;
@@ -126,7 +133,13 @@ function eventStream(onGone: () => void): { readonly sink: EventSink; readonly s
         return new Promise((resolve) => {
           onRoom = resolve;
           timer = setTimeout(() => {
-            controller.error(new FrontendError({ code: "FRONTEND_CLIENT_TOO_SLOW", kind: "cancelled", message: "The client did not read its stream." }));
+            controller.error(
+              new FrontendError({
+                code: "FRONTEND_CLIENT_TOO_SLOW",
+                kind: "cancelled",
+                message: "The client did not read its stream.",
+              }),
+            );
             leave();
           }, blockedClientMs);
           timer.unref();
@@ -140,9 +153,17 @@ function eventStream(onGone: () => void): { readonly sink: EventSink; readonly s
   };
 }
 
-async function readBody(request: Request, limitBytes: number): Promise<Uint8Array> {
+async function readBody(
+  request: Request,
+  limitBytes: number,
+  onBytes: (bytes: number) => void,
+): Promise<Uint8Array> {
   const tooLarge = (): FrontendError =>
-    new FrontendError({ code: "FRONTEND_BODY_TOO_LARGE", kind: "invalid", message: `The request body is larger than ${limitBytes} bytes.` });
+    new FrontendError({
+      code: "FRONTEND_BODY_TOO_LARGE",
+      kind: "invalid",
+      message: `The request body is larger than ${limitBytes} bytes.`,
+    });
   if (Number(request.headers.get("content-length") ?? 0) > limitBytes) throw tooLarge();
   if (request.body === null) return new Uint8Array(0);
   const chunks: Uint8Array[] = [];
@@ -150,6 +171,7 @@ async function readBody(request: Request, limitBytes: number): Promise<Uint8Arra
   for await (const chunk of request.body as unknown as AsyncIterable<Uint8Array>) {
     size += chunk.length;
     if (size > limitBytes) throw tooLarge();
+    onBytes(chunk.length);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks, size);

@@ -10,7 +10,9 @@ afterEach(async () => {
   await Promise.all(servers.splice(0).map((server) => server.close()));
 });
 
-async function serve(options: OpenAIServerOptions): Promise<{ url: string; client: OpenAI; server: OpenAIServer }> {
+async function serve(
+  options: OpenAIServerOptions,
+): Promise<{ url: string; client: OpenAI; server: OpenAIServer }> {
   const server = createOpenAIServer(options);
   servers.push(server);
   const { url } = await server.listen({ port: 0 });
@@ -26,15 +28,27 @@ describe("the official openai client", () => {
     const answer = await client.chat.completions.create({ model: "bytes", messages: hello });
     expect(answer.object).toBe("chat.completion");
     expect(answer.choices).toHaveLength(1);
-    expect(answer.choices[0]).toMatchObject({ index: 0, finish_reason: "stop", message: { role: "assistant", content: "Grüße, 世界 🌍!" } });
+    expect(answer.choices[0]).toMatchObject({
+      index: 0,
+      finish_reason: "stop",
+      message: { role: "assistant", content: "Grüße, 世界 🌍!" },
+    });
     const tokens = new TextEncoder().encode("Grüße, 世界 🌍!").length + 1;
-    expect(answer.usage).toMatchObject({ completion_tokens: tokens, prompt_tokens_details: { cached_tokens: 0 } });
+    expect(answer.usage).toMatchObject({
+      completion_tokens: tokens,
+      prompt_tokens_details: { cached_tokens: 0 },
+    });
     expect(answer.usage!.total_tokens).toBe(answer.usage!.prompt_tokens + tokens);
   });
 
   it("gets the same text in pieces, role first, finish and usage last", async () => {
     const { client } = await serve({ models: { bytes: byteEngine(saying("Grüße 🌍")) } });
-    const stream = await client.chat.completions.create({ model: "bytes", messages: hello, stream: true, stream_options: { include_usage: true } });
+    const stream = await client.chat.completions.create({
+      model: "bytes",
+      messages: hello,
+      stream: true,
+      stream_options: { include_usage: true },
+    });
     let text = "";
     const reasons: string[] = [];
     const chunks = [];
@@ -57,9 +71,18 @@ describe("the official openai client", () => {
     });
     const { client } = await serve({ models: { bytes: engine } });
     const whole = await client.chat.completions.create({ model: "bytes", messages: hello, n: 3 });
-    expect(whole.choices.map((choice) => choice.message.content)).toEqual(["choice 0", "choice 1", "choice 2"]);
+    expect(whole.choices.map((choice) => choice.message.content)).toEqual([
+      "choice 0",
+      "choice 1",
+      "choice 2",
+    ]);
     const texts = ["", "", ""];
-    for await (const chunk of await client.chat.completions.create({ model: "bytes", messages: hello, n: 3, stream: true })) {
+    for await (const chunk of await client.chat.completions.create({
+      model: "bytes",
+      messages: hello,
+      n: 3,
+      stream: true,
+    })) {
       for (const choice of chunk.choices) texts[choice.index] += choice.delta.content ?? "";
     }
     expect(texts).toEqual(["choice 0", "choice 1", "choice 2"]);
@@ -70,9 +93,16 @@ describe("the official openai client", () => {
     const one = await client.completions.create({ model: "bytes", prompt: "abc", max_tokens: 100 });
     expect(one.choices[0]!.text).toBe("abc");
     const two = await client.completions.create({ model: "bytes", prompt: ["abc", "xyz"], max_tokens: 100 });
-    expect(two.choices.map((choice) => [choice.index, choice.text])).toEqual([[0, "abc"], [1, "xyz"]]);
+    expect(two.choices.map((choice) => [choice.index, choice.text])).toEqual([
+      [0, "abc"],
+      [1, "xyz"],
+    ]);
     expect(two.usage!.prompt_tokens).toBe(6);
-    const ids = await client.completions.create({ model: "bytes", prompt: [[104, 105], [33]], max_tokens: 100 });
+    const ids = await client.completions.create({
+      model: "bytes",
+      prompt: [[104, 105], [33]],
+      max_tokens: 100,
+    });
     expect(ids.choices.map((choice) => choice.text)).toEqual(["hi", "!"]);
     const flat = await client.completions.create({ model: "bytes", prompt: [104, 105], max_tokens: 1 });
     expect(flat.choices[0]).toMatchObject({ text: "h", finish_reason: "length" });
@@ -80,31 +110,86 @@ describe("the official openai client", () => {
 
   it("stops at stop strings, which do not show", async () => {
     const { client } = await serve({ models: { bytes: byteEngine(saying("one END two")) } });
-    const whole = await client.chat.completions.create({ model: "bytes", messages: hello, stop: ["END", "never"] });
+    const whole = await client.chat.completions.create({
+      model: "bytes",
+      messages: hello,
+      stop: ["END", "never"],
+    });
     expect(whole.choices[0]).toMatchObject({ finish_reason: "stop", message: { content: "one " } });
     expect(whole.usage!.completion_tokens).toBe(7);
   });
 
   it("gets log probabilities", async () => {
     const engine = byteEngine(async function* () {
-      yield { ids: [104], logprobs: [{ logprob: -0.5, top: [{ id: 104, logprob: -0.5 }, { id: 105, logprob: -1.5 }] }] };
-      yield { ids: [105], logprobs: [{ logprob: -0.25, top: [{ id: 105, logprob: -0.25 }, { id: 104, logprob: Number.NEGATIVE_INFINITY }] }] };
+      yield {
+        ids: [104],
+        logprobs: [
+          {
+            logprob: -0.5,
+            top: [
+              { id: 104, logprob: -0.5 },
+              { id: 105, logprob: -1.5 },
+            ],
+          },
+        ],
+      };
+      yield {
+        ids: [105],
+        logprobs: [
+          {
+            logprob: -0.25,
+            top: [
+              { id: 105, logprob: -0.25 },
+              { id: 104, logprob: Number.NEGATIVE_INFINITY },
+            ],
+          },
+        ],
+      };
     });
     const { client } = await serve({ models: { bytes: engine } });
-    const chat = await client.chat.completions.create({ model: "bytes", messages: hello, logprobs: true, top_logprobs: 2 });
+    const chat = await client.chat.completions.create({
+      model: "bytes",
+      messages: hello,
+      logprobs: true,
+      top_logprobs: 2,
+    });
     expect(chat.choices[0]!.logprobs!.content).toEqual([
-      { token: "h", logprob: -0.5, bytes: [104], top_logprobs: [{ token: "h", logprob: -0.5, bytes: [104] }, { token: "i", logprob: -1.5, bytes: [105] }] },
-      { token: "i", logprob: -0.25, bytes: [105], top_logprobs: [{ token: "i", logprob: -0.25, bytes: [105] }, { token: "h", logprob: -9999, bytes: [104] }] },
+      {
+        token: "h",
+        logprob: -0.5,
+        bytes: [104],
+        top_logprobs: [
+          { token: "h", logprob: -0.5, bytes: [104] },
+          { token: "i", logprob: -1.5, bytes: [105] },
+        ],
+      },
+      {
+        token: "i",
+        logprob: -0.25,
+        bytes: [105],
+        top_logprobs: [
+          { token: "i", logprob: -0.25, bytes: [105] },
+          { token: "h", logprob: -9999, bytes: [104] },
+        ],
+      },
     ]);
     const text = await client.completions.create({ model: "bytes", prompt: "x", logprobs: 2 });
-    expect(text.choices[0]!.logprobs).toMatchObject({ tokens: ["h", "i"], token_logprobs: [-0.5, -0.25], text_offset: [0, 1] });
+    expect(text.choices[0]!.logprobs).toMatchObject({
+      tokens: ["h", "i"],
+      token_logprobs: [-0.5, -0.25],
+      text_offset: [0, 1],
+    });
   });
 
   it("lists models and refuses an unknown one by name", async () => {
     const { client } = await serve({ models: { bytes: byteEngine(echo) } });
     expect((await client.models.list()).data.map((model) => model.id)).toEqual(["bytes"]);
     expect((await client.models.retrieve("bytes")).id).toBe("bytes");
-    await expect(client.chat.completions.create({ model: "none", messages: hello })).rejects.toMatchObject({ status: 404, code: "model_not_found", param: "model" });
+    await expect(client.chat.completions.create({ model: "none", messages: hello })).rejects.toMatchObject({
+      status: 404,
+      code: "model_not_found",
+      param: "model",
+    });
   });
 
   it("passes every sampling parameter to the engine", async () => {
@@ -115,24 +200,55 @@ describe("the official openai client", () => {
     });
     const { client } = await serve({ models: { bytes: engine } });
     await client.chat.completions.create({
-      model: "bytes", messages: hello, temperature: 0.5, top_p: 0.9, seed: 7, max_completion_tokens: 9, presence_penalty: 1, frequency_penalty: -1,
-      logit_bias: { "65": -100 }, logprobs: true,
-      ...({ top_k: 40, min_p: 0.05, ignore_eos: true, min_tokens: 2, stop_token_ids: [10], repetition_penalty: 1.1 } as object),
+      model: "bytes",
+      messages: hello,
+      temperature: 0.5,
+      top_p: 0.9,
+      seed: 7,
+      max_completion_tokens: 9,
+      presence_penalty: 1,
+      frequency_penalty: -1,
+      logit_bias: { "65": -100 },
+      logprobs: true,
+      ...({
+        top_k: 40,
+        min_p: 0.05,
+        ignore_eos: true,
+        min_tokens: 2,
+        stop_token_ids: [10],
+        repetition_penalty: 1.1,
+      } as object),
     });
     expect(seen).toEqual({
-      temperature: 0.5, topP: 0.9, topK: 40, minP: 0.05, seed: 7n, presencePenalty: 1, frequencyPenalty: -1, repetitionPenalty: 1.1,
-      logitBias: new Map([[65, -100]]), limits: { maxTokens: 9, minTokens: 2, stopIds: [10], ignoreEos: true }, topLogprobs: 0,
+      temperature: 0.5,
+      topP: 0.9,
+      topK: 40,
+      minP: 0.05,
+      seed: 7n,
+      presencePenalty: 1,
+      frequencyPenalty: -1,
+      repetitionPenalty: 1.1,
+      logitBias: new Map([[65, -100]]),
+      limits: { maxTokens: 9, minTokens: 2, stopIds: [10], ignoreEos: true },
+      topLogprobs: 0,
     });
   });
 
   it("sees an engine's failure before the first token as a status, after it as an error event without [DONE]", async () => {
-    const failing = (after: number) => byteEngine(async function* () {
-      for (let i = 0; i < after; i++) yield { ids: [104] };
-      throw new Error("secret detail");
-    });
+    const failing = (after: number) =>
+      byteEngine(async function* () {
+        for (let i = 0; i < after; i++) yield { ids: [104] };
+        throw new Error("secret detail");
+      });
     const { client, url } = await serve({ models: { before: failing(0), after: failing(2) } });
-    await expect(client.chat.completions.create({ model: "before", messages: hello, stream: true })).rejects.toMatchObject({ status: 500 });
-    const response = await fetch(`${url}/v1/chat/completions`, { method: "POST", headers: json, body: JSON.stringify({ model: "after", messages: hello, stream: true }) });
+    await expect(
+      client.chat.completions.create({ model: "before", messages: hello, stream: true }),
+    ).rejects.toMatchObject({ status: 500 });
+    const response = await fetch(`${url}/v1/chat/completions`, {
+      method: "POST",
+      headers: json,
+      body: JSON.stringify({ model: "after", messages: hello, stream: true }),
+    });
     const text = await response.text();
     expect(response.status).toBe(200);
     expect(text).toContain('"type":"server_error"');
@@ -159,10 +275,17 @@ describe("a client that leaves", () => {
   it("stops the engine's generator, streamed or not", async () => {
     for (const stream of [true, false]) {
       const watch: { yielded?: number; returned?: boolean } = {};
-      const { url } = await serve({ models: { bytes: byteEngine(repeating(104, watch), { contextTokens: 10_000_000 }) } });
+      const { url } = await serve({
+        models: { bytes: byteEngine(repeating(104, watch), { contextTokens: 10_000_000 }) },
+      });
       const controller = new AbortController();
       const body = JSON.stringify({ model: "bytes", messages: hello, stream });
-      const request = fetch(`${url}/v1/chat/completions`, { method: "POST", headers: json, body, signal: controller.signal });
+      const request = fetch(`${url}/v1/chat/completions`, {
+        method: "POST",
+        headers: json,
+        body,
+        signal: controller.signal,
+      });
       if (stream) await (await request).body!.getReader().read();
       else await until(() => (watch.yielded ?? 0) > 10, "the engine to run");
       controller.abort();
@@ -187,7 +310,10 @@ describe("draining", () => {
     const drained = server.drain();
     expect((await fetch(`${url}/health`)).status).toBe(503);
     expect((await fetch(`${url}/live`)).status).toBe(200);
-    await expect(client.chat.completions.create({ model: "bytes", messages: hello })).rejects.toMatchObject({ status: 503, code: "draining" });
+    await expect(client.chat.completions.create({ model: "bytes", messages: hello })).rejects.toMatchObject({
+      status: 503,
+      code: "draining",
+    });
     release();
     let text = "";
     for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? "";

@@ -78,11 +78,13 @@ export interface OpenAIServer {
 export function createOpenAIServer(options: OpenAIServerOptions): OpenAIServer {
   const limits = { ...defaultConnectionLimits, ...options.connections };
   for (const [name, value] of Object.entries(limits)) {
-    if (!Number.isSafeInteger(value) || value < 1) throw invalidOption(`connections.${name}`, value, "a positive integer");
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw invalidOption(`connections.${name}`, value, "a positive integer");
   }
   const routes = Object.entries(options.routes ?? {}).sort(([a], [b]) => b.length - a.length);
   for (const [prefix] of routes) {
-    if (!/^\/[^/]/.test(prefix) || prefix.endsWith("/")) throw invalidOption("routes", prefix, 'a path like "/console"');
+    if (!/^\/[^/]/.test(prefix) || prefix.endsWith("/"))
+      throw invalidOption("routes", prefix, 'a path like "/console"');
   }
   const api = createOpenAIApi(options);
   const flusher = createFlusher();
@@ -109,11 +111,25 @@ export function createOpenAIServer(options: OpenAIServerOptions): OpenAIServer {
     const query = target.indexOf("?");
     const path = query < 0 ? target : target.slice(0, query);
     if (request.rawHeaders.length / 2 > limits.headers) {
-      replyAndClose(response, new FrontendError({ code: "FRONTEND_HEADERS_TOO_LARGE", kind: "invalid", message: `A request may have ${limits.headers} header lines.` }));
+      replyAndClose(
+        response,
+        new FrontendError({
+          code: "FRONTEND_HEADERS_TOO_LARGE",
+          kind: "invalid",
+          message: `A request may have ${limits.headers} header lines.`,
+        }),
+      );
       return;
     }
     if (!target.startsWith("/")) {
-      replyAndClose(response, new FrontendError({ code: "FRONTEND_REQUEST_MALFORMED", kind: "invalid", message: "The request target must be a path." }));
+      replyAndClose(
+        response,
+        new FrontendError({
+          code: "FRONTEND_REQUEST_MALFORMED",
+          kind: "invalid",
+          message: "The request target must be a path.",
+        }),
+      );
       return;
     }
     for (const [prefix, route] of routes) {
@@ -163,7 +179,11 @@ function replyAndClose(response: ServerResponse, error: unknown): void {
   }
   const { status, body } = errorResponse(error);
   const text = JSON.stringify(body);
-  response.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(text), connection: "close" });
+  response.writeHead(status, {
+    "content-type": "application/json",
+    "content-length": Buffer.byteLength(text),
+    connection: "close",
+  });
   response.end(text);
 }
 
@@ -178,12 +198,24 @@ function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
 
 function parserError(code: string | undefined): FrontendError {
   if (code === "HPE_HEADER_OVERFLOW") {
-    return new FrontendError({ code: "FRONTEND_HEADERS_TOO_LARGE", kind: "invalid", message: "The request's headers are larger than 16 KiB." });
+    return new FrontendError({
+      code: "FRONTEND_HEADERS_TOO_LARGE",
+      kind: "invalid",
+      message: "The request's headers are larger than 16 KiB.",
+    });
   }
   if (code === "ERR_HTTP_REQUEST_TIMEOUT") {
-    return new FrontendError({ code: "FRONTEND_REQUEST_TIMEOUT", kind: "invalid", message: "The request did not arrive in time." });
+    return new FrontendError({
+      code: "FRONTEND_REQUEST_TIMEOUT",
+      kind: "invalid",
+      message: "The request did not arrive in time.",
+    });
   }
-  return new FrontendError({ code: "FRONTEND_REQUEST_MALFORMED", kind: "invalid", message: "This is not a well-formed HTTP request." });
+  return new FrontendError({
+    code: "FRONTEND_REQUEST_MALFORMED",
+    kind: "invalid",
+    message: "This is not a well-formed HTTP request.",
+  });
 }
 
 const reasons: Readonly<Record<number, string>> = {
@@ -218,7 +250,11 @@ function countConnections(http: Server, limits: Required<ConnectionLimits>): voi
       else byAddress.set(address, left);
     });
     if (open <= limits.total && count <= limits.perAddress) return;
-    const busy = new FrontendError({ code: "FRONTEND_OVERLOADED", kind: "overloaded", message: "Too many open connections." });
+    const busy = new FrontendError({
+      code: "FRONTEND_OVERLOADED",
+      kind: "overloaded",
+      message: "Too many open connections.",
+    });
     socket.end(rawReply(busy), () => socket.destroy());
   });
 }

@@ -32,7 +32,11 @@ const turnBytes = 16 * 1024;
  * Events to a node:http response. A client that does not read stops the writing at the socket's high-water mark; while
  * it is blocked no text is made for it, and after `blockedMs` its connection is cut.
  */
-export function createSocketSink(response: ServerResponse, flusher: Flusher, blockedMs: number = blockedClientMs): EventSink {
+export function createSocketSink(
+  response: ServerResponse,
+  flusher: Flusher,
+  blockedMs: number = blockedClientMs,
+): EventSink {
   let waiting = "";
   let isEnded = false;
   let room: { readonly promise: Promise<void>; open(): void } | undefined;

@@ -35,7 +35,13 @@ export async function prepareAnswer(job: AnswerJob): Promise<readonly PreparedTe
   return Promise.all(
     request.prompts.map((prompt, i) =>
       model.prepare(
-        { ...request.text, id: i === 0 ? head.id : `${head.id}-${i}`, prompt, n: request.n, firstChoice: i * request.n },
+        {
+          ...request.text,
+          id: i === 0 ? head.id : `${head.id}-${i}`,
+          prompt,
+          n: request.n,
+          firstChoice: i * request.n,
+        },
         { signal },
       ),
     ),
@@ -65,7 +71,11 @@ export async function wholeAnswer(job: AnswerJob, prepared: readonly PreparedTex
  * Runs everything into an event stream. `open` is called when the first choice has something to say, so that what fails
  * before is answered with a status of its own.
  */
-export async function streamAnswer(job: AnswerJob, prepared: readonly PreparedText[], open: () => EventSink): Promise<void> {
+export async function streamAnswer(
+  job: AnswerJob,
+  prepared: readonly PreparedText[],
+  open: () => EventSink,
+): Promise<void> {
   const { head, shape } = job;
   const counts: Counts = { completionTokens: 0, cachedTokens: 0 };
   let sink: EventSink | undefined;
@@ -93,9 +103,14 @@ export async function streamAnswer(job: AnswerJob, prepared: readonly PreparedTe
 }
 
 /** Each choice on its own; when one fails the others are ended, and the first failure is the answer's. */
-async function all<T>(job: AnswerJob, prepared: readonly PreparedText[], each: (choice: RunningChoice) => Promise<T>): Promise<T[]> {
+async function all<T>(
+  job: AnswerJob,
+  prepared: readonly PreparedText[],
+  each: (choice: RunningChoice) => Promise<T>,
+): Promise<T[]> {
   const choices: RunningChoice[] = [];
-  for (const one of prepared) for (const at of one.choices.keys()) choices.push({ prepared: one, at, index: choices.length });
+  for (const one of prepared)
+    for (const at of one.choices.keys()) choices.push({ prepared: one, at, index: choices.length });
   let failed: { error: unknown } | undefined;
   const results = await Promise.allSettled(
     choices.map(async (choice) => {
@@ -113,10 +128,17 @@ async function all<T>(job: AnswerJob, prepared: readonly PreparedText[], each: (
 }
 
 function run(job: AnswerJob, prepared: PreparedText, at: number): ReturnType<TextModel["run"]> {
-  return job.model.run(prepared, at, { signal: job.signal, ...(job.onEvent === undefined ? {} : { onEvent: job.onEvent }) });
+  return job.model.run(prepared, at, {
+    signal: job.signal,
+    ...(job.onEvent === undefined ? {} : { onEvent: job.onEvent }),
+  });
 }
 
-function count(counts: Counts, step: { readonly tokenCount: number; readonly cachedTokens: number | undefined }, at: number): void {
+function count(
+  counts: Counts,
+  step: { readonly tokenCount: number; readonly cachedTokens: number | undefined },
+  at: number,
+): void {
   counts.completionTokens += step.tokenCount;
   if (at === 0 && step.cachedTokens !== undefined) counts.cachedTokens += step.cachedTokens;
 }

@@ -43,7 +43,11 @@ function logprobBody(token: TokenText): Record<string, unknown> {
     token: token.text,
     logprob: finite(token.logprob),
     bytes: [...token.bytes],
-    top_logprobs: token.top.map((one) => ({ token: one.text, logprob: finite(one.logprob), bytes: [...one.bytes] })),
+    top_logprobs: token.top.map((one) => ({
+      token: one.text,
+      logprob: finite(one.logprob),
+      bytes: [...one.bytes],
+    })),
   };
 }
 

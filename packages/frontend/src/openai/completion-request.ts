@@ -24,10 +24,14 @@ export function completionRequestParser(limits: Required<OpenAILimits>): ParseRe
     const n = fields.n ?? 1;
     if (fields.echo === true) refuse("echo", "echo is not supported.");
     if (fields.suffix !== undefined && fields.suffix !== "") refuse("suffix", "suffix is not supported.");
-    if (fields.best_of !== undefined && fields.best_of !== n) refuse("best_of", "best_of is only supported when it equals n.");
+    if (fields.best_of !== undefined && fields.best_of !== n)
+      refuse("best_of", "best_of is only supported when it equals n.");
     const prompts = parsePrompts(fields.prompt);
     if (prompts.length * n > limits.choices) {
-      throw invalidParam("prompt", `${prompts.length} prompts of n = ${n} make more than ${limits.choices} choices.`);
+      throw invalidParam(
+        "prompt",
+        `${prompts.length} prompts of n = ${n} make more than ${limits.choices} choices.`,
+      );
     }
     return {
       model: fields.model,
@@ -64,7 +68,10 @@ function tokenIds(list: readonly unknown[], param: string): Uint32Array {
   const ids = new Uint32Array(list.length);
   for (const [i, id] of list.entries()) {
     if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id > 0xffffffff || Object.is(id, -0)) {
-      throw invalidParam(`${param}[${i}]`, `${param}[${i}]: expected a token id, an integer from 0 to 4294967295.`);
+      throw invalidParam(
+        `${param}[${i}]`,
+        `${param}[${i}]: expected a token id, an integer from 0 to 4294967295.`,
+      );
     }
     ids[i] = id;
   }
@@ -72,5 +79,8 @@ function tokenIds(list: readonly unknown[], param: string): Uint32Array {
 }
 
 function badPrompt(param: string): Error {
-  return invalidParam(param, `${param}: expected a string, a list of strings, a list of token ids, or lists of token ids; none of them empty.`);
+  return invalidParam(
+    param,
+    `${param}: expected a string, a list of strings, a list of token ids, or lists of token ids; none of them empty.`,
+  );
 }

@@ -46,7 +46,9 @@ function logprobsBody(tokens: readonly TokenText[], firstOffset: number): Record
   return {
     tokens: tokens.map((token) => token.text),
     token_logprobs: tokens.map((token) => finite(token.logprob)),
-    top_logprobs: tokens.map((token) => Object.fromEntries(token.top.map((one) => [one.text, finite(one.logprob)]))),
+    top_logprobs: tokens.map((token) =>
+      Object.fromEntries(token.top.map((one) => [one.text, finite(one.logprob)])),
+    ),
     text_offset: tokens.map((token) => (offset += token.text.length) - token.text.length),
   };
 }

@@ -3,11 +3,7 @@ import type { FrontendErrorCode } from "../errors.ts";
 
 /** OpenAI's error types. */
 export type OpenAIErrorType =
-  | "invalid_request_error"
-  | "authentication_error"
-  | "not_found_error"
-  | "overloaded_error"
-  | "server_error";
+  "invalid_request_error" | "authentication_error" | "not_found_error" | "overloaded_error" | "server_error";
 
 export interface OpenAIErrorBody {
   readonly error: {
@@ -78,13 +74,23 @@ export function errorResponse(error: unknown, overloadStatus = 503): ErrorRespon
     status,
     body: {
       error: {
-        message: known.code === "INTERNAL" ? "Something went wrong on our side. The request id in the x-request-id header finds it in the logs." : known.message,
+        message:
+          known.code === "INTERNAL"
+            ? "Something went wrong on our side. The request id in the x-request-id header finds it in the logs."
+            : known.message,
         type: row.type,
         param: typeof param === "string" ? param : null,
         code: row.code ?? openAICode(known.code),
       },
     },
-    ...(mayRetry ? { retryAfterSeconds: Math.max(1, Math.ceil((typeof retryAfterMs === "number" ? retryAfterMs : 1000) / 1000)) } : {}),
+    ...(mayRetry
+      ? {
+          retryAfterSeconds: Math.max(
+            1,
+            Math.ceil((typeof retryAfterMs === "number" ? retryAfterMs : 1000) / 1000),
+          ),
+        }
+      : {}),
   };
 }
 

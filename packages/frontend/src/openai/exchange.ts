@@ -4,8 +4,11 @@ export interface Exchange {
   /** Decoded by nobody: the raw path without query. */
   readonly path: string;
   header(name: string): string | undefined;
-  /** @throws FrontendError `FRONTEND_BODY_TOO_LARGE` as soon as more than `limitBytes` came. */
-  readBody(limitBytes: number): Promise<Uint8Array>;
+  /**
+   * @param onBytes told of each piece; what it throws ends the reading.
+   * @throws FrontendError `FRONTEND_BODY_TOO_LARGE` as soon as more than `limitBytes` came.
+   */
+  readBody(limitBytes: number, onBytes: (bytes: number) => void): Promise<Uint8Array>;
   /** Called at most once, when the client went away before the answer's end. */
   onGone(listener: () => void): void;
   reply(status: number, headers: Readonly<Record<string, string>>, body: string | Uint8Array): void;

@@ -30,18 +30,27 @@ describe("a JSON body", () => {
     ["a repeated key further down", '{"m":[{"role":"user","role":"system"}]}'],
     ["too many keys", `{${Array.from({ length: 101 }, (_, i) => `"k${i}":1`).join(",")}}`],
   ])("is refused with %s", (_what, text) => {
-    expect(() => parse(text)).toThrowError(expect.objectContaining({ code: "FRONTEND_BODY_INVALID" }) as Error);
+    expect(() => parse(text)).toThrowError(
+      expect.objectContaining({ code: "FRONTEND_BODY_INVALID" }) as Error,
+    );
   });
 
   it("is refused when its bytes are not UTF-8", () => {
-    for (const bytes of [[0x22, 0xff, 0x22], [0x22, 0xc0, 0x80, 0x22], [0x22, 0xed, 0xa0, 0x80, 0x22], [0x22, 0xe2, 0x82, 0x22]]) {
+    for (const bytes of [
+      [0x22, 0xff, 0x22],
+      [0x22, 0xc0, 0x80, 0x22],
+      [0x22, 0xed, 0xa0, 0x80, 0x22],
+      [0x22, 0xe2, 0x82, 0x22],
+    ]) {
       expect(() => parseJsonBody(Uint8Array.from(bytes), limits)).toThrowError(/UTF-8/);
     }
   });
 
   it("is refused beyond 64 levels before anything is built, and not for brackets in strings", () => {
     const nested = (depth: number): string => "[".repeat(depth) + "]".repeat(depth);
-    expect(() => parse(nested(65))).toThrowError(expect.objectContaining({ code: "FRONTEND_JSON_TOO_DEEP" }) as Error);
+    expect(() => parse(nested(65))).toThrowError(
+      expect.objectContaining({ code: "FRONTEND_JSON_TOO_DEEP" }) as Error,
+    );
     expect(() => parse("[".repeat(5_000_000))).toThrowError(/deeper/);
     expect(parse(nested(64))).toBeInstanceOf(Array);
     expect(parse(JSON.stringify("[".repeat(100)))).toBe("[".repeat(100));

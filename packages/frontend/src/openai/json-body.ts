@@ -29,7 +29,8 @@ export function parseJsonBody(bytes: Uint8Array, limits: JsonBodyLimits): unknow
     // The engine's own message quotes the body; what a client sent must not come back in logs.
     throw invalidBody("The request body is not valid JSON.", cause);
   }
-  if (scan.seed !== undefined && typeof value === "object" && value !== null) (value as { seed: unknown }).seed = BigInt(scan.seed);
+  if (scan.seed !== undefined && typeof value === "object" && value !== null)
+    (value as { seed: unknown }).seed = BigInt(scan.seed);
   return value;
 }
 
@@ -41,7 +42,10 @@ const quote = 0x22;
 const backslash = 0x5c;
 
 /** One pass over the text: depth, repeated keys, and where a top-level `seed` stands. Well-formedness is JSON.parse's. */
-function scanJson(text: string, { depth: maxDepth, keys: maxKeys }: JsonBodyLimits): { readonly seed: string | undefined } {
+function scanJson(
+  text: string,
+  { depth: maxDepth, keys: maxKeys }: JsonBodyLimits,
+): { readonly seed: string | undefined } {
   const keys: (Set<string> | undefined)[] = [];
   let isKey = false;
   let seed: string | undefined;
@@ -59,8 +63,10 @@ function scanJson(text: string, { depth: maxDepth, keys: maxKeys }: JsonBodyLimi
           throw invalidBody(`The request body says the key ${shown} twice in one object.`);
         }
         seen.add(key);
-        if (seen.size > maxKeys) throw invalidBody(`The request body has an object with more than ${maxKeys} keys.`);
-        if (keys.length === 1 && key === "seed") seed = /^\s*:\s*(-?[1-9]\d*|0)\s*[,}]/.exec(text.slice(i + 1, i + 128))?.[1];
+        if (seen.size > maxKeys)
+          throw invalidBody(`The request body has an object with more than ${maxKeys} keys.`);
+        if (keys.length === 1 && key === "seed")
+          seed = /^\s*:\s*(-?[1-9]\d*|0)\s*[,}]/.exec(text.slice(i + 1, i + 128))?.[1];
         break;
       }
       case 0x7b: // {

@@ -20,6 +20,8 @@ export interface OpenAILimits {
   readonly choices?: number;
   /** Requests worked on at once; more are answered 503 `overloaded`. Default 10,000. */
   readonly activeRequests?: number;
+  /** Bytes of all bodies held at once, until they have become token ids; more is answered 503 `overloaded`. Default 512 MiB. */
+  readonly heldBodyBytes?: number;
   /** A whole request in ms, from its body to its last byte. Default 10 min. */
   readonly requestMs?: number;
 }
@@ -35,6 +37,7 @@ export const defaultOpenAILimits: Required<OpenAILimits> = {
   stops: 32,
   choices: 128,
   activeRequests: 10_000,
+  heldBodyBytes: 512 * 1024 * 1024,
   requestMs: 600_000,
 };
 
@@ -42,7 +45,8 @@ export const defaultOpenAILimits: Required<OpenAILimits> = {
 export function resolveLimits(limits: OpenAILimits | undefined): Required<OpenAILimits> {
   const resolved = { ...defaultOpenAILimits, ...limits };
   for (const [name, value] of Object.entries(resolved)) {
-    if (!Number.isSafeInteger(value) || value < 1) throw invalidOption(`limits.${name}`, value, "a positive integer");
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw invalidOption(`limits.${name}`, value, "a positive integer");
   }
   return resolved;
 }

@@ -42,37 +42,70 @@ export function createOpenAIApi(options: OpenAIOptions): OpenAIApi {
   const offLoop = createOffLoop();
   const createdAt = Math.floor(Date.now() / 1000);
   const models = new Map<string, TextModel>();
-  for (const [name, engine] of Object.entries(options.models)) models.set(name, createTextModel(engine, { offLoop, clock }));
+  for (const [name, engine] of Object.entries(options.models))
+    models.set(name, createTextModel(engine, { offLoop, clock }));
   const observers = options.observers ?? [];
 
   const endpoints = new Map<string, Endpoint>([
-    ["/v1/chat/completions", { name: "chat_completions", idPrefix: "chatcmpl", shape: chatShape, parse: chatRequestParser(limits) }],
-    ["/v1/completions", { name: "completions", idPrefix: "cmpl", shape: completionShape, parse: completionRequestParser(limits) }],
+    [
+      "/v1/chat/completions",
+      { name: "chat_completions", idPrefix: "chatcmpl", shape: chatShape, parse: chatRequestParser(limits) },
+    ],
+    [
+      "/v1/completions",
+      {
+        name: "completions",
+        idPrefix: "cmpl",
+        shape: completionShape,
+        parse: completionRequestParser(limits),
+      },
+    ],
   ]);
   const active = new Set<AbortController>();
   let isDraining = false;
   let onIdle: () => void = () => {};
+  let heldBytes = 0;
 
-  const listed = (): readonly (readonly [string, TextModel])[] => [...models].filter(([, model]) => model.card !== undefined);
+  const listed = (): readonly (readonly [string, TextModel])[] =>
+    [...models].filter(([, model]) => model.card !== undefined);
 
-  async function readBody(exchange: Exchange, signal: AbortSignal): Promise<unknown> {
+  async function readBody(
+    exchange: Exchange,
+    signal: AbortSignal,
+    onBytes: (bytes: number) => void,
+  ): Promise<unknown> {
     const type = exchange.header("content-type");
     if (type !== undefined && !/^application\/(json|[\w.-]+\+json)\s*(;|$)/i.test(type)) {
-      throw new FrontendError({ code: "FRONTEND_MEDIA_TYPE_UNSUPPORTED", kind: "invalid", message: "The content-type must be application/json." });
+      throw new FrontendError({
+        code: "FRONTEND_MEDIA_TYPE_UNSUPPORTED",
+        kind: "invalid",
+        message: "The content-type must be application/json.",
+      });
     }
     const encoding = exchange.header("content-encoding");
     if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
-      throw new FrontendError({ code: "FRONTEND_MEDIA_TYPE_UNSUPPORTED", kind: "invalid", message: "Compressed request bodies are not accepted. Send it without content-encoding." });
+      throw new FrontendError({
+        code: "FRONTEND_MEDIA_TYPE_UNSUPPORTED",
+        kind: "invalid",
+        message: "Compressed request bodies are not accepted. Send it without content-encoding.",
+      });
     }
-    const bytes = await exchange.readBody(limits.bodyBytes);
+    const bytes = await exchange.readBody(limits.bodyBytes, onBytes);
     const bodyLimits = { depth: limits.jsonDepth, keys: limits.objectKeys };
-    return bytes.length > limits.inlineParseBytes ? offLoop.parse(bytes, bodyLimits, signal) : parseJsonBody(bytes, bodyLimits);
+    return bytes.length > limits.inlineParseBytes
+      ? offLoop.parse(bytes, bodyLimits, signal)
+      : parseJsonBody(bytes, bodyLimits);
   }
 
-  async function generate(exchange: Exchange, endpoint: Endpoint, headers: Record<string, string>, traceparent: string | undefined): Promise<void> {
+  async function generate(
+    exchange: Exchange,
+    endpoint: Endpoint,
+    headers: Record<string, string>,
+    traceparent: string | undefined,
+  ): Promise<void> {
     if (isDraining) throw draining();
     if (active.size >= limits.activeRequests) {
-      throw new FrontendError({ code: "FRONTEND_OVERLOADED", kind: "overloaded", message: `This server works on ${active.size} requests already. Retry later.` });
+      throw overloaded(`This server works on ${active.size} requests already.`);
     }
     const startMs = clock.now();
     const work = new AbortController();
@@ -80,9 +113,28 @@ export function createOpenAIApi(options: OpenAIOptions): OpenAIApi {
     const deadline = clock.schedule(limits.requestMs, () => work.abort(deadlineError(limits.requestMs)));
     let measure: RequestMeasure | undefined;
     let sink: EventSink | undefined;
+    let ownBytes = 0;
+    const hold = (bytes: number): void => {
+      if (heldBytes + bytes > limits.heldBodyBytes)
+        throw overloaded("This server holds as many request bodies as it may.");
+      heldBytes += bytes;
+      ownBytes += bytes;
+    };
+    const letGo = (): void => {
+      heldBytes -= ownBytes;
+      ownBytes = 0;
+    };
     try {
-      exchange.onGone(() => work.abort(new FrontendError({ code: "FRONTEND_CLIENT_GONE", kind: "cancelled", message: "The client went away." })));
-      const body = await readBody(exchange, work.signal);
+      exchange.onGone(() =>
+        work.abort(
+          new FrontendError({
+            code: "FRONTEND_CLIENT_GONE",
+            kind: "cancelled",
+            message: "The client went away.",
+          }),
+        ),
+      );
+      const body = await readBody(exchange, work.signal, hold);
       const request = endpoint.parse(body);
       const model = models.get(request.model);
       if (model === undefined) throw modelNotFound(request.model);
@@ -109,12 +161,19 @@ export function createOpenAIApi(options: OpenAIOptions): OpenAIApi {
         abort: (reason: unknown) => work.abort(reason),
       };
       const prepared = await prepareAnswer(job);
+      letGo();
       if (request.stream) await streamAnswer(job, prepared, () => (sink = exchange.openEvents(headers)));
-      else exchange.reply(200, { ...headers, "content-type": "application/json" }, JSON.stringify(await wholeAnswer(job, prepared)));
+      else
+        exchange.reply(
+          200,
+          { ...headers, "content-type": "application/json" },
+          JSON.stringify(await wholeAnswer(job, prepared)),
+        );
       measure?.end({ status: "success" });
     } catch (thrown) {
       // What an engine throws after our own abort only says that it was aborted; the reason says why.
-      const error: unknown = work.signal.aborted && StatorError.isInstance(work.signal.reason) ? work.signal.reason : thrown;
+      const error: unknown =
+        work.signal.aborted && StatorError.isInstance(work.signal.reason) ? work.signal.reason : thrown;
       const { status, body } = errorResponse(error, options.overloadStatus);
       const isCancelled = status === 499;
       measure?.end({
@@ -125,8 +184,13 @@ export function createOpenAIApi(options: OpenAIOptions): OpenAIApi {
       if (sink === undefined) throw error;
       if (!isCancelled) sink.write(`data: ${JSON.stringify(body)}\n\n`);
       sink.end();
-      if (status >= 500) logger.warn("A stream failed after it began.", { requestId: headers["x-request-id"], code: body.error.code });
+      if (status >= 500)
+        logger.warn("A stream failed after it began.", {
+          requestId: headers["x-request-id"],
+          code: body.error.code,
+        });
     } finally {
+      letGo();
       deadline.cancel();
       active.delete(work);
       if (active.size === 0) onIdle();
@@ -152,7 +216,11 @@ export function createOpenAIApi(options: OpenAIOptions): OpenAIApi {
     );
   }
 
-  async function answer(exchange: Exchange, headers: Record<string, string>, traceparent: string | undefined): Promise<void> {
+  async function answer(
+    exchange: Exchange,
+    headers: Record<string, string>,
+    traceparent: string | undefined,
+  ): Promise<void> {
     const { path, method } = exchange;
     const endpoint = endpoints.get(path);
     if (endpoint !== undefined) {
@@ -163,7 +231,8 @@ export function createOpenAIApi(options: OpenAIOptions): OpenAIApi {
     const isModel = path.startsWith("/v1/models/");
     if (!isModel && !["/v1/models", "/health", "/live", "/metrics"].includes(path)) throw routeNotFound();
     if (method !== "GET" && method !== "HEAD") throw methodNotAllowed(method);
-    const json = (status: number, body: unknown): void => exchange.reply(status, { ...headers, "content-type": "application/json" }, JSON.stringify(body));
+    const json = (status: number, body: unknown): void =>
+      exchange.reply(status, { ...headers, "content-type": "application/json" }, JSON.stringify(body));
     if (isModel) {
       const name = decodedName(path.slice("/v1/models/".length));
       const model = models.get(name);
@@ -179,7 +248,11 @@ export function createOpenAIApi(options: OpenAIOptions): OpenAIApi {
       json(status === "ready" ? 200 : 503, { status, models: ready, activeRequests: active.size });
     } else {
       if (options.metrics === undefined) throw routeNotFound();
-      exchange.reply(200, { ...headers, "content-type": options.metrics.contentType }, await options.metrics.expose());
+      exchange.reply(
+        200,
+        { ...headers, "content-type": options.metrics.contentType },
+        await options.metrics.expose(),
+      );
     }
   }
 
@@ -246,18 +319,41 @@ function modelNotFound(name: string): FrontendError {
 }
 
 function routeNotFound(): FrontendError {
-  return new FrontendError({ code: "FRONTEND_ROUTE_NOT_FOUND", kind: "notFound", message: "There is no such route here." });
+  return new FrontendError({
+    code: "FRONTEND_ROUTE_NOT_FOUND",
+    kind: "notFound",
+    message: "There is no such route here.",
+  });
 }
 
 function methodNotAllowed(method: string): FrontendError {
-  return new FrontendError({ code: "FRONTEND_METHOD_NOT_ALLOWED", kind: "invalid", message: `${method.slice(0, 16)} is not allowed on this route.` });
+  return new FrontendError({
+    code: "FRONTEND_METHOD_NOT_ALLOWED",
+    kind: "invalid",
+    message: `${method.slice(0, 16)} is not allowed on this route.`,
+  });
 }
 
 function deadlineError(ms: number): FrontendError {
-  return new FrontendError({ code: "FRONTEND_DEADLINE", kind: "deadline", message: `The request did not end within ${ms} ms.` });
+  return new FrontendError({
+    code: "FRONTEND_DEADLINE",
+    kind: "deadline",
+    message: `The request did not end within ${ms} ms.`,
+  });
+}
+
+function overloaded(why: string): FrontendError {
+  return new FrontendError({
+    code: "FRONTEND_OVERLOADED",
+    kind: "overloaded",
+    message: `${why} Retry later.`,
+  });
 }
 
 function draining(): FrontendError {
-  return new FrontendError({ code: "FRONTEND_DRAINING", kind: "unavailable", message: "This server is shutting down. Another one will take the request." });
+  return new FrontendError({
+    code: "FRONTEND_DRAINING",
+    kind: "unavailable",
+    message: "This server is shutting down. Another one will take the request.",
+  });
 }
-

@@ -28,18 +28,22 @@ export interface SamplingFields {
   readonly logit_bias: ReadonlyMap<number, number> | undefined;
   readonly ignore_eos: boolean | undefined;
   readonly user: string | undefined;
-  readonly priority: number | undefined;
 }
 
 /** The request fields that `/v1/chat/completions` and `/v1/completions` share, by OpenAI's names, ranges included. */
-export function samplingFields(limits: Required<OpenAILimits>): { readonly [Field in keyof SamplingFields]: z.ZodType<SamplingFields[Field]> } {
+export function samplingFields(limits: Required<OpenAILimits>): {
+  readonly [Field in keyof SamplingFields]: z.ZodType<SamplingFields[Field]>;
+} {
   return {
     model: z.string(),
     stream: z.boolean().optional(),
     stream_options: z.object({ include_usage: z.boolean().optional() }).optional(),
     temperature: number.min(0).max(2).optional(),
     top_p: number.gt(0).max(1).optional(),
-    top_k: integer.min(-1).max(2 ** 31 - 1).optional(),
+    top_k: integer
+      .min(-1)
+      .max(2 ** 31 - 1)
+      .optional(),
     min_p: number.min(0).max(1).optional(),
     seed: z
       .union([z.bigint(), z.int()], "expected an integer")
@@ -48,20 +52,31 @@ export function samplingFields(limits: Required<OpenAILimits>): { readonly [Fiel
       .transform((seed) => BigInt.asUintN(64, seed))
       .optional(),
     stop: z
-      .union([z.string().min(1).max(1024), z.array(z.string().min(1).max(1024)).max(limits.stops)], `expected a string or up to ${limits.stops} strings, each of 1 to 1,024 characters`)
+      .union(
+        [z.string().min(1).max(1024), z.array(z.string().min(1).max(1024)).max(limits.stops)],
+        `expected a string or up to ${limits.stops} strings, each of 1 to 1,024 characters`,
+      )
       .transform((stop) => (typeof stop === "string" ? [stop] : stop))
       .optional(),
-    stop_token_ids: z.array(integer.min(0).max(2 ** 32 - 1)).max(limits.stops).optional(),
+    stop_token_ids: z
+      .array(integer.min(0).max(2 ** 32 - 1))
+      .max(limits.stops)
+      .optional(),
     max_tokens: count.optional(),
-    min_tokens: integer.min(0).max(2 ** 31 - 1).optional(),
+    min_tokens: integer
+      .min(0)
+      .max(2 ** 31 - 1)
+      .optional(),
     n: integer.min(1).max(limits.choices).optional(),
     presence_penalty: number.min(-2).max(2).optional(),
     frequency_penalty: number.min(-2).max(2).optional(),
     repetition_penalty: number.gt(0).max(2).optional(),
-    logit_bias: z.custom<Record<string, unknown>>(isPlainObject, "expected an object of token ids").transform(logitBias).optional(),
+    logit_bias: z
+      .custom<Record<string, unknown>>(isPlainObject, "expected an object of token ids")
+      .transform(logitBias)
+      .optional(),
     ignore_eos: z.boolean().optional(),
     user: z.string().max(512).optional(),
-    priority: integer.min(-1000).max(1000).optional(),
   };
 }
 
@@ -93,14 +108,20 @@ function logitBias(value: Record<string, unknown>, context: z.RefinementCtx): Re
  */
 export function parseFields<Schema extends z.ZodType>(schema: Schema, body: unknown): z.infer<Schema> {
   if (!isPlainObject(body)) {
-    throw new FrontendError({ code: "FRONTEND_BODY_INVALID", kind: "invalid", message: "The request body must be a JSON object." });
+    throw new FrontendError({
+      code: "FRONTEND_BODY_INVALID",
+      kind: "invalid",
+      message: "The request body must be a JSON object.",
+    });
   }
   const present = Object.create(null) as Record<string, unknown>;
   for (const [key, value] of Object.entries(body)) if (value !== null) present[key] = value;
   const result = schema.safeParse(present);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
-  const param = (issue?.path ?? []).map((part, i) => (typeof part === "number" ? `[${part}]` : i === 0 ? String(part) : `.${String(part)}`)).join("");
+  const param = (issue?.path ?? [])
+    .map((part, i) => (typeof part === "number" ? `[${part}]` : i === 0 ? String(part) : `.${String(part)}`))
+    .join("");
   throw invalidParam(param, `${param}: ${issue?.message ?? "invalid"}.`);
 }
 

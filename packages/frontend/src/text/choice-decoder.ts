@@ -10,7 +10,12 @@ export interface TokenText {
   readonly text: string;
   readonly bytes: Uint8Array;
   readonly logprob: number;
-  readonly top: readonly { readonly id: number; readonly text: string; readonly bytes: Uint8Array; readonly logprob: number }[];
+  readonly top: readonly {
+    readonly id: number;
+    readonly text: string;
+    readonly bytes: Uint8Array;
+    readonly logprob: number;
+  }[];
 }
 
 /** A piece of text that is final: no later token changes it. */
@@ -45,7 +50,8 @@ const lossy = new TextDecoder("utf-8", { ignoreBOM: true });
 export function createChoiceDecoder(options: ChoiceDecoderOptions): ChoiceDecoder {
   const { vocabulary } = options;
   const detokenizer = createDetokenizer(vocabulary);
-  const matcher = options.stop === undefined || options.stop.length === 0 ? undefined : createStopMatcher(options.stop);
+  const matcher =
+    options.stop === undefined || options.stop.length === 0 ? undefined : createStopMatcher(options.stop);
   /** Tokens whose text is not released yet, with the offsets (UTF-16) where their text begins and ends. */
   let pending: { token: TokenText; begin: number; end: number }[] = [];
   let decoded = 0;
@@ -93,18 +99,27 @@ export function createChoiceDecoder(options: ChoiceDecoderOptions): ChoiceDecode
         decoded += text.length;
         const outcome: StopOutcome = matcher === undefined ? { text } : matcher.push(text);
         add(pieces, outcome.text, logprob !== undefined, outcome.matched !== undefined);
-        if (outcome.matched !== undefined) return { pieces, tokenCount: i + 1, finish: { reason: "stop", stop: outcome.matched } };
+        if (outcome.matched !== undefined)
+          return { pieces, tokenCount: i + 1, finish: { reason: "stop", stop: outcome.matched } };
       }
       if (batch.finish === undefined) return { pieces, tokenCount: ids.length, finish: undefined };
 
       const tail = detokenizer.end();
       const outcome: StopOutcome = matcher === undefined ? { text: tail } : matcher.push(tail);
       const stop = outcome.matched;
-      add(pieces, stop === undefined ? outcome.text + (matcher?.end() ?? "") : outcome.text, pending.length > 0, true);
+      add(
+        pieces,
+        stop === undefined ? outcome.text + (matcher?.end() ?? "") : outcome.text,
+        pending.length > 0,
+        true,
+      );
       return {
         pieces,
         tokenCount: ids.length,
-        finish: stop === undefined ? { reason: batch.finish.reason === "length" ? "length" : "stop" } : { reason: "stop", stop },
+        finish:
+          stop === undefined
+            ? { reason: batch.finish.reason === "length" ? "length" : "stop" }
+            : { reason: "stop", stop },
       };
     },
   };
@@ -114,7 +129,10 @@ function tokenText(vocabulary: Vocabulary, id: number, logprob: TokenLogprob): T
   return {
     ...named(vocabulary, id),
     logprob: logprob.logprob,
-    top: logprob.top.map((alternative) => ({ ...named(vocabulary, alternative.id), logprob: alternative.logprob })),
+    top: logprob.top.map((alternative) => ({
+      ...named(vocabulary, alternative.id),
+      logprob: alternative.logprob,
+    })),
   };
 }
 

@@ -18,11 +18,19 @@ function all(vocabulary: typeof bytes, ids: Iterable<number>): string {
 
 describe("the detokenizer", () => {
   it("equals decoding all bytes at once, for any bytes", () => {
-    const raw = fc.oneof(fc.uint8Array({ maxLength: 40 }), fc.string({ unit: "binary", maxLength: 20 }).map((text) => new TextEncoder().encode(text)));
+    const raw = fc.oneof(
+      fc.uint8Array({ maxLength: 40 }),
+      fc.string({ unit: "binary", maxLength: 20 }).map((text) => new TextEncoder().encode(text)),
+    );
     fc.assert(
       fc.property(raw, (given) => {
         expect(all(bytes, given)).toBe(decode(given));
-        expect(all(pieces, Array.from(given, (byte) => byte + 3))).toBe(decode(given));
+        expect(
+          all(
+            pieces,
+            Array.from(given, (byte) => byte + 3),
+          ),
+        ).toBe(decode(given));
       }),
       { numRuns: 2000 },
     );
@@ -34,7 +42,8 @@ describe("the detokenizer", () => {
         const detokenizer = createDetokenizer(bytes);
         for (const character of text) {
           const raw = new TextEncoder().encode(character);
-          for (const [i, byte] of raw.entries()) expect(detokenizer.push(byte)).toBe(i === raw.length - 1 ? decode(raw) : "");
+          for (const [i, byte] of raw.entries())
+            expect(detokenizer.push(byte)).toBe(i === raw.length - 1 ? decode(raw) : "");
         }
         expect(detokenizer.end()).toBe("");
       }),
@@ -50,7 +59,9 @@ describe("the detokenizer", () => {
   it("undoes tokenizing: any text, byte-level and space-mark style", () => {
     const encodeBytes = createTextEncoding(new TextEncoder().encode(byteTokenizer().json as string));
     const encodePieces = createTextEncoding(new TextEncoder().encode(spaceMarkTokenizer().json as string));
-    const noMark = fc.string({ unit: "grapheme", minLength: 1, maxLength: 30 }).filter((text) => !/[\u2581<]/.test(text));
+    const noMark = fc
+      .string({ unit: "grapheme", minLength: 1, maxLength: 30 })
+      .filter((text) => !/[\u2581<]/.test(text));
     fc.assert(
       fc.property(noMark, (text) => {
         expect(all(bytes, encodeBytes.encode(text))).toBe(text);

@@ -14,8 +14,8 @@ export interface ModelArtifacts {
   encode(text: string, signal: AbortSignal): Uint32Array | Promise<Uint32Array>;
 }
 
-/** Texts beyond this are tokenized in a thread, in UTF-16 units. */
-export const offLoopTextLength: number = 64 * 1024;
+/** Texts beyond this are tokenized in a thread, in UTF-16 units: 16,000 take some 8 ms. */
+export const offLoopTextLength: number = 16 * 1024;
 /** Tokenizers beyond this are only built in the thread: building a 17 MB one takes a second. */
 export const offLoopTokenizerBytes: number = 4 * 1024 * 1024;
 /** How long a worker may take to hand over a tokenizer, in ms. */
@@ -30,9 +30,13 @@ interface Loaded {
  * Fetches tokenizers from an engine by digest, each once however many requests wait for it, and keeps the last few. A
  * failed fetch is forgotten, so the next request tries again.
  */
-export function createArtifactCache(engine: Engine, offLoop: OffLoop, keep = 4): { current(signal: AbortSignal): Promise<ModelArtifacts> } {
+export function createArtifactCache(
+  engine: Engine,
+  offLoop: OffLoop,
+  keep = 4,
+): { current(signal: AbortSignal): Promise<ModelArtifacts> } {
   const tokenizers = new Map<string, Promise<Loaded>>();
-  let last: ModelArtifacts | undefined;
+  let last: (ModelArtifacts & { readonly tokenizer: Loaded }) | undefined;
 
   const load = async (card: ModelCard): Promise<Loaded> => {
     const { digest } = card.tokenizer;
@@ -94,19 +98,24 @@ export function createArtifactCache(engine: Engine, offLoop: OffLoop, keep = 4):
       }
       if (last?.card === card) return last;
       const loaded = await abortable(tokenizer(card), signal);
-      const name = (id: number | undefined): string => (id === undefined ? "" : loaded.vocabulary.name(id));
+      // Pools make a new card object now and then; what it says decides whether the template must be compiled again.
+      const isSameTemplate = last?.tokenizer === loaded && last.card.chatTemplate === card.chatTemplate;
       last = {
         card,
+        tokenizer: loaded,
         vocabulary: loaded.vocabulary,
         encode: loaded.encode,
-        template:
-          card.chatTemplate === undefined
-            ? undefined
-            : createChatTemplate(card.chatTemplate, name(card.specialIds.bos), name(card.specialIds.eos[0])),
+        template: isSameTemplate ? last?.template : templateOf(card, loaded.vocabulary),
       };
       return last;
     },
   };
+}
+
+function templateOf(card: ModelCard, vocabulary: Vocabulary): ChatTemplate | undefined {
+  if (card.chatTemplate === undefined) return undefined;
+  const name = (id: number | undefined): string => (id === undefined ? "" : vocabulary.name(id));
+  return createChatTemplate(card.chatTemplate, name(card.specialIds.bos), name(card.specialIds.eos[0]));
 }
 
 /** The shared load goes on when one of those who wait for it leaves. */

@@ -11,10 +11,18 @@ parentPort?.on("message", (message: ThreadCall) => {
   try {
     reply = { call: message.call, value: answer(message, transfer) };
   } catch (error) {
-    const { code, message: text, data } = error as { code?: string; message: string; data?: { param?: string } };
+    const {
+      code,
+      message: text,
+      data,
+    } = error as { code?: string; message: string; data?: { param?: string } };
     reply = {
       call: message.call,
-      error: { message: text, ...(code === undefined ? {} : { code }), ...(data?.param === undefined ? {} : { param: data.param }) },
+      error: {
+        message: text,
+        ...(code === undefined ? {} : { code }),
+        ...(data?.param === undefined ? {} : { param: data.param }),
+      },
     };
   }
   parentPort?.postMessage(reply, transfer);
@@ -41,7 +49,12 @@ function answer(message: ThreadCall, transfer: ArrayBuffer[]): unknown {
 function packNumbers(value: unknown, transfer: ArrayBuffer[]): unknown {
   if (Array.isArray(value)) {
     const list = value as unknown[];
-    if (list.length >= 256 && list.every((n) => typeof n === "number" && n >= 0 && n <= 0xffffffff && Number.isInteger(n) && !Object.is(n, -0))) {
+    if (
+      list.length >= 256 &&
+      list.every(
+        (n) => typeof n === "number" && n >= 0 && n <= 0xffffffff && Number.isInteger(n) && !Object.is(n, -0),
+      )
+    ) {
       const packed = Uint32Array.from(list as number[]);
       transfer.push(packed.buffer);
       return packed;
@@ -51,7 +64,12 @@ function packNumbers(value: unknown, transfer: ArrayBuffer[]): unknown {
   if (typeof value === "object" && value !== null) {
     for (const [key, item] of Object.entries(value)) {
       if (typeof item === "object" && item !== null) {
-        Object.defineProperty(value, key, { value: packNumbers(item, transfer), enumerable: true, configurable: true, writable: true });
+        Object.defineProperty(value, key, {
+          value: packNumbers(item, transfer),
+          enumerable: true,
+          configurable: true,
+          writable: true,
+        });
       }
     }
   }

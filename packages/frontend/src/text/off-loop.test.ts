@@ -26,10 +26,21 @@ describe("the thread", () => {
     const limits = { depth: 8, keys: 10 };
     const ids = Array.from({ length: 1000 }, (_, i) => i);
     const body = JSON.stringify({ prompt: [ids, [1, 2]], model: "m" });
-    expect(await thread.parse(bytes(body), limits, signal)).toEqual({ prompt: [Uint32Array.from(ids), [1, 2]], model: "m" });
-    expect(await thread.parse(bytes(JSON.stringify({ prompt: [...ids, 1.5] })), limits, signal)).toEqual({ prompt: [...ids, 1.5] });
-    await expect(thread.parse(bytes("[".repeat(9)), limits, signal)).rejects.toMatchObject({ code: "FRONTEND_JSON_TOO_DEEP", kind: "invalid" });
-    await expect(thread.parse(bytes("{"), limits, signal)).rejects.toMatchObject({ code: "FRONTEND_BODY_INVALID", kind: "invalid" });
+    expect(await thread.parse(bytes(body), limits, signal)).toEqual({
+      prompt: [Uint32Array.from(ids), [1, 2]],
+      model: "m",
+    });
+    expect(await thread.parse(bytes(JSON.stringify({ prompt: [...ids, 1.5] })), limits, signal)).toEqual({
+      prompt: [...ids, 1.5],
+    });
+    await expect(thread.parse(bytes("[".repeat(9)), limits, signal)).rejects.toMatchObject({
+      code: "FRONTEND_JSON_TOO_DEEP",
+      kind: "invalid",
+    });
+    await expect(thread.parse(bytes("{"), limits, signal)).rejects.toMatchObject({
+      code: "FRONTEND_BODY_INVALID",
+      kind: "invalid",
+    });
   });
 
   it("fails only the call whose tokenizer is broken, and lets a caller go", async () => {
@@ -38,7 +49,9 @@ describe("the thread", () => {
     const left = thread.encode("d", file, "x".repeat(1_000_000), controller.signal);
     controller.abort(new Error("gone"));
     await expect(left).rejects.toThrow("gone");
-    await expect(thread.encode("bad", new TextEncoder().encode("{}"), "x", signal)).rejects.toMatchObject({ code: "FRONTEND_TOKENIZER_FAILED" });
+    await expect(thread.encode("bad", new TextEncoder().encode("{}"), "x", signal)).rejects.toMatchObject({
+      code: "FRONTEND_TOKENIZER_FAILED",
+    });
     expect(await thread.encode("d", file, "hi", signal)).toEqual(Uint32Array.of(104, 105));
   });
 });

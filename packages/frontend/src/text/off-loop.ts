@@ -19,7 +19,10 @@ export type ThreadCall =
 /** What it answers: a value, or an error as plain data. */
 export type ThreadReply =
   | { readonly call: number; readonly value: unknown }
-  | { readonly call: number; readonly error: { readonly code?: string; readonly message: string; readonly param?: string } };
+  | {
+      readonly call: number;
+      readonly error: { readonly code?: string; readonly message: string; readonly param?: string };
+    };
 
 interface Waiting {
   resolve(value: unknown): void;
@@ -31,7 +34,8 @@ const threadHeapMb = 2048;
 
 function startThread(): Worker {
   const resourceLimits = { maxOldGenerationSizeMb: threadHeapMb };
-  if (!import.meta.url.endsWith(".ts")) return new Worker(new URL("./off-loop-thread.js", import.meta.url), { resourceLimits });
+  if (!import.meta.url.endsWith(".ts"))
+    return new Worker(new URL("./off-loop-thread.js", import.meta.url), { resourceLimits });
   // In a checkout the thread's sources need tsx, which older Node versions take into a thread only this way.
   const bootstrap = `import("tsx/esm/api").then(({ register }) => { register(); return import(${JSON.stringify(new URL("./off-loop-thread.ts", import.meta.url).href)}); })`;
   return new Worker(bootstrap, { eval: true, execArgv: ["--conditions=@stator/source"], resourceLimits });
@@ -89,7 +93,11 @@ export function createOffLoop(): OffLoop {
     return started;
   };
 
-  const ask = (message: ThreadCall, signal: AbortSignal | undefined, transfer: ArrayBuffer[]): Promise<unknown> =>
+  const ask = (
+    message: ThreadCall,
+    signal: AbortSignal | undefined,
+    transfer: ArrayBuffer[],
+  ): Promise<unknown> =>
     new Promise((resolve, reject) => {
       if (signal?.aborted === true) {
         reject(signal.reason as Error);

@@ -8,17 +8,30 @@ import type { PreparedText, TextPrompt, TextRequest } from "./text-request.ts";
  *
  * @throws FrontendError of kind `invalid`: `FRONTEND_CONTEXT_EXCEEDED`, `FRONTEND_PARAM_INVALID`, `FRONTEND_TEMPLATE_FAILED`.
  */
-export async function prepareText(artifacts: ModelArtifacts, request: TextRequest, signal: AbortSignal): Promise<PreparedText> {
+export async function prepareText(
+  artifacts: ModelArtifacts,
+  request: TextRequest,
+  signal: AbortSignal,
+): Promise<PreparedText> {
   const { card, vocabulary } = artifacts;
   const promptIds = await idsOf(artifacts, request.prompt, signal);
   const room = card.contextTokens - promptIds.length;
-  if (promptIds.length === 0) throw invalidParam("prompt", "The prompt is empty: at least one token is needed.");
-  if (room < 1) throw contextExceeded(card, `The prompt has ${promptIds.length} tokens.`);
+  if (promptIds.length === 0)
+    throw invalidParam("prompt", "The prompt is empty: at least one token is needed.");
+  if (room < 1) throw contextExceeded(card, request.prompt, `The prompt has ${promptIds.length} tokens.`);
   if (request.maxTokens !== undefined && request.maxTokens > room) {
-    throw contextExceeded(card, `The prompt has ${promptIds.length} tokens and max_tokens asks for ${request.maxTokens} more.`);
+    throw contextExceeded(
+      card,
+      request.prompt,
+      `The prompt has ${promptIds.length} tokens and max_tokens asks for ${request.maxTokens} more.`,
+    );
   }
   for (const id of request.logitBias?.keys() ?? []) {
-    if (id >= vocabulary.size) throw invalidParam("logit_bias", `logit_bias names token ${id}, but the vocabulary ends at ${vocabulary.size - 1}.`);
+    if (id >= vocabulary.size)
+      throw invalidParam(
+        "logit_bias",
+        `logit_bias names token ${id}, but the vocabulary ends at ${vocabulary.size - 1}.`,
+      );
   }
 
   const id = request.id ?? crypto.randomUUID();
@@ -54,18 +67,26 @@ export async function prepareText(artifacts: ModelArtifacts, request: TextReques
   return { id, promptTokens: promptIds.length, choices, stop: request.stop ?? [] };
 }
 
-async function idsOf(artifacts: ModelArtifacts, prompt: TextPrompt, signal: AbortSignal): Promise<Uint32Array> {
+async function idsOf(
+  artifacts: ModelArtifacts,
+  prompt: TextPrompt,
+  signal: AbortSignal,
+): Promise<Uint32Array> {
   const { card, vocabulary } = artifacts;
   if ("ids" in prompt) {
     for (const id of prompt.ids) {
-      if (id >= vocabulary.size) throw invalidParam("prompt", `The prompt has token ${id}, but the vocabulary ends at ${vocabulary.size - 1}.`);
+      if (id >= vocabulary.size)
+        throw invalidParam(
+          "prompt",
+          `The prompt has token ${id}, but the vocabulary ends at ${vocabulary.size - 1}.`,
+        );
     }
     return prompt.ids;
   }
   const text = "text" in prompt ? prompt.text : render(artifacts, prompt);
   // Every token covers at most the longest token's bytes, and a UTF-16 unit is at least one byte.
   if (text.length > card.contextTokens * vocabulary.longestTokenBytes) {
-    throw contextExceeded(card, `The prompt's ${text.length} characters cannot fit.`);
+    throw contextExceeded(card, prompt, `The prompt's ${text.length} characters cannot fit.`);
   }
   const ids = await artifacts.encode(text, signal);
   const { bos } = card.specialIds;
@@ -76,9 +97,15 @@ async function idsOf(artifacts: ModelArtifacts, prompt: TextPrompt, signal: Abor
   return withBos;
 }
 
-function render({ card, template }: ModelArtifacts, prompt: Extract<TextPrompt, { messages: unknown }>): string {
+function render(
+  { card, template }: ModelArtifacts,
+  prompt: Extract<TextPrompt, { messages: unknown }>,
+): string {
   if (template === undefined) {
-    throw invalidParam("messages", `Model ${card.model} has no chat template. Use /v1/completions with a plain prompt.`);
+    throw invalidParam(
+      "messages",
+      `Model ${card.model} has no chat template. Use /v1/completions with a plain prompt.`,
+    );
   }
   return template.render({
     messages: prompt.messages,
@@ -101,11 +128,11 @@ function samplingOf({ generationDefaults: defaults }: ModelCard, request: TextRe
   };
 }
 
-function contextExceeded(card: ModelCard, what: string): FrontendError {
+function contextExceeded(card: ModelCard, prompt: TextPrompt, what: string): FrontendError {
   return new FrontendError({
     code: "FRONTEND_CONTEXT_EXCEEDED",
     kind: "invalid",
     message: `${what} The context of model ${card.model} holds ${card.contextTokens} tokens, prompt and output together. Shorten the prompt or max_tokens.`,
-    data: { param: "messages" },
+    data: { param: "messages" in prompt ? "messages" : "prompt" },
   });
 }

@@ -30,7 +30,7 @@ export async function* runChoice(
     attempt: 0,
   });
   let next = 0;
-  let cachedTokens = 0;
+  let cachedTokens: number | undefined;
   let outcome: { reason: "stop" | "length" | "cancelled" | "error"; code?: string } = { reason: "cancelled" };
   try {
     const batches = engine.generate(request, {
@@ -39,15 +39,19 @@ export async function* runChoice(
         ? {}
         : {
             onEvent: (event) => {
-              if (event.type !== "firstToken" && event.type !== "tokens" && event.type !== "finished") onEvent(event);
+              if (event.type !== "firstToken" && event.type !== "tokens" && event.type !== "finished")
+                onEvent(event);
             },
           }),
     });
     for await (const batch of batches) {
       if (signal.aborted) throw cancelled(signal);
-      if (batch.firstIndex !== next) throw truncated(`The engine sent output index ${batch.firstIndex} where ${next} was due.`);
+      if (batch.firstIndex !== next)
+        throw truncated(`The engine sent output index ${batch.firstIndex} where ${next} was due.`);
       if (batch.finish?.reason === "abort") throw truncated("The engine gave this request up.");
-      if (batch.cachedTokens !== undefined) cachedTokens = batch.cachedTokens;
+      // A later attempt's cache is no saving of the client's: only the first is told.
+      const told = cachedTokens === undefined ? batch.cachedTokens : undefined;
+      cachedTokens ??= batch.cachedTokens;
       const decoded = decoder.decode(batch);
       if (onEvent !== undefined && decoded.tokenCount > 0) {
         if (next === 0) onEvent({ ...at(), type: "firstToken" });
@@ -59,7 +63,7 @@ export async function* runChoice(
         pieces: decoded.pieces,
         tokenCount: decoded.tokenCount,
         finish: decoded.finish,
-        cachedTokens: batch.cachedTokens,
+        cachedTokens: told,
       };
       if (decoded.finish !== undefined) return;
     }
@@ -70,7 +74,14 @@ export async function* runChoice(
     outcome = signal.aborted ? { reason: "cancelled" } : { reason: "error", code: told.code };
     throw error;
   } finally {
-    onEvent?.({ ...at(), type: "finished", ...outcome, promptTokens: request.promptIds.length, outputTokens: next, cachedTokens });
+    onEvent?.({
+      ...at(),
+      type: "finished",
+      ...outcome,
+      promptTokens: request.promptIds.length,
+      outputTokens: next,
+      cachedTokens: cachedTokens ?? 0,
+    });
   }
 }
 

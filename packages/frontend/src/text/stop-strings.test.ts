@@ -2,7 +2,10 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createStopMatcher } from "./stop-strings.ts";
 
-function run(stops: readonly string[], pieces: readonly string[]): { text: string; matched: string | undefined } {
+function run(
+  stops: readonly string[],
+  pieces: readonly string[],
+): { text: string; matched: string | undefined } {
   const matcher = createStopMatcher(stops);
   let text = "";
   for (const piece of pieces) {
@@ -16,14 +19,20 @@ function run(stops: readonly string[], pieces: readonly string[]): { text: strin
 /** The definition, without cleverness: grow the text character by character until it ends with a stop. */
 function definition(stops: readonly string[], text: string): { text: string; matched: string | undefined } {
   for (let end = 1; end <= text.length; end++) {
-    const matches = stops.filter((stop) => text.slice(0, end).endsWith(stop)).sort((a, b) => b.length - a.length);
-    if (matches[0] !== undefined) return { text: text.slice(0, end - matches[0].length), matched: matches[0] };
+    const matches = stops
+      .filter((stop) => text.slice(0, end).endsWith(stop))
+      .sort((a, b) => b.length - a.length);
+    if (matches[0] !== undefined)
+      return { text: text.slice(0, end - matches[0].length), matched: matches[0] };
   }
   return { text, matched: undefined };
 }
 
 const letters = fc.string({ unit: fc.constantFrom("a", "b", "c"), maxLength: 30 });
-const stops = fc.uniqueArray(fc.string({ unit: fc.constantFrom("a", "b", "c"), minLength: 1, maxLength: 5 }), { minLength: 1, maxLength: 4 });
+const stops = fc.uniqueArray(
+  fc.string({ unit: fc.constantFrom("a", "b", "c"), minLength: 1, maxLength: 5 }),
+  { minLength: 1, maxLength: 4 },
+);
 
 describe("stop strings", () => {
   it("end the text at the first complete match, wherever the text is split", () => {
@@ -38,7 +47,10 @@ describe("stop strings", () => {
   it("are found when split at each place", () => {
     const text = "before<|stop|>after";
     for (let cut = 0; cut <= text.length; cut++) {
-      expect(run(["<|stop|>"], [text.slice(0, cut), text.slice(cut)])).toEqual({ text: "before", matched: "<|stop|>" });
+      expect(run(["<|stop|>"], [text.slice(0, cut), text.slice(cut)])).toEqual({
+        text: "before",
+        matched: "<|stop|>",
+      });
     }
     expect(run(["<|stop|>"], [...text])).toEqual({ text: "before", matched: "<|stop|>" });
   });

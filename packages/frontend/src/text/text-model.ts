@@ -20,7 +20,11 @@ export interface TextModel {
   /** Text to ids and limits, checked against the model. Fetches the tokenizer on first use. */
   prepare(request: TextRequest, options: { readonly signal: AbortSignal }): Promise<PreparedText>;
   /** Runs one choice of a prepared request. */
-  run(prepared: PreparedText, index: number, options: TextOptions): AsyncGenerator<ChoiceStep, void, undefined>;
+  run(
+    prepared: PreparedText,
+    index: number,
+    options: TextOptions,
+  ): AsyncGenerator<ChoiceStep, void, undefined>;
   /** Both at once: all choices, their parts in the order they come; the last part has the usage. */
   generate(request: TextRequest, options?: Partial<TextOptions>): AsyncGenerator<TextPart, void, undefined>;
   close(): Promise<void>;
@@ -39,7 +43,10 @@ export function createTextModel(engine: Engine, options: TextModelOptions = {}):
   const clock = options.clock ?? systemClock;
   const offLoop = options.offLoop ?? createOffLoop();
   const artifacts = createArtifactCache(engine, offLoop);
-  const vocabularies = new WeakMap<PreparedText, Awaited<ReturnType<typeof artifacts.current>>["vocabulary"]>();
+  const vocabularies = new WeakMap<
+    PreparedText,
+    Awaited<ReturnType<typeof artifacts.current>>["vocabulary"]
+  >();
 
   const model: TextModel = {
     get card() {
@@ -54,13 +61,22 @@ export function createTextModel(engine: Engine, options: TextModelOptions = {}):
     run(prepared, index, runOptions) {
       const request = prepared.choices[index];
       const vocabulary = vocabularies.get(prepared);
-      if (request === undefined || vocabulary === undefined) throw new RangeError(`No choice ${index} was prepared by this model.`);
-      return runChoice(engine, request, createChoiceDecoder({ vocabulary, stop: prepared.stop }), runOptions, clock);
+      if (request === undefined || vocabulary === undefined)
+        throw new RangeError(`No choice ${index} was prepared by this model.`);
+      return runChoice(
+        engine,
+        request,
+        createChoiceDecoder({ vocabulary, stop: prepared.stop }),
+        runOptions,
+        clock,
+      );
     },
     async *generate(request, generateOptions = {}) {
       const controller = new AbortController();
       const signal =
-        generateOptions.signal === undefined ? controller.signal : AbortSignal.any([generateOptions.signal, controller.signal]);
+        generateOptions.signal === undefined
+          ? controller.signal
+          : AbortSignal.any([generateOptions.signal, controller.signal]);
       const prepared = await model.prepare(request, { signal });
       const { onEvent } = generateOptions;
       const runs = prepared.choices.map((choice, index) => ({
@@ -79,7 +95,13 @@ export function createTextModel(engine: Engine, options: TextModelOptions = {}):
           if (step.finish === undefined) continue;
           const { finish } = step;
           if (open > 0) yield { choice, text: "", finish };
-          else yield { choice, text: "", finish, usage: { promptTokens: prepared.promptTokens, completionTokens, cachedTokens } };
+          else
+            yield {
+              choice,
+              text: "",
+              finish,
+              usage: { promptTokens: prepared.promptTokens, completionTokens, cachedTokens },
+            };
         }
       } finally {
         controller.abort();
@@ -96,8 +118,13 @@ interface Run {
 }
 
 /** The steps of all runs as they come; each run has at most one step waiting. */
-async function* merged(runs: readonly Run[]): AsyncGenerator<{ choice: number; step: ChoiceStep }, void, undefined> {
-  const pull = async (run: Run): Promise<{ run: Run; result: IteratorResult<ChoiceStep, void> }> => ({ run, result: await run.steps.next() });
+async function* merged(
+  runs: readonly Run[],
+): AsyncGenerator<{ choice: number; step: ChoiceStep }, void, undefined> {
+  const pull = async (run: Run): Promise<{ run: Run; result: IteratorResult<ChoiceStep, void> }> => ({
+    run,
+    result: await run.steps.next(),
+  });
   const waiting = new Map(runs.map((run) => [run, pull(run)]));
   try {
     while (waiting.size > 0) {

@@ -39,7 +39,10 @@ function repair(part: Json): Json {
     return { type: "Sequence", pretokenizers: [isolated(gpt2Pattern), { ...part, use_regex: false }] };
   }
   if (part["type"] === "Metaspace" && part["split"] !== false) {
-    return { type: "Sequence", pretokenizers: [part, isolated(`${spaceMark}[^${spaceMark}]*|[^${spaceMark}]+`)] };
+    return {
+      type: "Sequence",
+      pretokenizers: [part, isolated(`${spaceMark}[^${spaceMark}]*|[^${spaceMark}]+`)],
+    };
   }
   return part;
 }

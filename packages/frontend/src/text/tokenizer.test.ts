@@ -24,10 +24,15 @@ describe("a byte-level tokenizer", () => {
 
   it("splits white space as the reference does where JavaScript's \\s differs: U+FEFF is none, U+0085 is", () => {
     const merged = parsed(json) as { model: { vocab: Record<string, number>; merges: string[] } };
-    const bytes = (text: string): string[] => Array.from(new TextEncoder().encode(text), (byte) => byteCharacters[byte]!);
+    const bytes = (text: string): string[] =>
+      Array.from(new TextEncoder().encode(text), (byte) => byteCharacters[byte]!);
     const mark = bytes("\uFEFF");
     // "!" and the mark are one piece under the reference pattern, so a merge of both applies.
-    const steps: [string, string][] = [[mark[0]!, mark[1]!], [mark[0]! + mark[1]!, mark[2]!], ["!", mark.join("")]];
+    const steps: [string, string][] = [
+      [mark[0]!, mark[1]!],
+      [mark[0]! + mark[1]!, mark[2]!],
+      ["!", mark.join("")],
+    ];
     let id = 400;
     for (const [left, right] of steps) {
       merged.model.vocab[left + right] = id++;
@@ -56,7 +61,8 @@ describe("a space-mark tokenizer", () => {
     expect(repairTokenizerJson(whole as unknown as Json)["pre_tokenizer"]).toBeNull();
     expect(repairTokenizerJson(json)["pre_tokenizer"]).not.toBeNull();
     const uncut = encoding(whole as unknown as Json);
-    for (const text of ["the  hen and   the", " an", "a ", "   ", "the\nan the", "then 🌍 the"]) expect(encode(text)).toEqual(uncut(text));
+    for (const text of ["the  hen and   the", " an", "a ", "   ", "the\nan the", "then 🌍 the"])
+      expect(encode(text)).toEqual(uncut(text));
   });
 });
 

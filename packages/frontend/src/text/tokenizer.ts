@@ -12,6 +12,9 @@ export function createTextEncoding(bytes: Uint8Array): TextEncoding {
   const json = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>;
   const tokenizer = new HuggingFaceTokenizer(repairTokenizerJson(json), {});
   return {
-    encode: (text) => (text === "" ? new Uint32Array(0) : Uint32Array.from(tokenizer.encode(text, { add_special_tokens: false }).ids)),
+    encode: (text) =>
+      text === ""
+        ? new Uint32Array(0)
+        : Uint32Array.from(tokenizer.encode(text, { add_special_tokens: false }).ids),
   };
 }

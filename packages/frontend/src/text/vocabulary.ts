@@ -18,7 +18,11 @@ export interface Vocabulary {
 export interface TokenizerJson {
   readonly model: { readonly type?: string; readonly vocab?: unknown; readonly byte_fallback?: boolean };
   readonly decoder?: DecoderJson;
-  readonly added_tokens?: readonly { readonly id: number; readonly content: string; readonly special?: boolean }[];
+  readonly added_tokens?: readonly {
+    readonly id: number;
+    readonly content: string;
+    readonly special?: boolean;
+  }[];
 }
 
 interface DecoderJson {
@@ -71,7 +75,10 @@ export function createVocabulary(json: TokenizerJson): Vocabulary {
     if (token === undefined) continue;
     // A special token's text can be typed by a client, so its name counts, not its empty output.
     const extra = added.get(id);
-    const length = extra === undefined && kind === "bytes" ? token.length : encoder.encode(token.replaceAll("\u2581", " ")).length;
+    const length =
+      extra === undefined && kind === "bytes"
+        ? token.length
+        : encoder.encode(token.replaceAll("\u2581", " ")).length;
     if (length > longest) longest = length;
   }
 
@@ -100,7 +107,8 @@ function tokenNames(vocab: unknown): (string | undefined)[] {
   const names: (string | undefined)[] = [];
   if (Array.isArray(vocab)) {
     // Unigram: [token, score] pairs in id order.
-    for (const entry of vocab as unknown[]) names.push(Array.isArray(entry) ? String(entry[0]) : String(entry));
+    for (const entry of vocab as unknown[])
+      names.push(Array.isArray(entry) ? String(entry[0]) : String(entry));
     return names;
   }
   if (typeof vocab === "object" && vocab !== null) {
@@ -117,11 +125,14 @@ function tokenNames(vocab: unknown): (string | undefined)[] {
 }
 
 function decoderKind(decoder: DecoderJson | undefined): "bytes" | "spaceMark" {
-  const parts = decoder?.type === "Sequence" ? (decoder.decoders ?? []) : decoder === undefined ? [] : [decoder];
+  const parts =
+    decoder?.type === "Sequence" ? (decoder.decoders ?? []) : decoder === undefined ? [] : [decoder];
   if (parts.some((part) => part.type === "ByteLevel")) return "bytes";
   const isSpaceMark = parts.some(
     (part) =>
-      part.type === "Metaspace" || part.type === "ByteFallback" || (part.type === "Replace" && part.pattern?.String === "\u2581"),
+      part.type === "Metaspace" ||
+      part.type === "ByteFallback" ||
+      (part.type === "Replace" && part.pattern?.String === "\u2581"),
   );
   if (isSpaceMark) return "spaceMark";
   throw new FrontendError({
