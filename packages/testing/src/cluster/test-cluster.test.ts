@@ -33,3 +33,46 @@ describe.each(["memory", "http2"] as const)("a cluster over %s", (transport) => 
     expect(log.of("migrated")).toMatchObject([{ from: "decode-0", cause: "crashed", outcome: "resumed" }]);
   });
 });
+
+describe("a cluster in virtual time", () => {
+  const pace = { stepTime: linearStepTime({ baseMs: 20, perPrefillTokenMs: 0.1 }) };
+  const virtual = async (options: Partial<TestClusterOptions> = {}): Promise<{ clock: ReturnType<typeof createVirtualClock> }> => {
+    const clock = createVirtualClock();
+    await start({ clock, workers: [{ role: "decode", count: 3, engine: pace }, { role: "prefill", count: 2, engine: pace }], ...options });
+    return { clock };
+  };
+  const faults: [string, string, number][] = [
+    ["kill", "crashed", 500],
+    ["stop", "dead", 1_600],
+    ["unplug", "dead", 1_600],
+    ["freeze", "stuck", 3_000],
+  ];
+  it.each(faults)("%s in mid-stream: nothing is lost, cause %s, gap below %i ms", async (fault, cause, gapMs) => {
+    const { clock } = await virtual();
+    const { runtime, undisturbed } = cluster!;
+    const log = createEventLog();
+    const graph = migrating(createPool({ workers: runtime.workers({ role: "decode" }), clock }), { clock });
+    const run = collect(graph, request({ sampling: { ...request().sampling, temperature: 0.8, seed: 7n }, topLogprobs: 2 }), log);
+    for (const name of ["decode-0", "decode-1", "decode-2"]) (cluster![fault as "kill"])(name, { afterTokens: 5 });
+    cluster!.at("decode-1", 99_999, () => {});
+    cluster!.at("decode-2", 99_999, () => {});
+    expect(await clock.run(run)).toEqual(await undisturbed(request({ sampling: { ...request().sampling, temperature: 0.8, seed: 7n }, topLogprobs: 2 })));
+    expect(log.of("migrated")).toMatchObject([{ cause, outcome: "resumed" }]);
+    expect(log.of("migrated")[0]!.gapMs).toBeLessThan(gapMs + 40);
+    expect(graph.counts).toMatchObject({ active: 0, trackedTokens: 0, resumed: 1 });
+  });
+
+  it("disaggregated: prefill here, decode there, same text", async () => {
+    const { clock } = await virtual();
+    const { runtime, undisturbed } = cluster!;
+    const log = createEventLog();
+    const prefill = createPool({ workers: runtime.workers({ role: "prefill" }), clock });
+    const decode = createPool({ workers: runtime.workers({ role: "decode" }), clock });
+    const graph = migrating(disaggregated({ prefill, decode, when: always, clock }), { clock });
+    const run = collect(graph, request(), log);
+    cluster!.kill("decode-0", { afterTokens: 5 });
+    expect(await clock.run(run)).toEqual(await undisturbed(request()));
+    console.log(log.events.map((e) => [e.type, Math.round(e.atMs), "worker" in e ? e.worker : "", e.type === "migrated" ? [e.gapMs, e.recomputedTokens] : ""].join(" ")));
+    expect({ prefill: prefill.counts.booked, decode: decode.counts.booked, kv: cluster!.usedBlocks() }).toEqual({ prefill: 0, decode: 0, kv: 0 });
+  });
+});
