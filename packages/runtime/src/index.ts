@@ -1,4 +1,6 @@
-export type { ListenOptions, Runtime, RuntimeOptions, ServedEngine, ServeEngineOptions } from "./runtime.ts";
+export type { ClientOptions, ListenOptions, Runtime, RuntimeOptions } from "./runtime.ts";
+export type { ServedEngine, ServeEngineOptions } from "./serve-engine.ts";
+export type { ServedService, ServeServiceOptions } from "./services/serve-service.ts";
 export { createRuntime } from "./runtime.ts";
 export type { SessionLink, SessionPort } from "./session/session-port.ts";
 export type { WorkerFilter } from "./workers/worker-directory.ts";

@@ -8,6 +8,8 @@ import { createSupervisor, type SupervisedProcess } from "@stator/runtime";
 export interface WorkerProcesses extends AsyncDisposable {
   readonly dir: string;
   start(id: string, pauseMs?: number): Promise<SupervisedProcess>;
+  /** Another program of this folder; it gets the folder for discovery and the id. */
+  run(program: string, id: string, ...args: readonly string[]): Promise<SupervisedProcess>;
   /** Resolves when a worker has printed the line. */
   printed(line: string): Promise<void>;
 }
@@ -17,30 +19,32 @@ export async function workerProcesses(): Promise<WorkerProcesses> {
   const supervisor = createSupervisor();
   const lines = new Set<string>();
   const waiting = new Map<string, () => void>();
+  const run = async (program: string, id: string, ...args: readonly string[]): Promise<SupervisedProcess> => {
+    const child = supervisor.start({
+      name: id,
+      command: process.execPath,
+      args: [
+        "--import",
+        "tsx",
+        "--conditions=@stator/source",
+        join(import.meta.dirname, program),
+        dir,
+        id,
+        ...args,
+      ],
+      restart: "never",
+      onLine(line) {
+        lines.add(line);
+        waiting.get(line)?.();
+      },
+    });
+    await child.ready();
+    return child;
+  };
   return {
     dir,
-    async start(id, pauseMs = 2) {
-      const child = supervisor.start({
-        name: id,
-        command: process.execPath,
-        args: [
-          "--import",
-          "tsx",
-          "--conditions=@stator/source",
-          join(import.meta.dirname, "counting-worker.ts"),
-          dir,
-          id,
-          String(pauseMs),
-        ],
-        restart: "never",
-        onLine(line) {
-          lines.add(line);
-          waiting.get(line)?.();
-        },
-      });
-      await child.ready();
-      return child;
-    },
+    run,
+    start: (id, pauseMs = 2) => run("counting-worker.ts", id, String(pauseMs)),
     printed: (line) =>
       lines.has(line) ? Promise.resolve() : new Promise((resolve) => waiting.set(line, resolve)),
     async [Symbol.asyncDispose]() {

@@ -103,7 +103,11 @@ export function createEngineHost(options: EngineHostOptions): EngineHost {
     },
     get status() {
       // An engine that tells its steps has made none yet: a request that waits for its KV is not a stuck one.
-      const status = told ?? (unsubscribe === undefined ? counted() : { ...counted(), load: { ...counted().load, running: 0, waiting: 0 } });
+      const status =
+        told ??
+        (unsubscribe === undefined
+          ? counted()
+          : { ...counted(), load: { ...counted().load, running: 0, waiting: 0 } });
       return isDraining ? { ...status, isDraining: true } : status;
     },
     refusal() {

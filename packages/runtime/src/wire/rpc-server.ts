@@ -8,7 +8,9 @@ import { windowBytes } from "./h2-connection.ts";
 /** An h2c server for Connect, gRPC and gRPC-Web calls. */
 export interface RpcServer {
   readonly port: number;
-  /** Ends when all streams have ended; `close` cuts them. */
+  /** Serves other routes from the next call on; calls in progress go on. */
+  route(routes: (router: ConnectRouter) => void): void;
+  /** Cuts what runs. */
   close(): Promise<void>;
 }
 
@@ -20,15 +22,12 @@ export interface RpcServerOptions {
 }
 
 export async function startRpcServer(options: RpcServerOptions): Promise<RpcServer> {
-  const handler = connectNodeAdapter({
-    routes: options.routes,
-    acceptCompression: [],
-    readMaxBytes,
-    writeMaxBytes: readMaxBytes,
-  });
+  const adapt = (routes: (router: ConnectRouter) => void) =>
+    connectNodeAdapter({ routes, acceptCompression: [], readMaxBytes, writeMaxBytes: readMaxBytes });
+  let handler = adapt(options.routes);
   const server = http2.createServer(
     { settings: { initialWindowSize: windowBytes, maxConcurrentStreams: 1000 } },
-    handler,
+    (request, response) => handler(request, response),
   );
   const sessions = new Set<http2.ServerHttp2Session>();
   server.on("connection", (socket: Socket) => socket.setNoDelay(true));
@@ -45,6 +44,9 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   });
   return {
     port: (server.address() as AddressInfo).port,
+    route(routes) {
+      handler = adapt(routes);
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
