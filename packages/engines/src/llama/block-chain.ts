@@ -8,7 +8,7 @@ export interface BlockChain {
   readonly tenantSalt: string | undefined;
   /** Names for routing and events. */
   readonly names: BigUint64Array;
-  /** Keys that authorise reuse. */
+  /** Keys that authorise reuse; computed when first asked for. */
   readonly keys: readonly Uint8Array[];
 }
 
@@ -19,10 +19,14 @@ export function createBlockChain(
   blockTokens: number,
 ): BlockChain {
   const { weightsDigest, kvLayoutDigest } = scope;
+  let keys: readonly Uint8Array[] | undefined;
   return {
     ids,
     tenantSalt,
     names: nameBlocks(ids, { blockTokens, ...(tenantSalt === undefined ? {} : { salt: tenantSalt }) }),
-    keys: reuseKeys({ weightsDigest, kvLayoutDigest, tenantSalt }, ids, blockTokens),
+    get keys() {
+      keys ??= reuseKeys({ weightsDigest, kvLayoutDigest, tenantSalt }, ids, blockTokens);
+      return keys;
+    },
   };
 }

@@ -3,7 +3,6 @@ import type { KvPresence } from "./kv-presence.ts";
 /** KV blocks in host memory by SHA-256 reuse key, least recently used out first. */
 export interface BlockStore {
   readonly usedBytes: number;
-  has(key: Uint8Array): boolean;
   /** The block's content; counts as a use. */
   get(key: Uint8Array): Uint8Array | undefined;
   /** Keeps a block, evicting others; one that is larger than the store is not kept. */
@@ -27,7 +26,6 @@ export function createBlockStore(capacityBytes: number, presence: KvPresence): B
     get usedBytes() {
       return usedBytes;
     },
-    has: (key) => entries.has(text(key)),
     get(key) {
       const id = text(key);
       const entry = entries.get(id);

@@ -122,7 +122,7 @@ export function createKvCache({
     const { held } = slot;
     if (held === undefined) return;
     if (hostStoreBytes > 0) {
-      await copyBlocks(slot, held, held.keys.length).catch((error: unknown) => {
+      await copyBlocks(slot, held, held.names.length).catch((error: unknown) => {
         logger.warn("KV of an idle sequence could not be kept", { error: String(error) });
       });
     }
@@ -147,7 +147,8 @@ export function createKvCache({
     cachedTokens(chain) {
       if (layout === undefined) return 0;
       let blocks = 0;
-      while (blocks < reusableBlocks(chain) && store.has(chain.keys[blocks]!)) blocks++;
+      // By names alone, without hashing: an estimate authorises nothing.
+      while (blocks < reusableBlocks(chain) && presence.has(chain.names[blocks]!)) blocks++;
       return Math.max(blocks * blockTokens, bestIdle(chain).tokens);
     },
     async localBlocks(chain) {

@@ -9,6 +9,7 @@ export interface KvPresence {
   /** One more place holds one block of a chain. */
   addOne(name: bigint, parent: bigint | undefined): void;
   removeOne(name: bigint): void;
+  has(name: bigint): boolean;
   drainEvents(): KvEvent[];
   /** Everything held, as stored events, parents first where they are held. */
   snapshot(): KvEvent[];
@@ -68,6 +69,7 @@ export function createKvPresence(): KvPresence {
   return {
     addOne,
     removeOne,
+    has: (name) => held.has(name),
     add(names, count) {
       for (let i = 0; i < count; i++) addOne(names[i]!, i === 0 ? undefined : names[i - 1]!);
     },

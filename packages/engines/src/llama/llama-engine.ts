@@ -163,7 +163,7 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Ll
   ): Promise<void> => {
     const firstIds = ids.slice(request.promptIds.length);
     const chain = chainOf(ids.slice(0, -1), request);
-    const contents = await cache.cut(slot, chain, chain.keys.length);
+    const contents = await cache.cut(slot, chain, chain.names.length);
     const blocks = contents.map((bytes, index) => ({ key: chain.keys[index]!, bytes }));
     const handoff = await offers.handoff({ card, blocks, firstIds });
     if (stop.signal.aborted) offers.release(handoff);

@@ -1,5 +1,6 @@
 import {
   cancelled,
+  nameBlocks,
   systemClock,
   type Engine,
   type EngineStatus,
@@ -300,17 +301,11 @@ export function createSimulatedEngine(options: SimulatedEngineOptions = {}): Sim
       [Symbol.asyncIterator]: () => start(request, generateOptions),
     }),
     estimate(request) {
-      const sequence = createSequence({
-        request,
-        outputIds: request.outputIds,
-        endIds: [],
-        contextTokens: kvTokens,
-        blockTokens,
-        output: createTokenOutput(0, () => {}),
-      });
-      const blocks = Math.floor((sequence.length - 1) / blockTokens);
-      const cachedTokens =
-        pool.match(namesOf(sequence, blocks), sequence.ids, sequence.scope, blocks) * blockTokens;
+      const { promptIds, outputIds, adapter = "", tenantSalt = "" } = request;
+      const ids = outputIds.length === 0 ? promptIds : Uint32Array.from([...promptIds, ...outputIds]);
+      const names = nameBlocks(ids, { blockTokens, adapter, salt: tenantSalt });
+      const blocks = Math.floor((ids.length - 1) / blockTokens);
+      const cachedTokens = pool.match(names, ids, `${adapter}\u0000${tenantSalt}`, blocks) * blockTokens;
       const prefillTime = (tokens: number): number => {
         let ms = 0;
         for (let left = tokens; left > 0; left -= maxBatchedTokens) {
@@ -328,7 +323,7 @@ export function createSimulatedEngine(options: SimulatedEngineOptions = {}): Sim
       return {
         cachedTokens,
         queueMs: prefillTime(scheduler.load().queuedPrefillTokens),
-        prefillMs: prefillTime(sequence.length - cachedTokens),
+        prefillMs: prefillTime(ids.length - cachedTokens),
       };
     },
     onStatus(listener) {
