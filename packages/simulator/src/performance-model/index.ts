@@ -66,3 +66,6 @@ export { PerformanceModelError } from "./performance-model-error.ts";
 export type { PerformanceModelErrorCode } from "./performance-model-error.ts";
 export { measuredOperation } from "./table-row.ts";
 export type { MeasuredOperation, TableRow } from "./table-row.ts";
+export { createTableTimes } from "./table-times.ts";
+export type { TableTimesOptions } from "./table-times.ts";
+export { readParquetTable } from "./read-table.ts";

@@ -48,7 +48,16 @@ export function rooflineTime(
   system: SystemSpec,
   coefficients: Coefficients = coefficientsFor(system),
 ): KernelTime {
-  const { workMs, floorMs } = unscaledTime(shape, system, coefficients);
+  return kernelTime(shape, system, coefficients);
+}
+
+/** A kernel inside a serving engine: the calibrated time with the factors that measured deployments ask for. */
+export function servedTime(
+  shape: OperationShape,
+  system: SystemSpec,
+  coefficients: Coefficients = coefficientsFor(system),
+): KernelTime {
+  const { workMs, floorMs } = kernelTime(shape, system, coefficients);
   const { scale } = coefficients;
   return { workMs: workMs * (scale[workKey(shape)] ?? 1), floorMs: floorMs * (scale[floorKey(shape)] ?? 1) };
 }
@@ -63,7 +72,7 @@ export function floorKey(shape: OperationShape): string {
   return shape.kind === "experts" || shape.kind === "collective" ? `floor:${shape.kind}` : "floor";
 }
 
-function unscaledTime(shape: OperationShape, system: SystemSpec, coefficients: Coefficients): KernelTime {
+function kernelTime(shape: OperationShape, system: SystemSpec, coefficients: Coefficients): KernelTime {
   switch (shape.kind) {
     case "matrix":
       return curveTime(

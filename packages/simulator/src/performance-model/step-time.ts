@@ -8,7 +8,7 @@ import type { OperationShape } from "./operation.ts";
 import { operationsOfStep } from "./operations-of-step.ts";
 import type { Parallelism } from "./parallelism.ts";
 import type { Quantization } from "./quantization.ts";
-import { rooflineTime } from "./roofline.ts";
+import { rooflineMs, servedTime } from "./roofline.ts";
 import type { StepBatch } from "./step-batch.ts";
 import { checkBatch, logitRowsOf } from "./step-batch.ts";
 import type { SystemSpec } from "./system-spec.ts";
@@ -28,7 +28,7 @@ export interface StepTimeOptions {
   readonly quantization: Quantization;
   /** Per attention-data-parallel rank. */
   readonly batch: StepBatch;
-  /** Adds that engine's launch and scheduling costs. Left out: kernels alone. */
+  /** Adds that engine's launch and scheduling costs and the factors fitted on deployments. Left out: kernels alone, as tables measure them. */
   readonly backend?: BackendName;
   /** Asked first for every kernel; the roofline answers the rest. */
   readonly times?: OperationTimes;
@@ -105,8 +105,9 @@ function kernelMs(
   coefficients: Coefficients,
   terms: BackendTerms | undefined,
 ): number {
-  const { workMs, floorMs } = rooflineTime(shape, system, coefficients);
-  return terms === undefined ? workMs + floorMs : workMs * terms.workScale + floorMs * terms.floorScale;
+  if (terms === undefined) return rooflineMs(shape, system, coefficients);
+  const { workMs, floorMs } = servedTime(shape, system, coefficients);
+  return workMs * terms.workScale + floorMs * terms.floorScale;
 }
 
 function overheadMs({ model, batch }: StepTimeOptions, terms: BackendTerms): number {

@@ -1,0 +1,71 @@
+import type { Layout, LayoutPool } from "@stator/core";
+import { parseLayout } from "@stator/core";
+import type { Candidate, Limits, WorkerGroup } from "../search/candidate.ts";
+import type { Target, WorkloadOptions } from "../target.ts";
+import { engineCommand } from "./engine-command.ts";
+
+/** The deployment of a candidate as a `Layout`: pools, replicas, parallelism and the engines' own command lines. */
+export function layoutOf(
+  candidate: Candidate,
+  target: Target,
+  workload: WorkloadOptions,
+  limits: Limits = {},
+): Layout {
+  const pools: Record<string, LayoutPool> = {};
+  candidate.workers.forEach((group, index) => {
+    const name =
+      group.role === "both"
+        ? candidate.workers.length === 1
+          ? "workers"
+          : `workers-${index + 1}`
+        : group.role;
+    pools[name] = poolOf(group, candidate, target, workload);
+  });
+  const slo = {
+    ...(limits.ttftMs === undefined ? {} : { ttftMs: limits.ttftMs }),
+    ...(limits.tpotMs === undefined ? {} : { itlMs: limits.tpotMs }),
+  };
+  return parseLayout({
+    namespace: namespaceOf(target.model.name),
+    models: { [target.model.name]: { pools, ...(Object.keys(slo).length > 0 ? { slo } : {}) } },
+  });
+}
+
+/** A name that Kubernetes and discovery stores accept. */
+export function namespaceOf(model: string): string {
+  return (
+    (model.split("/").at(-1) ?? model)
+      .toLowerCase()
+      .replace(/[^a-z0-9]+/g, "-")
+      .replace(/^-+|-+$/g, "")
+      .slice(0, 50) || "model"
+  );
+}
+
+function poolOf(
+  group: WorkerGroup,
+  candidate: Candidate,
+  target: Target,
+  workload: WorkloadOptions,
+): LayoutPool {
+  const { tensor, pipeline, data, expert } = group.parallelism;
+  const { command, environment, connector, kvEvents } = engineCommand(
+    group,
+    candidate.mode,
+    target,
+    workload,
+  );
+  return {
+    role: group.role,
+    replicas: group.count,
+    gpusPerReplica: group.gpus,
+    parallelism: { tensor, pipeline, data, expert },
+    engine: {
+      kind: target.backend,
+      command,
+      ...(Object.keys(environment).length > 0 ? { environment } : {}),
+      ...(kvEvents === undefined ? {} : { kvEvents }),
+      ...(connector === undefined ? {} : { connector }),
+    },
+  };
+}

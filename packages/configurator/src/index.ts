@@ -1,0 +1,11 @@
+export { search, defaultTpotMs, defaultTtftMs, describeWorkers, limitsOf } from "./search/search.ts";
+export type { FoundLayout, ParetoPoint, SearchOptions, SearchResult } from "./search/search.ts";
+export type { Candidate, Limits, WorkerGroup } from "./search/candidate.ts";
+export { validate, validateRows } from "./validate/validate.ts";
+export type { ErrorScore, ValidatedRow, ValidationReport } from "./validate/validate.ts";
+export { filesOf } from "./generate/generate.ts";
+export type { GeneratedFile, GenerateFilesOptions } from "./generate/generate.ts";
+export { ConfiguratorError } from "./configurator-error.ts";
+export type { ConfiguratorErrorCode } from "./configurator-error.ts";
+export type { Target, TargetOptions, WorkloadOptions } from "./target.ts";
+export { resolveTarget } from "./target.ts";
