@@ -51,6 +51,10 @@ export interface RuntimeOptions {
   readonly clock?: Clock;
   /** Overrides of the deadline table. */
   readonly deadlines?: Partial<Deadlines>;
+  /** Every way to a worker passes through it: for tests that cut, freeze or slow one. Default: as it is. */
+  readonly throughLink?: (link: SessionLink, address: string) => SessionLink;
+  /** Whether calls between two runtimes of one process go without sockets. Default true. */
+  readonly isShortcutAllowed?: boolean;
 }
 
 export interface ClientOptions {
@@ -156,7 +160,11 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
   };
 
   const openLink = (to: string): SessionLink => {
-    const local = findLocalEnd(to);
+    const link = linkTo(to);
+    return options.throughLink === undefined ? link : options.throughLink(link, to);
+  };
+  const linkTo = (to: string): SessionLink => {
+    const local = options.isShortcutAllowed === false && discovery.isLocal !== true ? undefined : findLocalEnd(to);
     if (local === undefined) return openH2Link({ authority: to, clock, connectMs: deadlines.connectMs });
     return {
       session: (requests, signal) => routeSession(requests, signal, (worker) => findHost(local, worker)),
