@@ -4,6 +4,7 @@
  *
  *   npm run bench -- serving-http [--streams 64] [--tokens 20000] [--steps 4 | --session] [--stop] [--json]
  *
+ * Without `--steps` and `--session` it measures one write per token, four tokens per write, and the whole path.
  * The engine is in process, and `--steps` is how many engine steps of all streams become ready per turn of the event loop:
  * 1 is the hardest case, a write per token. With `--session` it is the whole path: migrating, pool, session, and the
  * simulated engine at zero step time in a worker process. `--stop` adds stop strings.
@@ -31,6 +32,15 @@ interface Graph {
 }
 
 export async function run(args: readonly string[]): Promise<unknown> {
+  if (args.some((argument) => argument === "--steps" || argument === "--session")) return measure(args);
+  return {
+    writePerToken: await measure([...args, "--steps", "1"]),
+    fourTokensPerWrite: await measure([...args, "--steps", "4"]),
+    wholePath: await measure([...args, "--session"]),
+  };
+}
+
+async function measure(args: readonly string[]): Promise<unknown> {
   const streams = option(args, "--streams", 64);
   const tokens = option(args, "--tokens", 20_000);
   const steps = option(args, "--steps", 4);

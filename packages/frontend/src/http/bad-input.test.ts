@@ -334,7 +334,7 @@ describe("many bodies", () => {
         const { status } = await post(path, Uint8Array.from(bytes));
         expect(status).toBeLessThan(500);
       }),
-      { numRuns: 1500 },
+      { numRuns: 600 },
     );
     await until(() => server.activeRequests === 0, "all requests to end");
   });

@@ -87,7 +87,7 @@ describe("an event stream", () => {
           expect(chunks.length - 1).toBe([...text].length);
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 

@@ -122,7 +122,7 @@ function eventStream(onGone: () => void): {
     stream,
     sink: {
       write(events) {
-        if (isGone) return;
+        if (isGone || isEnded) return;
         waiting += events;
         schedule();
       },
@@ -146,6 +146,7 @@ function eventStream(onGone: () => void): {
         });
       },
       end() {
+        if (isEnded) return;
         isEnded = true;
         schedule();
       },

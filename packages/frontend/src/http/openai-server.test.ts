@@ -295,6 +295,32 @@ describe("a client that leaves", () => {
   });
 });
 
+describe("a deadline", () => {
+  it("ends a request with 504, or with an error event, even on an engine that heeds no signal", async () => {
+    const stuck = (after: number) =>
+      byteEngine(async function* () {
+        for (let i = 0; i < after; i++) yield { ids: [104] };
+        await new Promise(() => {});
+      });
+    const { url, server } = await serve({
+      models: { before: stuck(0), after: stuck(2) },
+      limits: { requestMs: 200 },
+    });
+    const ask = (model: string): Promise<Response> =>
+      fetch(`${url}/v1/chat/completions`, {
+        method: "POST",
+        headers: json,
+        body: JSON.stringify({ model, messages: hello, stream: true }),
+      });
+    expect((await ask("before")).status).toBe(504);
+    const text = await (await ask("after")).text();
+    expect(text).toContain('"content":"h"');
+    expect(text).toContain('"code":"deadline_exceeded"');
+    expect(text).not.toContain("[DONE]");
+    expect(server.activeRequests).toBe(0);
+  });
+});
+
 describe("draining", () => {
   it("refuses new generations, is not ready but live, and ends when the running ones have", async () => {
     let release: () => void = () => {};

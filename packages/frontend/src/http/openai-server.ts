@@ -100,6 +100,7 @@ export function createOpenAIServer(options: OpenAIServerOptions): OpenAIServer {
   });
   // Counted by us: Node would drop the surplus in silence.
   http.maxHeadersCount = 0;
+  const unsent = new Set<ServerResponse>();
   http.on("request", (request, response) => {
     void handle(request, response);
   });
@@ -141,6 +142,8 @@ export function createOpenAIServer(options: OpenAIServerOptions): OpenAIServer {
       }
       return;
     }
+    unsent.add(response);
+    response.once("close", () => unsent.delete(response));
     await api.handle(nodeExchange(request, response, path, flusher, limits.blockedMs));
   }
 
@@ -166,10 +169,31 @@ export function createOpenAIServer(options: OpenAIServerOptions): OpenAIServer {
           resolve({ port: address.port, url: `http://${shown}:${address.port}` });
         });
       }),
-    drain: (deadlineMs = 30_000) => api.drain(deadlineMs),
+    async drain(deadlineMs = 30_000) {
+      const startMs = performance.now();
+      await api.drain(deadlineMs);
+      // What was generated is not yet at its client: `close` would cut the bytes that wait for the socket.
+      await allSent([...unsent], Math.max(0, deadlineMs - (performance.now() - startMs)));
+    },
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** Resolves when these responses are with the system or their clients are gone, or at the deadline. */
+async function allSent(responses: readonly ServerResponse[], deadlineMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, deadlineMs)));
+  const sent = responses.map(
+    (response) =>
+      new Promise<void>((resolve) => {
+        if (response.writableFinished) resolve();
+        response.once("finish", resolve);
+        response.once("close", resolve);
+      }),
+  );
+  await Promise.race([Promise.all(sent), late]);
+  clearTimeout(timer);
 }
 
 function replyAndClose(response: ServerResponse, error: unknown): void {

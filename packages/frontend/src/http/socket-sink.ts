@@ -43,7 +43,8 @@ export function createSocketSink(
 
   const sink: Flushable & EventSink = {
     write(events) {
-      if (waiting === "" && !isEnded) flusher.add(sink);
+      if (isEnded) return;
+      if (waiting === "") flusher.add(sink);
       waiting += events;
     },
     flush() {

@@ -1,19 +1,17 @@
-import { silentLogger, StatorError, systemClock, type RequestObserver } from "@stator/core";
-import { FrontendError } from "../errors.ts";
+import { silentLogger, StatorError } from "@stator/core";
 import { createOffLoop } from "../text/off-loop.ts";
 import { createTextModel, type TextModel } from "../text/text-model.ts";
-import { prepareAnswer, streamAnswer, wholeAnswer } from "./answer.ts";
-import type { AnswerShape } from "./answer-shape.ts";
-import { chatRequestParser, type ParseRequest } from "./chat-request.ts";
+import { methodNotAllowed, modelNotFound, routeNotFound } from "./api-errors.ts";
+import { chatRequestParser } from "./chat-request.ts";
 import { chatShape } from "./chat-shape.ts";
 import { completionRequestParser } from "./completion-request.ts";
 import { completionShape } from "./completion-shape.ts";
 import { errorResponse } from "./error-response.ts";
-import type { EventSink, Exchange } from "./exchange.ts";
-import { parseJsonBody } from "./json-body.ts";
+import type { Exchange } from "./exchange.ts";
+import { createGenerations, type Endpoint, type RequestContext } from "./generations.ts";
 import { resolveLimits } from "./limits.ts";
 import { modelBody, modelList } from "./model-list.ts";
-import type { OpenAIOptions, RequestMeasure } from "./openai-options.ts";
+import type { OpenAIOptions } from "./openai-options.ts";
 import { requestHeaders } from "./request-headers.ts";
 
 /** The OpenAI surface without a transport: the Fetch handler and the node:http server share it. */
@@ -21,31 +19,23 @@ export interface OpenAIApi {
   /** Answers one exchange. Never rejects. */
   handle(exchange: Exchange): Promise<void>;
   readonly activeRequests: number;
-  readonly isDraining: boolean;
   /** Takes no new generations, and resolves when the running ones have ended; after `deadlineMs` it ends them. */
   drain(deadlineMs: number): Promise<void>;
   /** Ends what still runs. */
   close(): Promise<void>;
 }
 
-interface Endpoint {
-  readonly name: string;
-  readonly idPrefix: string;
-  readonly shape: AnswerShape;
-  readonly parse: ParseRequest;
-}
-
 export function createOpenAIApi(options: OpenAIOptions): OpenAIApi {
   const limits = resolveLimits(options.limits);
-  const clock = options.clock ?? systemClock;
   const logger = options.logger ?? silentLogger;
   const offLoop = createOffLoop();
   const createdAt = Math.floor(Date.now() / 1000);
   const models = new Map<string, TextModel>();
-  for (const [name, engine] of Object.entries(options.models))
-    models.set(name, createTextModel(engine, { offLoop, clock }));
-  const observers = options.observers ?? [];
-
+  for (const [name, engine] of Object.entries(options.models)) {
+    const clock = options.clock === undefined ? {} : { clock: options.clock };
+    models.set(name, createTextModel(engine, { offLoop, ...clock }));
+  }
+  const generations = createGenerations(options, models, limits, offLoop);
   const endpoints = new Map<string, Endpoint>([
     [
       "/v1/chat/completions",
@@ -61,143 +51,11 @@ export function createOpenAIApi(options: OpenAIOptions): OpenAIApi {
       },
     ],
   ]);
-  const active = new Set<AbortController>();
-  let isDraining = false;
-  let onIdle: () => void = () => {};
-  let heldBytes = 0;
 
   const listed = (): readonly (readonly [string, TextModel])[] =>
     [...models].filter(([, model]) => model.card !== undefined);
 
-  async function readBody(
-    exchange: Exchange,
-    signal: AbortSignal,
-    onBytes: (bytes: number) => void,
-  ): Promise<unknown> {
-    const type = exchange.header("content-type");
-    if (type !== undefined && !/^application\/(json|[\w.-]+\+json)\s*(;|$)/i.test(type)) {
-      throw new FrontendError({
-        code: "FRONTEND_MEDIA_TYPE_UNSUPPORTED",
-        kind: "invalid",
-        message: "The content-type must be application/json.",
-      });
-    }
-    const encoding = exchange.header("content-encoding");
-    if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
-      throw new FrontendError({
-        code: "FRONTEND_MEDIA_TYPE_UNSUPPORTED",
-        kind: "invalid",
-        message: "Compressed request bodies are not accepted. Send it without content-encoding.",
-      });
-    }
-    const bytes = await exchange.readBody(limits.bodyBytes, onBytes);
-    const bodyLimits = { depth: limits.jsonDepth, keys: limits.objectKeys };
-    return bytes.length > limits.inlineParseBytes
-      ? offLoop.parse(bytes, bodyLimits, signal)
-      : parseJsonBody(bytes, bodyLimits);
-  }
-
-  async function generate(
-    exchange: Exchange,
-    endpoint: Endpoint,
-    headers: Record<string, string>,
-    traceparent: string | undefined,
-  ): Promise<void> {
-    if (isDraining) throw draining();
-    if (active.size >= limits.activeRequests) {
-      throw overloaded(`This server works on ${active.size} requests already.`);
-    }
-    const startMs = clock.now();
-    const work = new AbortController();
-    active.add(work);
-    const deadline = clock.schedule(limits.requestMs, () => work.abort(deadlineError(limits.requestMs)));
-    let measure: RequestMeasure | undefined;
-    let sink: EventSink | undefined;
-    let ownBytes = 0;
-    const hold = (bytes: number): void => {
-      if (heldBytes + bytes > limits.heldBodyBytes)
-        throw overloaded("This server holds as many request bodies as it may.");
-      heldBytes += bytes;
-      ownBytes += bytes;
-    };
-    const letGo = (): void => {
-      heldBytes -= ownBytes;
-      ownBytes = 0;
-    };
-    try {
-      exchange.onGone(() =>
-        work.abort(
-          new FrontendError({
-            code: "FRONTEND_CLIENT_GONE",
-            kind: "cancelled",
-            message: "The client went away.",
-          }),
-        ),
-      );
-      const body = await readBody(exchange, work.signal, hold);
-      const request = endpoint.parse(body);
-      const model = models.get(request.model);
-      if (model === undefined) throw modelNotFound(request.model);
-      measure = options.metrics?.startRequest?.({
-        model: request.model,
-        endpoint: endpoint.name,
-        stream: request.stream,
-        choices: request.prompts.length * request.n,
-        startMs,
-      });
-      const job = {
-        model,
-        request: traceparent === undefined ? request : { ...request, text: { ...request.text, traceparent } },
-        shape: endpoint.shape,
-        head: {
-          id: `${endpoint.idPrefix}-${crypto.randomUUID()}`,
-          created: Math.floor(Date.now() / 1000),
-          model: request.model,
-          includeUsage: request.includeUsage,
-          logprobs: request.logprobs,
-        },
-        signal: work.signal,
-        onEvent: joined(measure === undefined ? observers : [measure.onEvent, ...observers]),
-        abort: (reason: unknown) => work.abort(reason),
-      };
-      const prepared = await prepareAnswer(job);
-      letGo();
-      if (request.stream) await streamAnswer(job, prepared, () => (sink = exchange.openEvents(headers)));
-      else
-        exchange.reply(
-          200,
-          { ...headers, "content-type": "application/json" },
-          JSON.stringify(await wholeAnswer(job, prepared)),
-        );
-      measure?.end({ status: "success" });
-    } catch (thrown) {
-      // What an engine throws after our own abort only says that it was aborted; the reason says why.
-      const error: unknown =
-        work.signal.aborted && StatorError.isInstance(work.signal.reason) ? work.signal.reason : thrown;
-      const { status, body } = errorResponse(error, options.overloadStatus);
-      const isCancelled = status === 499;
-      measure?.end({
-        status: isCancelled ? "cancelled" : status === 503 ? "rejected" : "error",
-        errorType: body.error.code,
-        isClientError: status < 500,
-      });
-      if (sink === undefined) throw error;
-      if (!isCancelled) sink.write(`data: ${JSON.stringify(body)}\n\n`);
-      sink.end();
-      if (status >= 500)
-        logger.warn("A stream failed after it began.", {
-          requestId: headers["x-request-id"],
-          code: body.error.code,
-        });
-    } finally {
-      letGo();
-      deadline.cancel();
-      active.delete(work);
-      if (active.size === 0) onIdle();
-    }
-  }
-
-  function replyError(exchange: Exchange, headers: Record<string, string>, error: unknown): void {
+  function replyError(exchange: Exchange, { headers }: RequestContext, error: unknown): void {
     const { status, body, retryAfterSeconds } = errorResponse(error, options.overloadStatus);
     if (status === 500) {
       const { code, message } = StatorError.from(error);
@@ -209,23 +67,20 @@ export function createOpenAIApi(options: OpenAIOptions): OpenAIApi {
         ...headers,
         "content-type": "application/json",
         ...(retryAfterSeconds === undefined ? {} : { "retry-after": String(retryAfterSeconds) }),
-        ...(status === 413 || status === 408 || isDraining ? { connection: "close" } : {}),
+        ...(status === 413 || status === 408 || generations.isDraining ? { connection: "close" } : {}),
         ...(status === 405 ? { allow: endpoints.has(exchange.path) ? "POST" : "GET, HEAD" } : {}),
       },
       JSON.stringify(body),
     );
   }
 
-  async function answer(
-    exchange: Exchange,
-    headers: Record<string, string>,
-    traceparent: string | undefined,
-  ): Promise<void> {
+  async function answer(exchange: Exchange, context: RequestContext): Promise<void> {
     const { path, method } = exchange;
+    const { headers } = context;
     const endpoint = endpoints.get(path);
     if (endpoint !== undefined) {
       if (method !== "POST") throw methodNotAllowed(method);
-      await generate(exchange, endpoint, headers, traceparent);
+      await generations.answer(exchange, endpoint, context);
       return;
     }
     const isModel = path.startsWith("/v1/models/");
@@ -244,8 +99,12 @@ export function createOpenAIApi(options: OpenAIOptions): OpenAIApi {
       json(200, { status: "live" });
     } else if (path === "/health") {
       const ready = listed().map(([name]) => name);
-      const status = isDraining ? "draining" : ready.length === 0 && models.size > 0 ? "starting" : "ready";
-      json(status === "ready" ? 200 : 503, { status, models: ready, activeRequests: active.size });
+      const status = generations.isDraining
+        ? "draining"
+        : ready.length === 0 && models.size > 0
+          ? "starting"
+          : "ready";
+      json(status === "ready" ? 200 : 503, { status, models: ready, activeRequests: generations.active });
     } else {
       if (options.metrics === undefined) throw routeNotFound();
       exchange.reply(
@@ -258,44 +117,21 @@ export function createOpenAIApi(options: OpenAIOptions): OpenAIApi {
 
   return {
     get activeRequests() {
-      return active.size;
-    },
-    get isDraining() {
-      return isDraining;
+      return generations.active;
     },
     async handle(exchange) {
-      const { headers, traceparent } = requestHeaders(exchange);
+      const context = requestHeaders(exchange);
       try {
-        await answer(exchange, headers, traceparent);
+        await answer(exchange, context);
       } catch (error) {
-        replyError(exchange, headers, error);
+        replyError(exchange, context, error);
       }
     },
-    async drain(deadlineMs) {
-      isDraining = true;
-      if (active.size === 0) return;
-      const idle = new Promise<void>((resolve) => {
-        onIdle = resolve;
-      });
-      const deadline = clock.schedule(deadlineMs, () => {
-        for (const work of active) work.abort(deadlineError(deadlineMs));
-      });
-      await idle;
-      deadline.cancel();
-    },
+    drain: (deadlineMs) => generations.drain(deadlineMs),
     async close() {
-      isDraining = true;
-      for (const work of active) work.abort(draining());
+      generations.close();
       await offLoop.close();
     },
-  };
-}
-
-function joined(observers: readonly RequestObserver[]): RequestObserver | undefined {
-  const [first, ...others] = observers;
-  if (others.length === 0) return first;
-  return (event) => {
-    for (const observer of observers) observer(event);
   };
 }
 
@@ -306,54 +142,4 @@ function decodedName(raw: string): string {
   } catch {
     return raw;
   }
-}
-
-function modelNotFound(name: string): FrontendError {
-  const shown = JSON.stringify(name.slice(0, 64)) + (name.length > 64 ? " (cut)" : "");
-  return new FrontendError({
-    code: "FRONTEND_MODEL_NOT_FOUND",
-    kind: "notFound",
-    message: `The model ${shown} does not exist. GET /v1/models lists those that do.`,
-    data: { param: "model" },
-  });
-}
-
-function routeNotFound(): FrontendError {
-  return new FrontendError({
-    code: "FRONTEND_ROUTE_NOT_FOUND",
-    kind: "notFound",
-    message: "There is no such route here.",
-  });
-}
-
-function methodNotAllowed(method: string): FrontendError {
-  return new FrontendError({
-    code: "FRONTEND_METHOD_NOT_ALLOWED",
-    kind: "invalid",
-    message: `${method.slice(0, 16)} is not allowed on this route.`,
-  });
-}
-
-function deadlineError(ms: number): FrontendError {
-  return new FrontendError({
-    code: "FRONTEND_DEADLINE",
-    kind: "deadline",
-    message: `The request did not end within ${ms} ms.`,
-  });
-}
-
-function overloaded(why: string): FrontendError {
-  return new FrontendError({
-    code: "FRONTEND_OVERLOADED",
-    kind: "overloaded",
-    message: `${why} Retry later.`,
-  });
-}
-
-function draining(): FrontendError {
-  return new FrontendError({
-    code: "FRONTEND_DRAINING",
-    kind: "unavailable",
-    message: "This server is shutting down. Another one will take the request.",
-  });
 }
