@@ -1,0 +1,12 @@
+import { StatorError } from "@stator/core";
+
+/** Codes of `@stator/console`; each has its paragraph in docs/reference/errors/console.md. */
+export type ConsoleErrorCode = "CONSOLE_OPTION_INVALID" | "CONSOLE_APP_MISSING";
+
+export class ConsoleError extends StatorError<ConsoleErrorCode> {
+  override readonly name: string = "ConsoleError";
+
+  static override isInstance(value: unknown): value is ConsoleError {
+    return StatorError.isInstance(value) && value.code.startsWith("CONSOLE_");
+  }
+}

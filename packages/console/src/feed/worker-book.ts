@@ -1,0 +1,71 @@
+import type { EngineStatus, WorkerHandle, WorkerSource } from "@stator/core";
+import { RevisedMap, type Revisions } from "./revisions.ts";
+import type { WorkerView } from "./views.ts";
+
+/** The workers of some sources, as views. */
+export interface WorkerBook {
+  modelOf(worker: string): string | undefined;
+  since(revision: number): { readonly workers: readonly WorkerView[]; readonly gone: readonly string[] };
+  close(): void;
+}
+
+/** Workers shown at once. */
+const mostWorkers = 512;
+
+export function createWorkerBook(sources: readonly WorkerSource[], revisions: Revisions): WorkerBook {
+  const views = new RevisedMap<WorkerView>(revisions, mostWorkers);
+  const gone = new RevisedMap<string>(revisions, mostWorkers);
+  const handles = new Map<WorkerHandle, () => void>();
+  const stops: (() => void)[] = [];
+
+  function add(handle: WorkerHandle): void {
+    if (handles.has(handle)) return;
+    const { worker } = handle;
+    let load = { running: 0, waiting: 0, queuedPrefillTokens: 0, kvBlocksUsed: 0, kvBlocksTotal: worker.capacity.kvBlocks };
+    const show = (): void => {
+      const { state, reason } = handle.health;
+      const { epoch, model, role, ranks, labels, id } = worker;
+      views.set(id, { id, epoch, model, role, state, ...(reason === undefined ? {} : { reason }), ...load, capacityRequests: worker.capacity.requests, ranks, labels });
+    };
+    const stopHealth = handle.health.onChange(show);
+    const stopStatus = handle.engine.onStatus?.((status: EngineStatus) => {
+      const next = status.load;
+      const isSame = next.running === load.running && next.waiting === load.waiting && next.kvBlocksUsed === load.kvBlocksUsed && next.queuedPrefillTokens === load.queuedPrefillTokens;
+      if (isSame) return;
+      const { running, waiting, queuedPrefillTokens, kvBlocksUsed, kvBlocksTotal } = next;
+      load = { running, waiting, queuedPrefillTokens, kvBlocksUsed, kvBlocksTotal: kvBlocksTotal || worker.capacity.kvBlocks };
+      show();
+    });
+    handles.set(handle, () => {
+      stopHealth();
+      stopStatus?.();
+    });
+    gone.delete(worker.id);
+    show();
+  }
+
+  function remove(handle: WorkerHandle): void {
+    handles.get(handle)?.();
+    handles.delete(handle);
+    const { id, epoch } = handle.worker;
+    // A new life of the same worker may have joined already.
+    if (views.get(id)?.epoch !== epoch) return;
+    views.delete(id);
+    gone.set(id, id);
+  }
+
+  for (const source of sources) {
+    stops.push(source.onChange((change) => (change.type === "joined" ? add(change.handle) : remove(change.handle))));
+    for (const handle of source.current()) add(handle);
+  }
+
+  return {
+    modelOf: (worker) => views.get(worker)?.model,
+    since: (revision) => ({ workers: views.since(revision), gone: revision === 0 ? [] : gone.since(revision) }),
+    close() {
+      for (const stop of stops) stop();
+      for (const stop of handles.values()) stop();
+      handles.clear();
+    },
+  };
+}
