@@ -54,3 +54,7 @@ export type { HandoffOffer, HandoffSource, HandoffSourceOptions, OfferedBlock, O
 export { createHandoffSource } from "./handoff/handoff-source.ts";
 export type { TransferEnds } from "./handoff/create-transfer-ends.ts";
 export { createTransferEnds } from "./handoff/create-transfer-ends.ts";
+export type { CmaOptions } from "./transport/cma.ts";
+export { cma } from "./transport/cma.ts";
+export type { AddonState } from "./native/transfer-addon.ts";
+export { loadTransferAddon } from "./native/transfer-addon.ts";

@@ -32,17 +32,25 @@ export function checkBounds(regionId: number, bytes: number, offset: number, len
   );
 }
 
-/** An epoch table in this process's own memory. */
-export function memoryEpochs(bytes: number, blockBytes: number): EpochTable {
-  const blocks = Math.ceil(bytes / blockBytes);
-  const values = new BigUint64Array(blocks);
+/** Status words of a region: its life, then one epoch per block. */
+export function createStatus(bytes: number, blockBytes: number | undefined): BigUint64Array {
+  const status = new BigUint64Array(1 + (blockBytes === undefined ? 0 : Math.ceil(bytes / blockBytes)));
+  status[0] = 1n;
+  return status;
+}
+
+/** The epoch table that lies in a region's status words. `stored` is told which word changed. */
+export function statusEpochs(status: BigUint64Array, blockBytes: number, stored?: (word: number) => void): EpochTable {
+  const blocks = status.length - 1;
   return {
     blocks,
     blockBytes,
-    get: (block) => values[block] ?? 0n,
+    get: (block) => Atomics.load(status, block + 1),
     bump(block) {
-      if (block < 0 || block >= blocks) throw transferError("TRANSFER_OUT_OF_BOUNDS", `Block ${block} is not one of the region's ${blocks}.`, { block });
-      return (values[block] = (values[block] ?? 0n) + 1n);
+      if (!(block >= 0 && block < blocks)) throw transferError("TRANSFER_OUT_OF_BOUNDS", `Block ${block} is not one of the region's ${blocks}.`, { block });
+      const value = Atomics.add(status, block + 1, 1n) + 1n;
+      stored?.(block + 1);
+      return value;
     },
   };
 }
@@ -85,11 +93,13 @@ export function bufferMemory(buffers: readonly Uint8Array[], blockBytes: number 
       done += take;
     }
   };
+  const status = createStatus(bytes, blockBytes);
   return {
     bytes,
-    view: only,
+    segments: buffers,
+    status,
     shared: undefined,
-    epochs: blockBytes === undefined ? undefined : memoryEpochs(bytes, blockBytes),
+    epochs: blockBytes === undefined ? undefined : statusEpochs(status, blockBytes),
     gather(offset, length) {
       if (only !== undefined) return intact(only).subarray(offset, offset + length);
       const i = find(offset);
@@ -104,7 +114,9 @@ export function bufferMemory(buffers: readonly Uint8Array[], blockBytes: number 
       if (only !== undefined) intact(only).set(source, offset);
       else walk(offset, source.byteLength, (part, at) => part.set(source.subarray(at, at + part.byteLength)));
     },
-    free: () => undefined,
+    free() {
+      Atomics.store(status, 0, 0n);
+    },
   };
 }
 
@@ -134,8 +146,11 @@ export function createRegion(id: number, bytes: number, memory: AllocatedMemory,
     get shared() {
       return backing?.shared;
     },
-    get view() {
-      return backing?.view;
+    get segments() {
+      return backing?.segments;
+    },
+    get status() {
+      return backing?.status;
     },
     gather: (offset, length) => use().gather(offset, length),
     scatter: (offset, source) => use().scatter(offset, source),
@@ -158,7 +173,8 @@ export function createRegion(id: number, bytes: number, memory: AllocatedMemory,
       if (gone !== undefined) return gone;
       isAlive = false;
       // Readers that map this memory can't be stopped: a bumped epoch makes whatever they read from now on worthless.
-      const epochs = use().epochs;
+      const { epochs, status } = use();
+      if (status !== undefined) Atomics.store(status, 0, 0n);
       if (epochs !== undefined) for (let block = 0; block < epochs.blocks; block += 1) epochs.bump(block);
       gone = new Promise<void>((resolve) => {
         letGo = () => {

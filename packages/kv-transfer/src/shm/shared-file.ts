@@ -1,10 +1,9 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readdirSync, readFileSync, readSync, unlinkSync, writeSync } from "node:fs";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { createStatus, statusEpochs } from "../agent/region.ts";
 import { transferError } from "../transfer-error.ts";
 import type { AllocatedMemory, EpochTable } from "../transport/transport.ts";
-
-const statusAlive = 1n;
 
 /** Bytes of the status words of a region: its life, then one epoch per block. */
 export function statusBytes(blocks: number): number {
@@ -40,8 +39,7 @@ export function allocateSharedFile(directory: string, name: string, bytes: numbe
   } catch (error) {
     throw transferError("TRANSFER_LIMIT", `Can't make shared memory in ${directory}: ${(error as Error).message}.`, { directory }, error);
   }
-  const words = new BigUint64Array(1 + blocks);
-  words[0] = statusAlive;
+  const words = createStatus(bytes, blockBytes);
   try {
     ftruncateSync(fd, statusOffset + statusBytes(blocks));
     writeFully(fd, new Uint8Array(words.buffer), statusOffset);
@@ -51,22 +49,10 @@ export function allocateSharedFile(directory: string, name: string, bytes: numbe
     throw transferError("TRANSFER_LIMIT", `No room for ${bytes} bytes in ${directory}: ${(error as Error).message}.`, { directory, bytes }, error);
   }
   const storeWord = (index: number): void => writeFully(fd, new Uint8Array(words.buffer, index * 8, 8), statusOffset + index * 8);
-  const epochs: EpochTable | undefined =
-    blockBytes === undefined
-      ? undefined
-      : {
-          blocks,
-          blockBytes,
-          get: (block) => words[block + 1] ?? 0n,
-          bump(block) {
-            if (block < 0 || block >= blocks) throw transferError("TRANSFER_OUT_OF_BOUNDS", `Block ${block} is not one of the region's ${blocks}.`, { block });
-            words[block + 1] = (words[block + 1] ?? 0n) + 1n;
-            storeWord(block + 1);
-            return words[block + 1] as bigint;
-          },
-        };
+  const epochs: EpochTable | undefined = blockBytes === undefined ? undefined : statusEpochs(words, blockBytes, storeWord);
   return {
-    view: undefined,
+    segments: undefined,
+    status: undefined,
     shared: { kind: "file", fd, name, statusOffset },
     epochs,
     gather(offset, length) {

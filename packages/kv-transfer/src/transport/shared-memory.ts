@@ -1,225 +1,286 @@
-import { closeSync, existsSync, readFileSync, unlinkSync } from "node:fs";
-import { connect, createServer } from "node:net";
-import { userInfo } from "node:os";
+import { closeSync, constants, fstatSync, openSync, readlinkSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
-import type { Duplex } from "node:stream";
 import { createByteReader, createByteWriter } from "../byte-codec.ts";
-import { allocateSharedFile, openSharedFile, prepareSharedDirectory, processStart, readFully, statusBytes, writeFully } from "../shm/shared-file.ts";
-import { connectStreams, createStreamAcceptor } from "../stream/stream-transport.ts";
+import { addressBatch, createLocalTable, hasLocalAddresses, nativeError } from "../native/native-work.ts";
+import { loadTransferAddon, type TransferAddon } from "../native/transfer-addon.ts";
+import { copyThroughFile } from "../shm/file-copy.ts";
+import { defaultSharedDirectory, type HostControl, openHostControl } from "../shm/host-control.ts";
+import { allocateMemfd } from "../shm/memfd-memory.ts";
+import { allocateSharedFile, openSharedFile, readFully, statusBytes } from "../shm/shared-file.ts";
+import { checkAlive, checkRemoteEpochs, epochBlocks, type ReadStatus } from "../shm/status-check.ts";
 import { asTransferError, transferError } from "../transfer-error.ts";
-import type { EpochCheck, Link, RegionMemory, RemoteAgent, RemoteMemory, Transport, TransportHost, Work } from "./transport.ts";
+import type { Link, RemoteAgent, RemoteMemory, Transport, TransportHost, Work } from "./transport.ts";
 
-/** Copied within one turn of the event loop; more goes on in the next. */
-const turnBytes = 4 * 1024 * 1024;
+/** Copied within one turn of the event loop; more goes on in the next one, or in the addon's own threads. */
+const inlineBytes = 4 * 1024 * 1024;
 
 export interface SharedMemoryOptions {
   /** Directory in memory that all agents of this host and user share. Default `/dev/shm/stator-<uid>`. */
   readonly directory?: string;
+  /** `files` never uses the native addon. Default `auto`: memfds where the addon is there. */
+  readonly backing?: "auto" | "files";
 }
 
-interface Mapped {
+/** A peer's region, opened here. */
+interface Opened {
+  readonly memory: RemoteMemory;
+  readonly readStatus: ReadStatus;
+  /** Mapped by the addon; else `fd` serves. */
+  readonly view: Uint8Array | undefined;
   readonly fd: number;
-  readonly statusOffset: number;
+  uses: number;
+  isDropped: boolean;
+  close(): void;
 }
 
 /**
- * Between processes of one host and user through files in memory: the initiator copies by itself, the peer's CPU does nothing.
- * The peer's region must come from `agent.allocate`. A unix socket beside it carries notifications and tells of the peer's death at once.
+ * Between processes of one host and user: the initiator copies by itself, the peer's CPU does nothing. With the native addon both map one memfd
+ * and a transfer is a memory copy; without it both go through a file under /dev/shm. The peer's region must come from `agent.allocate`.
  */
 export function sharedMemory(options: SharedMemoryOptions = {}): Transport {
-  const directory = options.directory ?? `/dev/shm/stator-${userInfo().uid}`;
+  const directory = options.directory ?? defaultSharedDirectory();
   return {
     name: "shm",
     async open(host) {
-      if (process.platform !== "linux") throw transferError("TRANSFER_PATH_UNAVAILABLE", "sharedMemory needs Linux; leave it out of `transports` here.");
-      prepareSharedDirectory(directory);
-      const prefix = `${process.pid}-${processStart(process.pid) ?? "0"}-${host.incarnation}`;
-      const socketName = `${prefix}.sock`;
-      const acceptor = createStreamAcceptor("shm", host);
-      const server = createServer((socket) => acceptor.accept(socket));
-      await new Promise<void>((resolve, reject) => {
-        server.once("error", (error) => reject(asTransferError(error, "shm")));
-        server.listen(join(directory, socketName), resolve);
-      });
-      server.unref();
-      const hostId = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-      const info = createByteWriter().text(hostId).text(socketName).finish();
-      const mapped = new Map<string, Mapped>();
-      let nextFile = 0;
-      const addressOf = (peer: RemoteAgent): { hostId: string; socket: string } | undefined => {
-        const raw = peer.connections.get("shm");
-        if (raw === undefined) return undefined;
-        const reader = createByteReader(raw, "Shared memory address");
-        return { hostId: reader.text(64), socket: reader.text(128) };
+      const native = options.backing === "files" ? undefined : loadTransferAddon();
+      const addon = native?.isAvailable === true ? native.addon : undefined;
+      const control = await openHostControl("shm", host, directory);
+      const fdSocket = join(directory, `${control.prefix}.fds`);
+      const fdServer = addon === undefined ? undefined : new addon.FdServer(fdSocket);
+      const opened = new Map<string, Opened>();
+      let nextRegion = 0;
+      const info = control.info(createByteWriter().u8(addon === undefined ? 0 : 1).finish());
+      const open = (peer: RemoteAgent, id: number): Opened => {
+        const key = `${peer.incarnation}/${id}`;
+        let region = opened.get(key);
+        if (region === undefined) opened.set(key, (region = openRegion(addon, directory, control, peer, id)));
+        return region;
       };
-      const mapKey = (peer: RemoteAgent, id: number): string => `${peer.incarnation}/${id}`;
-      const map = (peer: RemoteAgent, id: number): Mapped & { readonly memory: RemoteMemory } => {
-        const memory = peer.memory(id);
-        const exported = memory?.exported.get("shm");
-        if (memory === undefined || exported === undefined) throw transferError("TRANSFER_REGION_GONE", `Peer ${peer.name} has published no shared region ${id}.`, { region: id });
-        const known = mapped.get(mapKey(peer, id));
-        if (known !== undefined) return { ...known, memory };
-        const reader = createByteReader(exported, "Shared region");
-        const name = reader.text(256);
-        const statusOffset = reader.offset();
-        const blocks = memory.blockBytes === 0 ? 0 : Math.ceil(memory.bytes / memory.blockBytes);
-        if (statusOffset < memory.bytes) throw transferError("TRANSFER_METADATA_INVALID", `Region ${id} of ${peer.name} overlaps its status words.`);
-        const made: Mapped = { fd: openSharedFile(directory, name, statusOffset + statusBytes(blocks)), statusOffset };
-        mapped.set(mapKey(peer, id), made);
-        return { ...made, memory };
+      const release = (region: Opened): void => {
+        if (region.isDropped && region.uses === 0) region.close();
       };
-      const drop = (peer: RemoteAgent, region?: RemoteMemory): void => {
-        for (const [key, entry] of mapped) {
-          if (region === undefined ? !key.startsWith(`${peer.incarnation}/`) : key !== mapKey(peer, region.id)) continue;
-          mapped.delete(key);
-          closeSync(entry.fd);
-        }
+      const drop = (key: string, region: Opened): void => {
+        opened.delete(key);
+        region.isDropped = true;
+        release(region);
       };
-      const dial = (peer: RemoteAgent) => (signal: AbortSignal): Promise<Duplex> =>
-        new Promise((resolve, reject) => {
-          const socket = connect(join(directory, addressOf(peer)?.socket ?? ""));
-          const fail = (error: Error): void => {
-            signal.removeEventListener("abort", onAbort);
-            socket.destroy();
-            const code = (error as NodeJS.ErrnoException).code;
-            const isGone = code === "ECONNREFUSED" || code === "ENOENT";
-            reject(transferError(isGone ? "TRANSFER_PEER_LOST" : "TRANSFER_TRANSPORT_FAILED", `Peer ${peer.name} is not there: ${error.message}.`, { peer: peer.name, transport: "shm" }, error));
-          };
-          const onAbort = (): void => fail(transferError("TRANSFER_DEADLINE", `Connecting to ${peer.name} took too long.`, { peer: peer.name }));
-          signal.addEventListener("abort", onAbort, { once: true });
-          socket.once("error", fail);
-          socket.once("connect", () => {
-            signal.removeEventListener("abort", onAbort);
-            socket.off("error", fail);
-            resolve(socket);
-          });
-        });
       return {
         name: "shm",
         capabilities: { scope: "host", memory: ["host"], isOneSided: true, acknowledges: "local", boundsCheckedBy: "initiator", carriesNotifications: true },
         connectionInfo: () => info,
         exportRegion(region) {
-          if (region.shared === undefined) return { reason: "registered memory can't be mapped by others: take it from agent.allocate()" };
-          return createByteWriter().text(region.shared.name).offset(region.shared.statusOffset).finish();
+          const { shared } = region;
+          if (shared === undefined) return { reason: "registered memory can't be mapped by others: take it from agent.allocate()" };
+          if (shared.kind === "memfd") fdServer?.offer(serialOf(shared.name), region.key, shared.fd);
+          return createByteWriter().u8(shared.kind === "memfd" ? 1 : 0).text(shared.name).u32(shared.fd).offset(shared.statusOffset).finish();
         },
         reach(peer, _local, remote) {
-          const address = addressOf(peer);
-          if (address === undefined) return { isReachable: false, reason: "the peer has no shm transport" };
-          if (address.hostId !== hostId) return { isReachable: false, reason: "the peer runs on another host" };
-          if (!existsSync(join(directory, address.socket))) return { isReachable: false, reason: `the peer's socket is not in ${directory} (another container, another user, or it ended)` };
-          if (remote !== undefined && !remote.exported.has("shm")) return { isReachable: false, reason: "the peer's region is registered memory, not from allocate()" };
-          return { isReachable: true, path: `file in ${directory}, copied by the kernel`, bytesPerSecond: 8e9, latencyMicros: 5 };
+          const obstacle = control.obstacle(peer);
+          if (obstacle !== undefined) return { isReachable: false, reason: obstacle };
+          if (remote === undefined) return { isReachable: true, path: `shared memory in ${directory}`, bytesPerSecond: 8e9, latencyMicros: 5 };
+          const exported = remote.exported.get("shm");
+          if (exported === undefined) return { isReachable: false, reason: "the peer's region is registered memory, not from allocate()" };
+          const isMapped = exported[0] === 1 && addon !== undefined;
+          const why = addon !== undefined || native === undefined ? "" : `; slower without the addon (${native.isAvailable ? "" : native.reason})`;
+          return isMapped
+            ? { isReachable: true, path: "memfd mapped in both processes", bytesPerSecond: 12e9, latencyMicros: 1 }
+            : { isReachable: true, path: `file in memory, copied by the kernel${why}`, bytesPerSecond: 8e9, latencyMicros: 5 };
         },
         async connect(peer, signal) {
-          const control = await connectStreams("shm", host, peer, 1, dial(peer), signal);
-          return createFileLink(host, control, (id) => map(peer, id));
+          const link = await control.connect(peer, signal);
+          return createSharedLink(host, peer.name, addon, link, (id) => open(peer, id), release);
         },
         allocate(bytes, epochs) {
-          nextFile += 1;
-          return Promise.resolve(allocateSharedFile(directory, `${prefix}-${nextFile.toString(16)}.kv`, bytes, epochs?.blockBytes));
+          nextRegion += 1;
+          const name = `${control.prefix.replace(/-shm$/, "")}-${nextRegion.toString(16)}.kv`;
+          return Promise.resolve(
+            addon === undefined
+              ? allocateSharedFile(directory, name, bytes, epochs?.blockBytes)
+              : allocateMemfd(addon, name, bytes, epochs?.blockBytes, () => fdServer?.withdraw(serialOf(name))),
+          );
         },
-        drop,
+        drop(peer, memory) {
+          for (const [key, region] of opened) if (memory === undefined ? key.startsWith(`${peer.incarnation}/`) : key === `${peer.incarnation}/${memory.id}`) drop(key, region);
+        },
         async close() {
-          acceptor.closeAll();
-          for (const entry of mapped.values()) closeSync(entry.fd);
-          mapped.clear();
-          await new Promise<void>((resolve) => {
-            server.close(() => resolve());
-          });
-          if (existsSync(join(directory, socketName))) unlinkSync(join(directory, socketName));
+          fdServer?.close();
+          if (fdServer !== undefined) unlinkSync(fdSocket);
+          for (const [key, region] of opened) drop(key, region);
+          await control.close();
         },
       };
     },
   };
 }
 
-type MapRegion = (id: number) => Mapped & { readonly memory: RemoteMemory };
+/** The number of a region among those of its agent: the last part of its name. */
+function serialOf(name: string): bigint {
+  const hex = /-([0-9a-f]+)\.kv$/.exec(name)?.[1];
+  if (hex === undefined) throw transferError("TRANSFER_METADATA_INVALID", "A peer named shared memory in a form that no agent makes.");
+  return BigInt(`0x${hex}`);
+}
 
-function createFileLink(host: TransportHost, control: Link, map: MapRegion): Link {
-  const cancelled = new WeakSet<Work>();
-  const step = (work: Work, steps: Generator<number, void>): void => {
+function openRegion(addon: TransferAddon | undefined, directory: string, control: HostControl, peer: RemoteAgent, id: number): Opened {
+  const memory = peer.memory(id);
+  const exported = memory?.exported.get("shm");
+  const address = control.addressOf(peer);
+  if (memory === undefined || exported === undefined || address === undefined)
+    throw transferError("TRANSFER_REGION_GONE", `Peer ${peer.name} has published no shared region ${id}.`, { region: id });
+  const reader = createByteReader(exported, "Shared region");
+  const isMemfd = reader.u8() === 1;
+  const name = reader.text(256);
+  const fdThere = reader.u32();
+  const statusOffset = reader.offset();
+  if (statusOffset < memory.bytes || statusOffset % 8 !== 0) throw transferError("TRANSFER_METADATA_INVALID", `Region ${id} of ${peer.name} overlaps its status words.`);
+  const words = 1 + epochBlocks(memory);
+  const bytes = statusOffset + statusBytes(words - 1);
+  const shared = { memory, uses: 0, isDropped: false };
+  if (isMemfd && addon !== undefined) {
+    const fdSocket = join(directory, address.socket.replace(/\.sock$/, ".fds"));
+    let fd: number | undefined;
     try {
-      for (let bytes = 0; bytes < turnBytes; ) {
-        if (cancelled.has(work)) return work.settle(transferError("TRANSFER_CANCELLED", "The transfer was cancelled."));
-        const next = steps.next();
-        if (next.done === true) return work.settle(undefined);
-        bytes += next.value;
-      }
+      fd = addon.receiveFd(fdSocket, serialOf(name), memory.key);
     } catch (error) {
-      return work.settle(asTransferError(error, "shm"));
+      throw transferError("TRANSFER_REGION_GONE", `Shared memory of ${peer.name} is gone: ${(error as Error).message}.`, { peer: peer.name }, error);
     }
-    setImmediate(() => step(work, steps));
+    if (fd === undefined) throw transferError("TRANSFER_REGION_GONE", `Agent ${peer.name} has no region ${id} with that key.`, { peer: peer.name, region: id });
+    const buffer = addon.mapFd(fd, bytes);
+    const status = new BigUint64Array(buffer, statusOffset, words);
+    return {
+      ...shared,
+      view: new Uint8Array(buffer, 0, memory.bytes),
+      fd: -1,
+      readStatus(first, target) {
+        for (let i = 0; i < target.length; i += 1) target[i] = Atomics.load(status, first + i);
+      },
+      close: () => addon.unmap(buffer),
+    };
+  }
+  const fd = isMemfd ? openForeignFd(address.pid, fdThere, bytes) : openSharedFile(directory, name, bytes);
+  return {
+    ...shared,
+    view: undefined,
+    fd,
+    readStatus: (first, target) => readFully(fd, new Uint8Array(target.buffer), statusOffset + 8 * first),
+    close: () => closeSync(fd),
+  };
+}
+
+/** A memfd of another process, by its number there: the way in without the addon. */
+function openForeignFd(pid: number, fdThere: number, neededBytes: number): number {
+  const path = `/proc/${pid}/fd/${fdThere}`;
+  try {
+    if (!readlinkSync(path).startsWith("/memfd:stator-kv")) throw new Error("it is another file now");
+    const fd = openSync(path, constants.O_RDWR);
+    if (fstatSync(fd).size >= neededBytes) return fd;
+    closeSync(fd);
+    throw new Error("it is smaller than its owner said");
+  } catch (error) {
+    throw transferError("TRANSFER_REGION_GONE", `Shared memory of process ${pid} can't be opened: ${(error as Error).message}.`, { pid }, error);
+  }
+}
+
+function createSharedLink(host: TransportHost, peerName: string, addon: TransferAddon | undefined, control: Link, open: (id: number) => Opened, release: (region: Opened) => void): Link {
+  const stops = new Map<Work, () => void>();
+  const cancelled = (): ReturnType<typeof transferError> => transferError("TRANSFER_CANCELLED", "The transfer was cancelled.");
+  const verify = (regions: ReadonlyMap<number, Opened>, work: Work): void => {
+    for (const region of regions.values()) checkAlive(region.memory, region.readStatus);
+    for (const check of work.epochs) {
+      const region = regions.get(check.region);
+      if (region !== undefined) checkRemoteEpochs(region.memory, check, region.readStatus);
+    }
+  };
+  const post = (work: Work): void => {
+    const regions = new Map<number, Opened>();
+    const get = (id: number): Opened => {
+      let region = regions.get(id);
+      if (region !== undefined) return region;
+      regions.set(id, (region = open(id)));
+      region.uses += 1;
+      return region;
+    };
+    let isEnded = false;
+    const end = (error: unknown): void => {
+      if (isEnded) return;
+      isEnded = true;
+      stops.delete(work);
+      for (const region of regions.values()) {
+        region.uses -= 1;
+        release(region);
+      }
+      work.settle(error === undefined ? undefined : asTransferError(nativeError(error, peerName, "shm"), "shm"));
+    };
+    const finish = (): void => {
+      try {
+        verify(regions, work);
+      } catch (error) {
+        return end(error);
+      }
+      end(undefined);
+    };
+    try {
+      for (let run = 0; run < work.batch.runs; run += 1) checkPieces(work, run, get(work.batch.remoteRegion[run] as number).memory);
+      for (const check of work.epochs) get(check.region);
+      verify(regions, work);
+      const isMapped = addon !== undefined && [...regions.values()].every((region) => region.view !== undefined) && hasLocalAddresses(host, work);
+      if (!isMapped) {
+        let isStopped = false;
+        stops.set(work, () => {
+          isStopped = true;
+        });
+        const steps = copyThroughFile(host, work, get);
+        const turn = (): void => {
+          try {
+            for (let bytes = 0; bytes < inlineBytes; ) {
+              if (isStopped) return end(cancelled());
+              const next = steps.next();
+              if (next.done === true) return finish();
+              bytes += next.value;
+            }
+          } catch (error) {
+            return end(error);
+          }
+          setImmediate(turn);
+        };
+        return turn();
+      }
+      const local = createLocalTable(host);
+      const remoteViews: Uint8Array[] = [];
+      const batch = addressBatch(work, local, (id) => {
+        const view = get(id).view as Uint8Array;
+        remoteViews.push(view);
+        return { firstIndex: remoteViews.length - 1, segmentBytes: [view.byteLength] };
+      });
+      const isRead = work.operation === "read";
+      if (work.batch.totalBytes <= inlineBytes) {
+        addon.copyRuns(isRead, batch, local.views, remoteViews);
+        return finish();
+      }
+      const stop = addon.copyRunsAsync(isRead, batch, local.views, remoteViews, (isComplete) => {
+        if (isComplete) finish();
+        else end(cancelled());
+      });
+      stops.set(work, stop);
+    } catch (error) {
+      end(error);
+    }
   };
   return {
     get isOpen() {
       return control.isOpen;
     },
-    post: (work) => step(work, copyThroughFile(host, work, map)),
-    cancel(work) {
-      cancelled.add(work);
-    },
+    post,
+    cancel: (work) => stops.get(work)?.(),
     notify: (message) => control.notify?.(message) ?? Promise.resolve(),
     close: () => control.close(),
   };
 }
 
-/** Copies piece by piece and yields the bytes of each, so that the caller can give way. */
-function* copyThroughFile(host: TransportHost, work: Work, map: MapRegion): Generator<number, void> {
+function checkPieces(work: Work, run: number, memory: RemoteMemory): void {
   const { batch } = work;
-  const regions = new Map<number, ReturnType<MapRegion>>();
-  const remote = (id: number): ReturnType<MapRegion> => {
-    let region = regions.get(id);
-    if (region === undefined) regions.set(id, (region = map(id)));
-    return region;
-  };
-  for (let run = 0; run < batch.runs; run += 1) remote(batch.remoteRegion[run] as number);
-  const verify = (): void => {
-    for (const [id, region] of regions) {
-      const alive = new BigUint64Array(1);
-      readFully(region.fd, new Uint8Array(alive.buffer), region.statusOffset);
-      if (alive[0] !== 1n) throw transferError("TRANSFER_REGION_GONE", `Region ${id} was deregistered by its owner.`, { region: id });
-    }
-    for (const check of work.epochs) verifyEpochs(remote(check.region), check);
-  };
-  verify();
-  const isRead = work.operation === "read";
-  for (let run = 0; run < batch.runs; run += 1) {
-    const there = remote(batch.remoteRegion[run] as number);
-    const here = host.region(batch.localRegion[run] as number);
-    if (here === undefined) throw transferError("TRANSFER_REGION_GONE", `Region ${batch.localRegion[run]} was deregistered.`);
-    const bytes = batch.pieceBytes[run] as number;
-    for (let k = 0; k < (batch.pieces[run] as number); k += 1) {
-      const l = (batch.localOffset[run] as number) + k * (batch.localStride[run] as number);
-      const r = (batch.remoteOffset[run] as number) + k * (batch.remoteStride[run] as number);
-      if (r < 0 || r + bytes > there.memory.bytes) throw transferError("TRANSFER_OUT_OF_BOUNDS", `Offset ${r}, length ${bytes} is outside the peer's region.`, { region: there.memory.id });
-      for (let done = 0; done < bytes; ) {
-        const take = Math.min(bytes - done, turnBytes);
-        copyPart(isRead, here, l + done, there.fd, r + done, take);
-        done += take;
-        yield take;
-      }
-    }
-  }
-  verify();
-}
-
-function copyPart(isRead: boolean, here: RegionMemory, localOffset: number, fd: number, position: number, bytes: number): void {
-  if (!isRead) return writeFully(fd, here.gather(localOffset, bytes), position);
-  const view = here.view;
-  if (view !== undefined) return readFully(fd, view.subarray(localOffset, localOffset + bytes), position);
-  const copy = new Uint8Array(bytes);
-  readFully(fd, copy, position);
-  here.scatter(localOffset, copy);
-}
-
-function verifyEpochs(region: Mapped & { readonly memory: RemoteMemory }, check: EpochCheck): void {
-  const { memory } = region;
-  const blocks = memory.blockBytes === 0 ? 0 : Math.ceil(memory.bytes / memory.blockBytes);
-  const words = new BigUint64Array(1);
-  for (let i = 0; i < check.blocks.length; i += 1) {
-    const block = check.blocks[i] as number;
-    if (block >= blocks) throw transferError("TRANSFER_STALE_EPOCH", `Region ${memory.id} has no epoch for block ${block}.`, { region: memory.id, block });
-    readFully(region.fd, new Uint8Array(words.buffer), region.statusOffset + 8 * (1 + block));
-    if (words[0] !== check.expected[i]) throw transferError("TRANSFER_STALE_EPOCH", `Block ${block} of region ${memory.id} was reused since its epoch was published: fetch new metadata.`, { region: memory.id, block });
-  }
+  const offset = batch.remoteOffset[run] as number;
+  const last = offset + (batch.remoteStride[run] as number) * ((batch.pieces[run] as number) - 1);
+  const bytes = batch.pieceBytes[run] as number;
+  if (!(offset >= 0 && bytes >= 1 && last + bytes <= memory.bytes && offset + bytes <= memory.bytes))
+    throw transferError("TRANSFER_OUT_OF_BOUNDS", `Offset ${offset}, length ${bytes} is outside region ${memory.id} of the peer.`, { region: memory.id, index: run });
 }

@@ -50,8 +50,10 @@ export interface RegionMemory {
   readonly isAlive: boolean;
   readonly epochs: EpochTable | undefined;
   readonly shared: SharedBacking | undefined;
-  /** One address range that holds the whole region, where there is one. */
-  readonly view: Uint8Array | undefined;
+  /** The address ranges that make up the region, end to end; absent for memory without addresses here. */
+  readonly segments: readonly Uint8Array[] | undefined;
+  /** 64-bit words: [0] is 1 while the region lives, then the epochs. Absent where they lie elsewhere. */
+  readonly status: BigUint64Array | undefined;
   /** Bytes at `offset`: a view where memory allows, else a copy. The caller has checked bounds. */
   gather(offset: number, length: number): Uint8Array;
   /** Stores bytes at `offset`. The caller has checked bounds. */
@@ -175,7 +177,8 @@ export interface OpenTransport {
 
 /** Memory from a transport's `allocate`. */
 export interface AllocatedMemory {
-  readonly view: Uint8Array | undefined;
+  readonly segments: readonly Uint8Array[] | undefined;
+  readonly status: BigUint64Array | undefined;
   readonly shared: SharedBacking | undefined;
   readonly epochs: EpochTable | undefined;
   gather(offset: number, length: number): Uint8Array;

@@ -1,0 +1,81 @@
+// Own threads for large batches, and batches that outlive the call from JS.
+#pragma once
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+#include "runs.h"
+
+namespace transfer {
+
+struct OwnedRuns {
+  std::vector<uint32_t> indexes;
+  std::vector<double> numbers;
+  Runs runs;
+
+  explicit OwnedRuns(const Runs& from) {
+    const size_t n = from.count;
+    indexes.reserve(3 * n);
+    for (const uint32_t* array : {from.local_index, from.remote_index, from.pieces}) indexes.insert(indexes.end(), array, array + n);
+    numbers.reserve(5 * n);
+    for (const double* array : {from.local_offset, from.local_stride, from.remote_offset, from.remote_stride, from.piece_bytes}) numbers.insert(numbers.end(), array, array + n);
+    runs = from;
+    runs.local_index = indexes.data();
+    runs.remote_index = runs.local_index + n;
+    runs.pieces = runs.remote_index + n;
+    runs.local_offset = numbers.data();
+    runs.local_stride = runs.local_offset + n;
+    runs.remote_offset = runs.local_stride + n;
+    runs.remote_stride = runs.remote_offset + n;
+    runs.piece_bytes = runs.remote_stride + n;
+  }
+};
+
+// Few own threads: libuv's pool stays free for files and DNS.
+class CopyPool {
+ public:
+  explicit CopyPool(unsigned threads) {
+    for (unsigned i = 0; i < threads; i += 1) threads_.emplace_back([this] { Work(); });
+  }
+  ~CopyPool() {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      is_stopping_ = true;
+    }
+    wake_.notify_all();
+    for (auto& thread : threads_) thread.join();
+  }
+  void Add(std::function<void()> job) {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      jobs_.push_back(std::move(job));
+    }
+    wake_.notify_one();
+  }
+
+ private:
+  void Work() {
+    for (;;) {
+      std::function<void()> job;
+      {
+        std::unique_lock<std::mutex> lock(mutex_);
+        wake_.wait(lock, [this] { return is_stopping_ || !jobs_.empty(); });
+        if (jobs_.empty()) return;
+        job = std::move(jobs_.front());
+        jobs_.pop_front();
+      }
+      job();
+    }
+  }
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> jobs_;
+  std::vector<std::thread> threads_;
+  bool is_stopping_ = false;
+};
+
+CopyPool& PoolOf(Napi::Env env);
+
+}  // namespace transfer

@@ -1,0 +1,84 @@
+import { createRequire } from "node:module";
+import { transferError } from "../transfer-error.ts";
+
+/** A batch as the addon reads it: region columns are indexes into the tables of the same call. */
+export interface AddonBatch {
+  readonly runs: number;
+  readonly localRegion: Uint32Array;
+  readonly localOffset: Float64Array;
+  readonly localStride: Float64Array;
+  readonly remoteRegion: Uint32Array;
+  readonly remoteOffset: Float64Array;
+  readonly remoteStride: Float64Array;
+  readonly pieceBytes: Float64Array;
+  readonly pieces: Uint32Array;
+}
+
+/** Hands memfds of this process to peers of the same user. */
+export interface FdServer {
+  offer(id: bigint, key: bigint, fd: number): void;
+  withdraw(id: bigint): void;
+  close(): void;
+}
+
+/** What the C++ addon of this package exports. */
+export interface TransferAddon {
+  memfdAllocate(bytes: number): { readonly fd: number; readonly buffer: ArrayBuffer };
+  mapFd(fd: number, bytes: number): ArrayBuffer;
+  hugeAllocate(bytes: number): ArrayBuffer;
+  unmap(buffer: ArrayBufferLike): void;
+  addressOf(view: Uint8Array): bigint;
+  closeFd(fd: number): void;
+  readonly FdServer: new (path: string) => FdServer;
+  receiveFd(path: string, id: bigint, key: bigint): number | undefined;
+  copyRuns(isRead: boolean, batch: AddonBatch, local: readonly Uint8Array[], remote: readonly Uint8Array[]): void;
+  copyRunsAsync(isRead: boolean, batch: AddonBatch, local: readonly Uint8Array[], remote: readonly Uint8Array[], done: (isComplete: boolean) => void): () => void;
+  cmaRuns(isRead: boolean, pid: number, pidfd: number, batch: AddonBatch, local: readonly Uint8Array[], remote: BigUint64Array): void;
+  cmaRunsAsync(
+    isRead: boolean,
+    pid: number,
+    pidfd: number,
+    batch: AddonBatch,
+    local: readonly Uint8Array[],
+    remote: BigUint64Array,
+    done: (isComplete: boolean, code?: string, message?: string) => void,
+  ): () => void;
+  cmaWords(pid: number, pidfd: number, address: bigint, target: BigUint64Array): void;
+  pidfdOpen(pid: number): number;
+  allowAttach(): void;
+}
+
+/** The addon, or why there is none. */
+export type AddonState = { readonly isAvailable: true; readonly addon: TransferAddon; readonly from: string } | { readonly isAvailable: false; readonly reason: string };
+
+const requireHere = createRequire(import.meta.url);
+const platform = `${process.platform}-${process.arch}`;
+let state: AddonState | undefined;
+
+/** Loads the addon once: a local build first, then the platform package; else says what to do. Never throws. */
+export function loadTransferAddon(): AddonState {
+  state ??= load();
+  return state;
+}
+
+/** The addon, or TRANSFER_NATIVE_UNAVAILABLE with the reason. */
+export function requireTransferAddon(forWhat: string): TransferAddon {
+  const loaded = loadTransferAddon();
+  if (loaded.isAvailable) return loaded.addon;
+  throw transferError("TRANSFER_NATIVE_UNAVAILABLE", `${forWhat} needs the native addon: ${loaded.reason}`);
+}
+
+function load(): AddonState {
+  const tried: string[] = [];
+  for (const candidate of ["../../native/build/stator_transfer.node", `@stator/kv-transfer-${platform}`]) {
+    try {
+      return { isAvailable: true, addon: requireHere(candidate) as TransferAddon, from: candidate };
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      // Absent is normal; present and unloadable is worth its own words.
+      if (code !== "MODULE_NOT_FOUND") tried.push(`${candidate}: ${message.split("\n")[0]}`);
+    }
+  }
+  const hint = `no addon for ${platform}; in the repository run \`npm run build:native\`, else install @stator/kv-transfer-${platform}.`;
+  return { isAvailable: false, reason: tried.length === 0 ? hint : `${tried.join("; ")}; ${hint}` };
+}
