@@ -8,6 +8,7 @@ import {
   type GenerateOptions,
   type GenerateRequest,
   type Handoff,
+  type OutcomeType,
   type Reservation,
   type TokenBatch,
   type WorkerCondition,
@@ -47,20 +48,23 @@ export function createReservation({ handle, booking, admission, onRelease }: Res
   const failed = (error: unknown, options: GenerateOptions, request: GenerateRequest, isSpeaking: boolean): Error => {
     const outcome = classifyFailure(error, options.signal);
     // KV that could not be fetched is the source's fault or the network's, not this worker's.
-    if (request.handoff !== undefined && !isSpeaking && isHandoffFailure(error)) {
+    if (request.handoff !== undefined && isHandoffFailure(error)) {
       health.observe({ type: "clientError" });
-      return error as Error;
+      if (!isSpeaking) return error as Error;
+      return attemptFailed("neverStarted", error);
     }
     health.observe(outcomeObservation(outcome, error));
     if (outcome === "cancelled") return cancelled(options.signal);
-    const rule = observationRules[outcome];
-    if (rule.migrate === "no" && error !== undefined) return error as Error;
+    if (observationRules[outcome].migrate === "no" && error !== undefined) return error as Error;
+    return attemptFailed(outcome, error);
+  };
+  const attemptFailed = (observation: OutcomeType, error: unknown): Error => {
     const reason = error instanceof Error ? error.message : "its stream ended without the final batch";
     const cause = StatorError.isInstance(error) ? error : undefined;
     return routerError(
       "ROUTER_ATTEMPT_FAILED",
-      `Worker ${worker.id} failed request ${request.id}: ${reason}`,
-      { ...cause?.data, worker: worker.id, epoch: worker.epoch, rank: booking.rank, observation: outcome },
+      `Worker ${worker.id} failed: ${reason}`,
+      { ...cause?.data, worker: worker.id, epoch: worker.epoch, rank: booking.rank, observation },
       error,
     );
   };
