@@ -1,0 +1,9 @@
+#!/bin/sh
+# Predicted at 128 requests in flight: TTFT 500 ms, TPOT 20.00 ms, 10240 output tokens/s
+set -eu
+url=${1:-http://127.0.0.1:8000}
+for concurrency in 1 64 128 256; do
+  stator load --url "$url" --model openai/gpt-oss-120b \
+    --input-tokens 4096 --output-tokens 1024 \
+    --concurrency "$concurrency" --requests "$((concurrency * 10))" --json "benchmark-$concurrency.json"
+done

@@ -1,0 +1,9 @@
+// h200: 1 × prefill of 8 GPUs (TP8), 1 × decode of 8 GPUs (TP8)
+import { createPool, disaggregated, migrating, uncachedTokensAbove } from "@stator/router";
+import type { Runtime } from "@stator/runtime";
+
+export const graph = (runtime: Runtime) => {
+  const prefill = createPool({ workers: runtime.workers({ model: "moonshotai/Kimi-K2-Instruct", role: "prefill" }) });
+  const decode = createPool({ workers: runtime.workers({ model: "moonshotai/Kimi-K2-Instruct", role: "decode" }) });
+  return { "moonshotai/Kimi-K2-Instruct": migrating(disaggregated({ prefill, decode, when: uncachedTokensAbove(256) })) };
+};

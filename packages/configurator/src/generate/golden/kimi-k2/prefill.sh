@@ -1,0 +1,16 @@
+#!/bin/sh
+# 1 of these, 8 GPUs each (TP8)
+set -eu
+port=${1:-8001}
+export VLLM_NIXL_SIDE_CHANNEL_PORT=5600
+exec vllm serve moonshotai/Kimi-K2-Instruct \
+  --port "$port" \
+  --tensor-parallel-size 8 \
+  --block-size 64 \
+  --max-model-len 5376 \
+  --max-num-seqs 8 \
+  --max-num-batched-tokens 8192 \
+  --gpu-memory-utilization 0.9 \
+  --trust-remote-code \
+  --kv-transfer-config '{"kv_connector":"NixlConnector","kv_role":"kv_both","kv_load_failure_policy":"fail"}' \
+  --kv-events-config '{"enable_kv_cache_events":true,"publisher":"zmq","endpoint":"tcp://*:5557","topic":"kv-events"}'

@@ -1,0 +1,15 @@
+#!/bin/sh
+# 4 of these, 2 GPUs each (TP2)
+set -eu
+port=${1:-8001}
+exec python -m sglang.launch_server \
+  --model-path Qwen/Qwen3-32B-FP8 \
+  --port "$port" \
+  --tp 2 \
+  --page-size 64 \
+  --mem-fraction-static 0.9 \
+  --context-length 5376 \
+  --max-running-requests 64 \
+  --chunked-prefill-size 8192 \
+  --cuda-graph-max-bs 64 \
+  --kv-events-config '{"publisher":"zmq","endpoint":"tcp://*:5557","topic":"kv-events"}'
