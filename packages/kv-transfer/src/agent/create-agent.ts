@@ -228,7 +228,7 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
           const key = `${entry.record.incarnation}\0${transport.name}\0${preferred.name}`;
           if (warned.has(key)) return;
           warned.add(key);
-          logger.warn("a slower way to a peer is used", { peer: entry.record.name, uses: transport.name, instead: preferred.name, reason });
+          logger.info("a slower way to a peer is used", { peer: entry.record.name, uses: transport.name, instead: preferred.name, reason });
         },
         onFailover(transport, error) {
           failovers.labels({ from: transport.name }).add();
