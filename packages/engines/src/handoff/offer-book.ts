@@ -11,7 +11,7 @@ export interface OfferBookOptions {
   readonly clock: Clock;
 }
 
-export interface HandoffContent {
+interface HandoffContent {
   readonly card: ModelCard;
   readonly blocks: readonly OfferedBlock[];
   readonly firstIds: readonly number[];

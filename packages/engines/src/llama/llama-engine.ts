@@ -12,18 +12,19 @@ import {
 import { createTransferEnds } from "@stator/kv-transfer";
 
 import { EnginesError } from "../errors/engines-error.ts";
-import { requestError } from "../handoff/check-request.ts";
+import { queueFull } from "../errors/queue-full.ts";
 import { heldOutputs } from "../handoff/held-outputs.ts";
 import type { Transfer } from "../handoff/transfer.ts";
 import { createOfferBook } from "../handoff/offer-book.ts";
-import { sameKey } from "../handoff/reuse-keys.ts";
 import { createTokenOutput, type TokenOutput } from "../output/token-output.ts";
 import { createSampler } from "../sampling/sampler.ts";
 import { createBlockChain, type BlockChain } from "./block-chain.ts";
 import { createKvCache, type Slot } from "./kv-cache.ts";
+import { createKvExchange } from "./kv-exchange.ts";
 import { loadModel } from "./llama-model.ts";
-import { createEvaluateNext, type NextToken } from "./next-token.ts";
+import { createEvaluateNext } from "./next-token.ts";
 import type { LlamaEngineOptions } from "./options.ts";
+import { refusal } from "./refusal.ts";
 import { createSlotQueue } from "./slot-queue.ts";
 import { createStateFolder } from "./state-folder.ts";
 import { createStepEstimate } from "./step-estimate.ts";
@@ -71,13 +72,27 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Ll
     await folder.close();
     throw error;
   });
-  const ownEnds = options.transfer === undefined ? await createTransferEnds({ logger }) : undefined;
+  const ownEnds =
+    options.transfer === undefined
+      ? await createTransferEnds({ logger }).catch(async (error: unknown) => {
+          await model.close();
+          await folder.close();
+          throw error;
+        })
+      : undefined;
   const transfer: Transfer = options.transfer ?? ownEnds!;
   const { card, layout, limit, vocabularySize } = model;
   if (limit !== undefined) logger.warn(limit, { model: card.model });
   const cache = createKvCache({ sequences: model.sequences, card, layout, folder, hostStoreBytes, logger });
   const queue = createSlotQueue(cache.slotCount, maxWaiting);
   const offers = createOfferBook({ source: transfer.source, leaseMs, clock });
+  const exchange = createKvExchange({
+    cache,
+    card,
+    offers,
+    sink: transfer.sink,
+    blockBytes: (layout?.tokenBytes ?? 0) * blockTokens,
+  });
   const estimate = createStepEstimate(clock);
   const listeners = new Set<(status: EngineStatus) => void>();
   const jobs = new Set<Job>();
@@ -121,31 +136,12 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Ll
   const chainOf = (ids: ArrayLike<number>, { tenantSalt }: GenerateRequest): BlockChain =>
     createBlockChain(Uint32Array.from(ids), tenantSalt, card, blockTokens);
 
-  /** Leading blocks of the prompt: those held here, then those that the handoff brings. */
+  /** Leading blocks of the prompt, if its handoff brings some. */
   const receive = async ({ request, ids, stop }: Job): Promise<Uint8Array[] | undefined> => {
-    const { handoff } = request;
-    if (handoff === undefined || request.mode === "prefill") return undefined;
-    const chain = chainOf(ids, request);
+    const { handoff, mode } = request;
+    if (handoff === undefined || mode === "prefill") return undefined;
     try {
-      const blocks = await cache.localBlocks(chain);
-      const local = blocks.length;
-      const received = await transfer.sink.fetch(handoff.opaque, {
-        signal: stop.signal,
-        lacks(index, key) {
-          const own = chain.keys[index];
-          if (own !== undefined && sameKey(own, key)) return index >= local;
-          throw new EnginesError({
-            code: "ENGINES_HANDOFF_INCOMPATIBLE",
-            kind: "incompatible",
-            message: `Block ${index} of the handoff is not KV of this request's prompt.`,
-          });
-        },
-      });
-      for (const bytes of received.slice(local)) {
-        if (bytes?.length !== layout!.tokenBytes * blockTokens) break;
-        blocks.push(bytes);
-      }
-      return blocks;
+      return await exchange.receive(handoff, chainOf(ids, request), stop.signal);
     } catch (error) {
       if (stop.signal.aborted || onHandoffFailure === "fail") throw error;
       logger.warn("Handed-over KV could not be fetched; it is computed here", {
@@ -154,20 +150,6 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Ll
       });
       return undefined;
     }
-  };
-
-  const handOver = async (
-    { request, output, ids, stop }: Job,
-    slot: Slot,
-    { id, logprob }: NextToken,
-  ): Promise<void> => {
-    const firstIds = ids.slice(request.promptIds.length);
-    const chain = chainOf(ids.slice(0, -1), request);
-    const contents = await cache.cut(slot, chain, chain.names.length);
-    const blocks = contents.map((bytes, index) => ({ key: chain.keys[index]!, bytes }));
-    const handoff = await offers.handoff({ card, blocks, firstIds });
-    if (stop.signal.aborted) offers.release(handoff);
-    else output.push(id, logprob, { reason: "length" }, handoff);
   };
 
   const generateOn = async (job: Job, slot: Slot, cachedTokens: number): Promise<void> => {
@@ -208,7 +190,17 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Ll
         : job.ids.length - promptIds.length >= most
           ? { reason: "length" }
           : undefined;
-      if (finish === undefined && mode === "prefill") return handOver(job, slot, { id, logprob });
+      if (finish === undefined && mode === "prefill") {
+        const handoff = await exchange.handOver(
+          slot,
+          chainOf(job.ids.slice(0, -1), request),
+          request,
+          job.ids,
+        );
+        if (stop.signal.aborted) offers.release(handoff);
+        else output.push(id, logprob, { reason: "length" }, handoff);
+        return;
+      }
       output.push(id, logprob, finish);
       if (finish !== undefined) return;
       input = [id];
@@ -243,10 +235,8 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Ll
     const output = createTokenOutput(held.ids.length - held.toYield, () =>
       stop.abort(new Error("The caller went away.")),
     );
-    const wrong = requestError(request, card, card.contextTokens);
-    const refused = signal.aborted
-      ? cancelled(signal)
-      : (closed ?? aggregatedOnly(request) ?? wrong ?? idError(request));
+    const full = queue.isFull ? queueFull(maxWaiting) : undefined;
+    const refused = signal.aborted ? cancelled(signal) : (closed ?? refusal(request, model) ?? full);
     if (refused !== undefined) {
       output.fail(refused);
       return output;
@@ -258,8 +248,7 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Ll
       ids: [...request.promptIds, ...held.ids],
       prefillTokens: request.promptIds.length,
     };
-    for (let i = held.ids.length - held.toYield; i < held.ids.length; i++)
-      output.push(held.ids[i]!, undefined, undefined);
+    for (const id of held.ids.subarray(held.ids.length - held.toYield)) output.push(id, undefined, undefined);
     const lastId = held.ids.at(-1);
     const { limits, promptIds } = request;
     const isEnded =
@@ -289,22 +278,6 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Ll
       endings.add(ending);
     }
     return output;
-  };
-
-  const aggregatedOnly = ({ mode, handoff }: GenerateRequest): EnginesError | undefined =>
-    layout !== undefined || (mode === "full" && handoff === undefined)
-      ? undefined
-      : new EnginesError({ code: "ENGINES_UNSUPPORTED", kind: "invalid", message: limit! });
-
-  const idError = ({ promptIds, outputIds }: GenerateRequest): EnginesError | undefined => {
-    const bad = promptIds.find((id) => id >= vocabularySize) ?? outputIds.find((id) => id >= vocabularySize);
-    return bad === undefined
-      ? undefined
-      : new EnginesError({
-          code: "ENGINES_PROMPT_INVALID",
-          kind: "invalid",
-          message: `Token id ${bad} is not of this model: its vocabulary has ${vocabularySize} ids.`,
-        });
   };
 
   return {

@@ -10,7 +10,7 @@ const isPresent = (await llamaIfPresent()) !== undefined;
 
 function createDice(seed: number): (sides: number) => number {
   let state = seed >>> 0;
-  return (sides) => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) % (sides << 8) >>> 8;
+  return (sides) => ((state = (Math.imul(state, 1664525) + 1013904223) >>> 0) % (sides << 8)) >>> 8;
 }
 
 const request = (kind: number): GenerateRequest => {
@@ -26,7 +26,11 @@ const request = (kind: number): GenerateRequest => {
   });
 };
 
-async function run(engine: LlamaEngine, wanted: GenerateRequest, abortAfter = Infinity): Promise<number[] | undefined> {
+async function run(
+  engine: LlamaEngine,
+  wanted: GenerateRequest,
+  abortAfter = Infinity,
+): Promise<number[] | undefined> {
   const controller = new AbortController();
   const ids: number[] = [];
   try {
@@ -43,7 +47,13 @@ async function run(engine: LlamaEngine, wanted: GenerateRequest, abortAfter = In
 
 it.skipIf(!isPresent)("says in random company, with aborts and handoffs, what it says alone", async () => {
   const transfer = createLoopback();
-  const options = { modelPath: tinyModelPath(), contextTokens: 256, transfer, hostStoreBytes: 60 * 8192, batchTokens: 64 };
+  const options = {
+    modelPath: tinyModelPath(),
+    contextTokens: 256,
+    transfer,
+    hostStoreBytes: 60 * 8192,
+    batchTokens: 64,
+  };
   const [prefill, decode, alone] = await Promise.all([
     createLlamaEngine({ ...options, sequences: 3 }),
     createLlamaEngine({ ...options, sequences: 2 }),
@@ -53,7 +63,8 @@ it.skipIf(!isPresent)("says in random company, with aborts and handoffs, what it
   decode.onStatus(({ events = [] }) => {
     const apply = (event: KvEvent): void => {
       if (event.type === "stored") event.sequenceHashes.forEach((name) => held.add(name));
-      if (event.type === "removed") event.sequenceHashes.forEach((name) => expect(held.delete(name)).toBe(true));
+      if (event.type === "removed")
+        event.sequenceHashes.forEach((name) => expect(held.delete(name)).toBe(true));
     };
     events.flatMap((batch) => batch.events).forEach(apply);
   });
@@ -64,9 +75,13 @@ it.skipIf(!isPresent)("says in random company, with aborts and handoffs, what it
     const isDisaggregated = dice(2) === 0;
     let said: number[] | undefined;
     if (isDisaggregated) {
-      for await (const { ids, handoff } of prefill.generate({ ...wanted, mode: "prefill" }, { signal: new AbortController().signal })) {
+      for await (const { ids, handoff } of prefill.generate(
+        { ...wanted, mode: "prefill" },
+        { signal: new AbortController().signal },
+      )) {
         const outputIds = Uint32Array.from(handoff?.firstIds ?? []);
-        const rest = handoff === undefined ? [] : await run(decode, { ...wanted, handoff, outputIds }, abortAfter);
+        const rest =
+          handoff === undefined ? [] : await run(decode, { ...wanted, handoff, outputIds }, abortAfter);
         said = rest && [...ids, ...rest];
       }
     } else said = await run(decode, wanted, abortAfter);
@@ -76,7 +91,9 @@ it.skipIf(!isPresent)("says in random company, with aborts and handoffs, what it
     for (let i = 0; i < 20; i++) await one();
   };
   await Promise.all(Array.from({ length: 6 }, client));
-  const snapshot = decode.snapshot()?.events.flatMap((event) => (event.type === "stored" ? [...event.sequenceHashes] : []));
+  const snapshot = decode
+    .snapshot()
+    ?.events.flatMap((event) => (event.type === "stored" ? [...event.sequenceHashes] : []));
   expect(new Set(snapshot)).toEqual(held);
   await Promise.all([prefill.close(), decode.close(), alone.close()]);
 });

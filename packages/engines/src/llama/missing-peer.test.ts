@@ -11,6 +11,8 @@ it("says in one sentence what to install when node-llama-cpp is not there", asyn
   await expect(createLlamaEngine({ modelPath: tinyModelPath() })).rejects.toMatchObject({
     code: "ENGINES_LLAMA_MISSING",
     kind: "unavailable",
-    message: expect.stringMatching(/^The llama engine needs node-llama-cpp.*npm install node-llama-cpp@[\d.]+`\.$/) as string,
+    message: expect.stringMatching(
+      /^The llama engine needs node-llama-cpp.*npm install node-llama-cpp@[\d.]+`\.$/,
+    ) as string,
   });
 });

@@ -1,9 +1,11 @@
-import { EnginesError } from "../errors/engines-error.ts";
+import { queueFull } from "../errors/queue-full.ts";
 
 /** Who may work: at most `slots` at once, the others wait by priority, then by arrival. */
 export interface SlotQueue {
   readonly running: number;
   readonly waiting: number;
+  /** Whether another one may wait. */
+  readonly isFull: boolean;
   /** Resolves when it is this one's turn. @throws EnginesError `ENGINES_QUEUE_FULL`, or the signal's reason */
   enter(priority: number, signal: AbortSignal): Promise<void>;
   leave(): void;
@@ -24,6 +26,9 @@ export function createSlotQueue(slots: number, maxWaiting: number): SlotQueue {
     get waiting() {
       return waiters.length;
     },
+    get isFull() {
+      return running >= slots && waiters.length >= maxWaiting;
+    },
     async enter(priority, signal) {
       signal.throwIfAborted();
       if (running < slots) {
@@ -31,12 +36,7 @@ export function createSlotQueue(slots: number, maxWaiting: number): SlotQueue {
         return;
       }
       if (waiters.length >= maxWaiting) {
-        throw new EnginesError({
-          code: "ENGINES_QUEUE_FULL",
-          kind: "overloaded",
-          message: `${maxWaiting} requests wait already.`,
-          data: { waiting: maxWaiting },
-        });
+        throw queueFull(maxWaiting);
       }
       await new Promise<void>((resolve, reject) => {
         const waiter: Waiter = {

@@ -5,7 +5,7 @@ const magic = 0x67677371;
 const version = 3;
 
 /** One K or V tensor of one layer, as state files hold it. */
-export interface KvPlane {
+interface KvPlane {
   /** ggml type number. */
   readonly type: number;
   /** Bytes that one token has in it. */

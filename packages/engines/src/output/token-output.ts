@@ -8,7 +8,7 @@ export interface TokenOutput extends AsyncIterator<TokenBatch> {
   fail(error: unknown): void;
   /** Says, before the first id, how many prompt tokens were not computed. */
   cached(tokens: number): void;
-  /** Whether the caller has taken the end, or gone away. */
+  /** Whether nothing more can reach the caller: it has the end, went away, or the stream failed. */
   isOver(): boolean;
   /** Calls `fn` once when no more can come out. */
   onOver(fn: () => void): void;
@@ -69,7 +69,7 @@ export function createTokenOutput(firstIndex: number, onReturn: () => void): Tok
   };
 
   return {
-    isOver: () => isOver,
+    isOver: () => isOver || failure !== undefined,
     onOver(fn) {
       onOver = fn;
     },

@@ -11,20 +11,20 @@ import {
 } from "@stator/core";
 
 import { EnginesError } from "../errors/engines-error.ts";
+import { queueFull } from "../errors/queue-full.ts";
 import { requestError } from "../handoff/check-request.ts";
 import { heldOutputs } from "../handoff/held-outputs.ts";
 import { processLoopback } from "../handoff/loopback.ts";
 import { createOfferBook } from "../handoff/offer-book.ts";
-import { reuseKeys, sameKey } from "../handoff/reuse-keys.ts";
 import { createBlockPool } from "./block-pool.ts";
-import { decodeBlock, encodeBlock } from "./block-wire.ts";
+import { createKvExchange } from "./kv-exchange.ts";
 import { checkOptions, type SimulatedEngineOptions } from "./options.ts";
-import { createScheduler, type Step } from "./scheduler.ts";
-import { createSequence, namesOf, type Sequence } from "./sequence.ts";
+import { createScheduler } from "./scheduler.ts";
+import { createSequence, type Sequence } from "./sequence.ts";
 import { simulatedCard } from "./simulated-card.ts";
-import { createStepTimer } from "./step-timer.ts";
+import { createStepLoop } from "./step-loop.ts";
 import { createStepper } from "./stepper.ts";
-import { createTokenFunction, type Digest } from "./token-function.ts";
+import { createTokenFunction } from "./token-function.ts";
 import { createTokenOutput, type TokenOutput } from "../output/token-output.ts";
 import { simulatedTokenizer } from "./tokenizer-file.ts";
 
@@ -46,8 +46,6 @@ export interface SimulatedEngine extends Required<Engine> {
   /** KV blocks that requests use now; 0 when nothing runs, or something leaks. */
   usedBlocks(): number;
 }
-
-const heartbeatMs = 250;
 
 /**
  * The simulated engine: real scheduling, KV blocks, prefix cache, events, handoffs and sampling around a fixed function
@@ -85,80 +83,32 @@ export function createSimulatedEngine(options: SimulatedEngineOptions = {}): Sim
     maxBatchedTokens,
   });
   const offers = createOfferBook({ source: transfer.source, leaseMs, clock });
-  const timer = createStepTimer(clock);
+  const exchange = createKvExchange({ pool, card, sink: transfer.sink, blockBytes });
   const listeners = new Set<(status: EngineStatus) => void>();
   const live = new Map<Sequence, (error: unknown) => void>();
 
   let epoch = options.epoch ?? "0";
   let lives = 0;
   let eventSequence = 0n;
-  let steps = 0;
-  let step: Step | undefined;
-  let stepStartedMs = 0;
-  let stepExpectedMs = 0;
-  let cancelStep: (() => void) | undefined;
-  let cancelHeartbeat: (() => void) | undefined;
-  let isFrozen = false;
-  let isDue = false;
   let down: EnginesError | undefined;
   let slowness = 1;
   let poisonedId: number | undefined;
 
-  // --- status -----------------------------------------------------------------------------------------------------
   const report = (): void => {
     const events = pool.drainEvents();
     if (events.length > 0) eventSequence++;
     if (listeners.size === 0) return;
     const status: EngineStatus = {
-      step: steps,
-      stepAgeMs: step === undefined ? 0 : clock.now() - stepStartedMs,
-      stepExpectedMs: step === undefined ? 0 : stepExpectedMs,
+      step: loop.steps,
+      stepAgeMs: loop.ageMs(),
+      stepExpectedMs: loop.expectedMs,
       load: scheduler.load(),
       ...(events.length === 0 ? {} : { events: [{ worker, epoch, sequence: eventSequence, events }] }),
       ...(down === undefined ? {} : { unfit: down.message }),
     };
     for (const listener of listeners) listener(status);
   };
-  const beat = (): void => {
-    const pending = clock.schedule(heartbeatMs, () => {
-      cancelHeartbeat = undefined;
-      if (step === undefined) return;
-      report();
-      beat();
-    });
-    cancelHeartbeat = () => pending.cancel();
-  };
-
-  // --- steps ------------------------------------------------------------------------------------------------------
-  const kick = (): void => {
-    if (step !== undefined || down !== undefined) return;
-    step = scheduler.form();
-    if (step === undefined) return;
-    stepStartedMs = clock.now();
-    const plainMs = stepTime(step.batch);
-    stepExpectedMs = slowness === 1 ? plainMs : Math.max(1, plainMs) * slowness;
-    cancelStep = timer.after(stepExpectedMs, finishStep);
-    if (listeners.size > 0 && cancelHeartbeat === undefined && (stepExpectedMs > heartbeatMs || isFrozen))
-      beat();
-  };
-  const finishStep = (): void => {
-    cancelStep = undefined;
-    if (isFrozen) {
-      isDue = true;
-      return;
-    }
-    const { items } = step!;
-    runStep(items);
-    step = undefined;
-    steps++;
-    cancelHeartbeat?.();
-    cancelHeartbeat = undefined;
-    if (down === undefined) {
-      report();
-      kick();
-    }
-  };
-  const runStep = createStepper({
+  const runItems = createStepper({
     pool,
     blockTokens,
     weightsSeed,
@@ -170,8 +120,14 @@ export function createSimulatedEngine(options: SimulatedEngineOptions = {}): Sim
       else void handOver(sequence);
     },
   });
+  const loop = createStepLoop({
+    clock,
+    stepTime,
+    report,
+    form: () => scheduler.form(),
+    run: ({ items }) => runItems(items),
+  });
 
-  // --- sequences --------------------------------------------------------------------------------------------------
   const leave = (sequence: Sequence): void => {
     if (sequence.isOver) return;
     sequence.isOver = true;
@@ -184,74 +140,44 @@ export function createSimulatedEngine(options: SimulatedEngineOptions = {}): Sim
     sequence.output.push(id, logprob, finish);
   };
   const handOver = async (sequence: Sequence): Promise<void> => {
-    const { request, ids, promptTokens, last } = sequence;
-    const content: Digest = { low: 0, high: 0 };
-    const keys = reuseKeys({ ...card, ...request }, ids.subarray(0, sequence.computed), blockTokens);
-    const blocks = keys.map((key, i) => {
-      pool.read(sequence.blocks[i]!, content);
-      return { key, bytes: encodeBlock(content, blockBytes) };
-    });
+    const { ids, promptTokens, last, output } = sequence;
+    const blocks = exchange.copyBlocks(sequence);
     leave(sequence);
-    const firstIds = [...ids.subarray(promptTokens, sequence.length)];
-    const handoff = await offers.handoff({ card, blocks, firstIds }).catch((error: unknown) => {
-      sequence.output.fail(error);
-    });
-    if (handoff === undefined) return;
-    if (sequence.output.isOver()) offers.release(handoff);
-    else sequence.output.push(last!.id, last!.logprob, { reason: "length" }, handoff);
+    try {
+      const handoff = await offers.handoff({
+        card,
+        blocks,
+        firstIds: [...ids.subarray(promptTokens, sequence.length)],
+      });
+      if (down !== undefined) output.fail(down);
+      if (output.isOver()) offers.release(handoff);
+      else output.push(last!.id, last!.logprob, { reason: "length" }, handoff);
+    } catch (error) {
+      output.fail(error);
+    }
   };
-
-  /** KV that comes with the handoff, as far as this engine lacks it. */
-  const receive = async (sequence: Sequence, signal: AbortSignal): Promise<void> => {
-    const { request, ids } = sequence;
-    const keys = reuseKeys({ ...card, ...request }, ids.subarray(0, sequence.length), blockTokens);
-    const names = namesOf(sequence, keys.length);
-    const local = pool.match(names, ids, sequence.scope, keys.length);
-    // The content of the local ones is kept too: they may be evicted before this sequence is admitted.
-    const received: (Digest | undefined)[] = pool.peek(names, local);
-    const bytes = await transfer.sink.fetch(request.handoff!.opaque, {
-      signal,
-      lacks(index, key) {
-        if (keys[index] === undefined || !sameKey(keys[index], key)) {
-          throw new EnginesError({
-            code: "ENGINES_HANDOFF_INCOMPATIBLE",
-            kind: "incompatible",
-            message: `Block ${index} of the handoff is not KV of this request's prompt.`,
-          });
-        }
-        return index >= local;
-      },
-    });
-    bytes.forEach((block, index) => {
-      if (block !== undefined) received[index] = decodeBlock(block);
-    });
-    sequence.received = received;
-  };
-
   const admit = (sequence: Sequence): void => {
     if (sequence.isOver) return;
     if (scheduler.waiting() >= maxWaiting) {
-      live.get(sequence)?.(
-        new EnginesError({
-          code: "ENGINES_QUEUE_FULL",
-          kind: "overloaded",
-          message: `${maxWaiting} requests wait already.`,
-          data: { waiting: maxWaiting },
-        }),
-      );
+      live.get(sequence)?.(queueFull(maxWaiting));
       return;
     }
     scheduler.add(sequence);
-    kick();
+    loop.kick();
+  };
+  const refusalOf = (request: GenerateRequest, signal: AbortSignal): Error | undefined => {
+    if (signal.aborted) return cancelled(signal);
+    const full = scheduler.waiting() >= maxWaiting ? queueFull(maxWaiting) : undefined;
+    return down ?? requestError(request, card, kvTokens) ?? full;
   };
 
   const start = (request: GenerateRequest, { signal }: GenerateOptions): TokenOutput => {
     const held = heldOutputs(request);
-    const output = createTokenOutput(held.ids.length - held.toYield, () => release());
     let release = (): void => {};
-    const refused = signal.aborted ? cancelled(signal) : (down ?? requestError(request, card, kvTokens));
-    if (refused !== undefined) {
-      output.fail(refused);
+    const output = createTokenOutput(held.ids.length - held.toYield, () => release());
+    const refusal = refusalOf(request, signal);
+    if (refusal !== undefined) {
+      output.fail(refusal);
       return output;
     }
     const sequence = createSequence({
@@ -273,8 +199,7 @@ export function createSimulatedEngine(options: SimulatedEngineOptions = {}): Sim
     };
     output.onOver(() => signal.removeEventListener("abort", onAbort));
     signal.addEventListener("abort", onAbort, { once: true });
-    for (let i = held.ids.length - held.toYield; i < held.ids.length; i++)
-      output.push(held.ids[i]!, undefined, undefined);
+    for (const id of held.ids.subarray(held.ids.length - held.toYield)) output.push(id, undefined, undefined);
 
     const lastId = held.ids.at(-1);
     if (lastId !== undefined && sequence.ends.has(lastId)) output.end({ reason: "stop", stopId: lastId });
@@ -283,12 +208,9 @@ export function createSimulatedEngine(options: SimulatedEngineOptions = {}): Sim
       live.set(sequence, fail);
       if (request.handoff === undefined || request.mode === "prefill") admit(sequence);
       else {
-        receive(sequence, signal).then(
+        exchange.receive(sequence, signal).then(
           () => admit(sequence),
-          (error: unknown) => {
-            if (onHandoffFailure === "recompute") admit(sequence);
-            else fail(error);
-          },
+          (error: unknown) => (onHandoffFailure === "recompute" ? admit(sequence) : fail(error)),
         );
       }
     }
@@ -346,16 +268,8 @@ export function createSimulatedEngine(options: SimulatedEngineOptions = {}): Sim
     },
     renewHandoff: (handoff) => offers.renew(handoff),
     releaseHandoff: (handoff) => offers.release(handoff),
-    freeze() {
-      isFrozen = true;
-      if (step !== undefined && listeners.size > 0 && cancelHeartbeat === undefined) beat();
-    },
-    thaw() {
-      isFrozen = false;
-      if (!isDue) return;
-      isDue = false;
-      finishStep();
-    },
+    freeze: () => loop.freeze(),
+    thaw: () => loop.thaw(),
     crash(reason = "the crash hook was called") {
       stop(
         new EnginesError({
@@ -369,7 +283,7 @@ export function createSimulatedEngine(options: SimulatedEngineOptions = {}): Sim
     restart() {
       if (down?.code !== "ENGINES_CRASHED") return;
       down = undefined;
-      isFrozen = false;
+      loop.resume();
       pool.clear();
       epoch = `${options.epoch ?? "0"}.${++lives}`;
       eventSequence = 0n;
@@ -377,6 +291,7 @@ export function createSimulatedEngine(options: SimulatedEngineOptions = {}): Sim
     },
     slowDown(factor) {
       slowness = factor;
+      loop.slowDown(factor);
     },
     poison(id) {
       poisonedId = id;
@@ -404,12 +319,7 @@ export function createSimulatedEngine(options: SimulatedEngineOptions = {}): Sim
 
   const stop = (error: EnginesError): void => {
     down = error;
-    cancelStep?.();
-    cancelStep = undefined;
-    cancelHeartbeat?.();
-    cancelHeartbeat = undefined;
-    step = undefined;
-    isDue = false;
+    loop.stop();
     offers.releaseAll();
     for (const fail of [...live.values()]) fail(error);
     report();

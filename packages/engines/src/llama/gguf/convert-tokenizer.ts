@@ -5,7 +5,7 @@ import { preTokenizers } from "./pre-tokenizers.ts";
 import { booleanOf, listOf, stringOf, type GgufHeader } from "./read-gguf.ts";
 
 /** `tokenizer.ggml.token_type` values (ggml's gguf specification). */
-export const tokenType: Readonly<
+const tokenType: Readonly<
   Record<"normal" | "unknown" | "control" | "userDefined" | "unused" | "byte", number>
 > = {
   normal: 1,

@@ -3,7 +3,7 @@ import { open } from "node:fs/promises";
 import { EnginesError } from "../../errors/engines-error.ts";
 
 export type GgufScalar = number | bigint | boolean | string;
-export type GgufValue = GgufScalar | readonly GgufScalar[];
+type GgufValue = GgufScalar | readonly GgufScalar[];
 
 /** The part of a GGUF file before its tensors. */
 export interface GgufHeader {
@@ -14,7 +14,7 @@ export interface GgufHeader {
   readonly fileBytes: number;
 }
 
-export interface GgufTensor {
+interface GgufTensor {
   readonly name: string;
   readonly dimensions: readonly number[];
   /** ggml type number. */
