@@ -1,50 +1,58 @@
-import { PLACE, ResidencyNodes, UNKNOWN_DEPTH } from "./residency-nodes.ts";
+import { PARENT, PLACE, UNKNOWN_DEPTH, type ResidencyNodes } from "./residency-nodes.ts";
 
 /** Holes of one target: nodes that are not resident but have resident children. */
 export interface Holes {
-  readonly nodes: Set<number>;
+  readonly nodes: number[];
   /** How many of them lie at an unknown depth. */
   unplaced: number;
 }
 
-/** Where targets have lost a block but kept what follows it. Few at any time: evictions take chains from one end. */
+/**
+ * Where targets have lost a block but kept what follows it. Few at any time: evictions take chains from one end. A hole
+ * remembers its place here in its parent word, which it has no other use for.
+ */
 export interface HoleRegister {
-  readonly byBit: ReadonlyMap<number, Holes>;
-  readonly count: number;
+  readonly byBit: readonly (Holes | undefined)[];
+  count(): number;
   add(bit: number, node: number): void;
   remove(bit: number, node: number): void;
   /** All of one target. */
   forget(bit: number): void;
 }
 
-export function createHoleRegister(nodes: ResidencyNodes): HoleRegister {
-  const byBit = new Map<number, Holes>();
+export function createHoleRegister({ words }: ResidencyNodes): HoleRegister {
+  const byBit: (Holes | undefined)[] = [];
   let count = 0;
-  const isUnplaced = (node: number): boolean =>
-    nodes.chunk(node)[ResidencyNodes.offset(node) + PLACE]! >>> 12 === UNKNOWN_DEPTH;
+  const isUnplaced = (node: number): number => (words[node + PLACE]! >>> 12 === UNKNOWN_DEPTH ? 1 : 0);
   return {
     byBit,
-    get count() {
-      return count;
-    },
+    count: () => count,
     add(bit, node) {
-      let holes = byBit.get(bit);
-      if (holes === undefined) byBit.set(bit, (holes = { nodes: new Set(), unplaced: 0 }));
-      if (holes.nodes.has(node)) return;
-      holes.nodes.add(node);
+      while (byBit.length <= bit) byBit.push(undefined);
+      const holes = (byBit[bit] ??= { nodes: [], unplaced: 0 });
+      words[node + PARENT] = holes.nodes.length;
+      holes.nodes.push(node);
+      holes.unplaced += isUnplaced(node);
       count++;
-      if (isUnplaced(node)) holes.unplaced++;
     },
     remove(bit, node) {
-      const holes = byBit.get(bit);
-      if (holes === undefined || !holes.nodes.delete(node)) return;
+      const holes = byBit[bit];
+      const place = words[node + PARENT]!;
+      if (holes?.nodes[place] !== node) return;
+      const last = holes.nodes.pop()!;
+      if (last !== node) {
+        holes.nodes[place] = last;
+        words[last + PARENT] = place;
+      }
+      words[node + PARENT] = -1;
+      holes.unplaced -= isUnplaced(node);
       count--;
-      if (isUnplaced(node)) holes.unplaced--;
-      if (holes.nodes.size === 0) byBit.delete(bit);
     },
     forget(bit) {
-      count -= byBit.get(bit)?.nodes.size ?? 0;
-      byBit.delete(bit);
+      const holes = byBit[bit];
+      if (holes === undefined) return;
+      count -= holes.nodes.length;
+      byBit[bit] = undefined;
     },
   };
 }

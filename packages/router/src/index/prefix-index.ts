@@ -1,16 +1,16 @@
 import { createHoleRegister, type HoleRegister } from "./hole-register.ts";
+import { IndexMemory } from "./index-memory.ts";
 import {
   CHILDREN_TIERS,
   MAX_TARGETS,
   NAME_HI,
   NAME_LO,
-  NODE_CHUNK_BYTES,
   PARENT,
   PLACE,
   ResidencyNodes,
   UNKNOWN_DEPTH,
 } from "./residency-nodes.ts";
-import { ResidencyTable, SEGMENT_SLOTS, type SegmentMemory } from "./residency-table.ts";
+import { ResidencyTable } from "./residency-table.ts";
 
 /** Tiers of one target, best first, as bits. */
 export const TIER_DEVICE: number = 1;
@@ -61,7 +61,13 @@ export interface PrefixIndexStats {
   readonly holes: number;
 }
 
-const width = (target: number): number => (target >>> 5) + 1;
+/** Words of names that are warmed at a time: 64 blocks. */
+const WARM_WORDS = 128;
+/** What growing the node store takes. */
+const NODE_RESERVE_WORDS = 8192;
+
+/** The least `maxBytes`. */
+export const LEAST_INDEX_BYTES: number = 1024 * 1024;
 
 /**
  * Which target holds which prefix. Exact: a depth is never longer than what the target holds without a hole, whatever
@@ -70,12 +76,12 @@ const width = (target: number): number => (target >>> 5) + 1;
 export class PrefixIndex {
   readonly table: ResidencyTable;
   readonly nodes: ResidencyNodes;
-  readonly maxBytes: number;
   readonly match: PrefixMatch;
   private readonly hostTable: ResidencyTable;
   private readonly diskTable: ResidencyTable;
   private readonly holes: HoleRegister;
-  private tableBytes = 0;
+  private readonly memory: IndexMemory;
+  private readonly words: Int32Array;
   /** By public target number: the number its bits have now; changes when it is cleared. */
   private readonly bitOf: number[] = [];
   private readonly isBitTaken = new Uint8Array(MAX_TARGETS);
@@ -86,9 +92,10 @@ export class PrefixIndex {
   private readonly bitDepths = new Int32Array(MAX_TARGETS);
   private readonly bitHost = new Int32Array(MAX_TARGETS);
   private readonly bitDisk = new Int32Array(MAX_TARGETS);
-  private words = 1;
-  private live = new Uint32Array(MAX_TARGETS / 32);
-  private readonly active = new Uint32Array(MAX_TARGETS / 32);
+  /** Words of bitset that targets take. */
+  private width = 1;
+  private live = new Int32Array(MAX_TARGETS / 32);
+  private readonly active = new Int32Array(MAX_TARGETS / 32);
   private retired: number[] = [];
   private sweeping: number[] = [];
   private sweepAt = 0;
@@ -97,24 +104,19 @@ export class PrefixIndex {
   private refused = 0;
   private sharedTarget = -1;
   private readonly freeTargets: number[] = [];
+  private readonly found = new Int32Array(WARM_WORDS / 2);
+  private readonly foundNames = new Int32Array(WARM_WORDS);
+  private noise = 0;
 
-  constructor(options: PrefixIndexOptions = {}, memory?: SegmentMemory) {
-    this.maxBytes = options.maxBytes ?? DEFAULT_INDEX_BYTES;
-    const owned: SegmentMemory = {
-      allocate: (stride) => {
-        const bytes = SEGMENT_SLOTS * stride * 4;
-        if (!this.hasRoom(bytes)) return undefined;
-        this.tableBytes += bytes;
-        return new Uint32Array(SEGMENT_SLOTS * stride);
-      },
-      free: (segment) => {
-        this.tableBytes -= segment.byteLength;
-      },
-    };
-    this.nodes = new ResidencyNodes(() => this.hasNodeRoom());
-    this.table = new ResidencyTable(memory ?? owned);
-    this.hostTable = new ResidencyTable(owned);
-    this.diskTable = new ResidencyTable(owned);
+  constructor(options: PrefixIndexOptions = {}) {
+    const maxBytes = options.maxBytes ?? DEFAULT_INDEX_BYTES;
+    if (!(maxBytes >= LEAST_INDEX_BYTES)) throw new RangeError(`maxBytes is ${maxBytes}; it must be at least ${LEAST_INDEX_BYTES}.`);
+    this.memory = new IndexMemory(maxBytes);
+    this.nodes = new ResidencyNodes(this.memory);
+    this.words = this.memory.words;
+    this.table = new ResidencyTable(this.memory);
+    this.hostTable = new ResidencyTable(this.memory);
+    this.diskTable = new ResidencyTable(this.memory);
     this.holes = createHoleRegister(this.nodes);
     this.match = {
       depths: new Int32Array(MAX_TARGETS),
@@ -126,18 +128,18 @@ export class PrefixIndex {
   }
 
   get bytes(): number {
-    return this.tableBytes + (this.nodes === undefined ? 0 : this.nodes.bytes);
+    return this.memory.bytes;
   }
 
   stats(): PrefixIndexStats {
     return {
       blocks: this.table.entries,
-      residencies: this.nodes.count - this.holes.count,
+      residencies: this.nodes.count - this.holes.count(),
       bytes: this.bytes,
-      maxBytes: this.maxBytes,
+      maxBytes: this.memory.maxBytes,
       evicted: this.evicted,
       refused: this.refused,
-      holes: this.holes.count,
+      holes: this.holes.count(),
     };
   }
 
@@ -170,11 +172,9 @@ export class PrefixIndex {
 
   /** Our name of the block that a target's engine calls `key`. */
   nameOf(target: number, key: bigint): bigint | undefined {
-    const id = this.findNode(this.bitOf[target]!, key);
-    if (id < 0) return undefined;
-    const chunk = this.nodes.chunk(id);
-    const at = ResidencyNodes.offset(id);
-    return (BigInt(chunk[at + NAME_HI]! >>> 0) << 32n) | BigInt(chunk[at + NAME_LO]! >>> 0);
+    const node = this.findNode(this.bitOf[target]!, key);
+    if (node < 0) return undefined;
+    return (BigInt(this.words[node + NAME_HI]! >>> 0) << 32n) | BigInt(this.words[node + NAME_LO]! >>> 0);
   }
 
   /** A chain of blocks is now on a target, in a tier. Returns how many were taken in. */
@@ -205,9 +205,9 @@ export class PrefixIndex {
     const { match, bitOf, bitDepths } = this;
     const path = wordsOf(names);
     match.probes = 0;
-    bitDepths.fill(0, 0, this.words << 5);
+    bitDepths.fill(0, 0, this.width << 5);
     const deepest = this.gallop(path, names.length);
-    if (this.holes.count > 0 && deepest > 0) this.cutAtHoles(path);
+    if (this.holes.count() > 0 && deepest > 0) this.cutAtHoles(path);
     const hasTiers = deepest > 0 && this.hostTable.entries + this.diskTable.entries > 0;
     if (hasTiers) this.countTiers(path, deepest);
     for (let target = 0; target < bitOf.length; target++) {
@@ -226,18 +226,19 @@ export class PrefixIndex {
       if (this.retired.length === 0) return;
       this.sweeping = this.retired;
       this.retired = [];
-      this.sweepAt = 0;
+      this.sweepAt = this.words.length;
     }
-    const end = Math.min(this.nodes.end, this.sweepAt + 4 * nodes + 64);
-    for (; this.sweepAt < end; this.sweepAt++) {
-      if (!this.nodes.isLive(this.sweepAt)) continue;
-      const bit = this.nodes.chunk(this.sweepAt)[ResidencyNodes.offset(this.sweepAt) + PLACE]! & 0xfff;
-      if (this.isBitRetired[bit] === 0) continue;
+    const { words } = this;
+    const end = Math.max(this.nodes.start, this.sweepAt - 8 * (4 * nodes + 64));
+    while (this.sweepAt > end) {
+      this.sweepAt -= 8;
+      const node = this.sweepAt;
+      if (!this.nodes.isLive(node) || this.isBitRetired[words[node + PLACE]! & 0xfff] === 0) continue;
       // A bit retired during this round loses its nodes early; its own round then finds fewer.
-      this.setTiers(this.sweepAt, 0);
-      this.nodes.free(this.sweepAt);
+      this.setTiers(node, 0);
+      this.nodes.free(node);
     }
-    if (this.sweepAt < this.nodes.end) return;
+    if (this.sweepAt > this.nodes.start) return;
     for (const bit of this.sweeping) {
       this.isBitRetired[bit] = 0;
       this.isBitTaken[bit] = 0;
@@ -245,21 +246,12 @@ export class PrefixIndex {
     this.sweeping = [];
   }
 
-  private hasRoom(bytes: number): boolean {
-    return this.bytes + bytes <= this.maxBytes;
-  }
-
-  /** Nodes leave some room, so that table segments of uneven fill can still split. */
-  private hasNodeRoom(): boolean {
-    return this.bytes + NODE_CHUNK_BYTES <= this.maxBytes - (this.maxBytes >>> 5);
-  }
-
   private takeBit(): number {
     const bit = this.isBitTaken.indexOf(0);
     if (bit < 0) throw new RangeError(`An index holds at most ${MAX_TARGETS} targets.`);
     this.isBitTaken[bit] = 1;
     this.live[bit >>> 5]! |= 1 << (bit & 31);
-    this.words = Math.max(this.words, width(bit));
+    this.width = Math.max(this.width, (bit >>> 5) + 1);
     this.blocksOfBit[bit] = 0;
     this.digestLo[bit] = 0;
     this.digestHi[bit] = 0;
@@ -297,6 +289,7 @@ export class PrefixIndex {
   }
 
   private storeBit(bit: number, blocks: StoredBlocks, tier: number): number {
+    const { words, nodes } = this;
     const names = wordsOf(blocks.names);
     const keys = blocks.keys === undefined ? names : wordsOf(blocks.keys);
     const count = blocks.names.length;
@@ -305,102 +298,111 @@ export class PrefixIndex {
       this.refused += count;
       return 0;
     }
-    let depth = parent < 0 ? 0 : nextDepth(this.nodes.chunk(parent)[ResidencyNodes.offset(parent) + PLACE]! >>> 12);
-    for (let i = 0; i < count; i++) {
-      const lo = names[2 * i]!;
-      const hi = names[2 * i + 1]!;
-      let id = this.nodes.find(bit, keys[2 * i]! | 0, keys[2 * i + 1]! | 0);
-      if (id >= 0 && !this.isNamed(id, lo | 0, hi | 0)) id = -1;
-      if (id < 0) {
-        if (!this.nodes.hasFree && !this.hasNodeRoom()) this.evict(parent);
-        id = this.nodes.add(bit, keys[2 * i]! | 0, keys[2 * i + 1]! | 0, lo | 0, hi | 0, depth);
+    let depth = parent < 0 ? 0 : nextDepth(words[parent + PLACE]! >>> 12);
+    for (let i = 0; i < 2 * count; i += 2) {
+      if ((i & (WARM_WORDS - 1)) === 0 && count > 8) this.warmStore(bit, keys, names, i);
+      const lo = names[i]!;
+      const hi = names[i + 1]!;
+      let node = nodes.find(bit, keys[i]!, keys[i + 1]!);
+      if (node >= 0 && (words[node + NAME_LO] !== lo || words[node + NAME_HI] !== hi)) node = -1;
+      if (node < 0) {
+        if (!nodes.hasFree && !this.memory.hasRoom(NODE_RESERVE_WORDS + (words.length >>> 5))) this.evict(parent);
+        node = nodes.add(bit, keys[i]!, keys[i + 1]!, lo, hi, depth);
       }
-      const chunk = id < 0 ? undefined : this.nodes.chunk(id);
-      const at = ResidencyNodes.offset(id);
-      const before = chunk === undefined ? 0 : chunk[at + CHILDREN_TIERS]! & 15;
-      if (chunk !== undefined && before === 0) {
-        if (this.table.add(lo || 1, hi, bit)) this.arrive(bit, id, chunk, at, parent, depth);
+      const before = node < 0 ? 0 : words[node + CHILDREN_TIERS]! & 15;
+      if (node >= 0 && before === 0) {
+        if (this.table.add(lo || 1, hi, bit)) this.arrive(bit, node, parent, depth);
         else {
-          if (chunk[at + CHILDREN_TIERS] === 0) this.nodes.free(id);
-          id = -1;
+          if (words[node + CHILDREN_TIERS] === 0) nodes.free(node);
+          node = -1;
         }
       }
-      if (id < 0 || chunk === undefined) {
-        this.refused += count - i;
+      if (node < 0) {
+        this.refused += count - (i >>> 1);
         this.dropIfEmpty(bit, parent);
-        return i;
+        return i >>> 1;
       }
-      if ((before & tier) === 0) this.setTiers(id, before | tier);
-      parent = id;
-      depth = nextDepth(chunk[at + PLACE]! >>> 12);
+      if ((before & tier) === 0) this.setTiers(node, before | tier);
+      parent = node;
+      depth = nextDepth(words[node + PLACE]! >>> 12);
     }
     return count;
   }
 
   /** A block is resident again or for the first time. */
-  private arrive(bit: number, id: number, chunk: Int32Array, at: number, parent: number, depth: number): void {
-    if (chunk[at + CHILDREN_TIERS]! >>> 4 !== 0) this.holes.remove(bit, id);
-    chunk[at + PARENT] = parent;
-    chunk[at + PLACE] = (depth << 12) | bit;
-    if (parent >= 0) this.nodes.chunk(parent)[ResidencyNodes.offset(parent) + CHILDREN_TIERS]! += 16;
+  private arrive(bit: number, node: number, parent: number, depth: number): void {
+    const { words } = this;
+    if (words[node + CHILDREN_TIERS]! >>> 4 !== 0) this.holes.remove(bit, node);
+    words[node + PARENT] = parent;
+    words[node + PLACE] = (depth << 12) | bit;
+    if (parent >= 0) words[parent + CHILDREN_TIERS]! += 16;
     this.blocksOfBit[bit]!++;
-    this.digestLo[bit]! ^= chunk[at + NAME_LO]!;
-    this.digestHi[bit]! ^= chunk[at + NAME_HI]!;
+    this.digestLo[bit]! ^= words[node + NAME_LO]!;
+    this.digestHi[bit]! ^= words[node + NAME_HI]!;
   }
 
-  private isNamed(id: number, lo: number, hi: number): boolean {
-    const chunk = this.nodes.chunk(id);
-    const at = ResidencyNodes.offset(id);
-    return chunk[at + NAME_LO] === lo && chunk[at + NAME_HI] === hi;
+  private warmStore(bit: number, keys: Int32Array, names: Int32Array, from: number): void {
+    const to = Math.min(from + WARM_WORDS, keys.length);
+    this.noise ^= this.nodes.warm(bit, keys, from, to, this.found) ^ this.table.warm(names, from, to);
   }
 
-  private removeWords(bit: number, keys: Uint32Array, tier: number): void {
+  private warmRemove(bit: number, keys: Int32Array, from: number): void {
+    const { words, found, foundNames } = this;
+    const to = Math.min(from + WARM_WORDS, keys.length);
+    this.noise ^= this.nodes.warm(bit, keys, from, to, found);
+    const count = (to - from) >>> 1;
+    for (let k = 0; k < count; k++) {
+      const node = Math.max(0, found[k]!);
+      foundNames[2 * k] = words[node + NAME_LO]!;
+      foundNames[2 * k + 1] = words[node + NAME_HI]!;
+    }
+    this.noise ^= this.table.warm(foundNames, 0, 2 * count);
+  }
+
+  private removeWords(bit: number, keys: Int32Array, tier: number): void {
+    const { words, nodes } = this;
     for (let i = 0; i < keys.length; i += 2) {
-      const id = this.nodes.find(bit, keys[i]! | 0, keys[i + 1]! | 0);
-      if (id < 0) continue;
-      const before = this.nodes.chunk(id)[ResidencyNodes.offset(id) + CHILDREN_TIERS]! & 15;
+      if ((i & (WARM_WORDS - 1)) === 0 && keys.length > 16) this.warmRemove(bit, keys, i);
+      const node = nodes.find(bit, keys[i]!, keys[i + 1]!);
+      if (node < 0) continue;
+      const before = words[node + CHILDREN_TIERS]! & 15;
       if ((before & tier) === 0) continue;
-      this.setTiers(id, before & ~tier);
-      if (before === tier) this.depart(bit, id);
+      this.setTiers(node, before & ~tier);
+      if (before === tier) this.depart(bit, node);
     }
   }
 
   /** The last tier lost a block: unlink it, or keep it as a hole while it has resident children. */
-  private depart(bit: number, id: number): void {
-    const chunk = this.nodes.chunk(id);
-    const at = ResidencyNodes.offset(id);
-    const parent = chunk[at + PARENT]!;
+  private depart(bit: number, node: number): void {
+    const { words } = this;
+    const parent = words[node + PARENT]!;
     this.blocksOfBit[bit]!--;
-    this.digestLo[bit]! ^= chunk[at + NAME_LO]!;
-    this.digestHi[bit]! ^= chunk[at + NAME_HI]!;
-    if (chunk[at + CHILDREN_TIERS]! >>> 4 === 0) this.nodes.free(id);
-    else {
-      chunk[at + PARENT] = -1;
-      this.holes.add(bit, id);
-    }
+    this.digestLo[bit]! ^= words[node + NAME_LO]!;
+    this.digestHi[bit]! ^= words[node + NAME_HI]!;
+    if (words[node + CHILDREN_TIERS]! >>> 4 === 0) this.nodes.free(node);
+    else this.holes.add(bit, node);
     if (parent < 0) return;
-    this.nodes.chunk(parent)[ResidencyNodes.offset(parent) + CHILDREN_TIERS]! -= 16;
+    words[parent + CHILDREN_TIERS]! -= 16;
     this.dropIfEmpty(bit, parent);
   }
 
-  private dropIfEmpty(bit: number, id: number): void {
-    if (id < 0 || this.nodes.chunk(id)[ResidencyNodes.offset(id) + CHILDREN_TIERS] !== 0) return;
-    this.holes.remove(bit, id);
-    this.nodes.free(id);
+  private dropIfEmpty(bit: number, node: number): void {
+    if (node < 0 || this.words[node + CHILDREN_TIERS] !== 0) return;
+    this.holes.remove(bit, node);
+    this.nodes.free(node);
   }
 
   /** Writes a node's tier mask and keeps the three tables in step with it. The caller keeps the links. */
-  private setTiers(id: number, tiers: number): void {
-    const chunk = this.nodes.chunk(id);
-    const at = ResidencyNodes.offset(id);
-    const before = chunk[at + CHILDREN_TIERS]! & 15;
-    chunk[at + CHILDREN_TIERS] = (chunk[at + CHILDREN_TIERS]! & ~15) | tiers;
-    const lo = chunk[at + NAME_LO]! >>> 0 || 1;
-    const hi = chunk[at + NAME_HI]! >>> 0;
-    const bit = chunk[at + PLACE]! & 0xfff;
+  private setTiers(node: number, tiers: number): void {
+    const { words } = this;
+    const before = words[node + CHILDREN_TIERS]! & 15;
+    words[node + CHILDREN_TIERS] = (words[node + CHILDREN_TIERS]! & ~15) | tiers;
+    const lo = words[node + NAME_LO]! || 1;
+    const hi = words[node + NAME_HI]!;
+    const bit = words[node + PLACE]! & 0xfff;
     if (tiers === 0) this.table.remove(lo, hi, bit);
-    const was = before === 0 ? 0 : before & -before;
-    const is = tiers === 0 ? 0 : tiers & -tiers;
+    const was = before & -before;
+    const is = tiers & -tiers;
     if (was === is) return;
     if (was === TIER_HOST) this.hostTable.remove(lo, hi, bit);
     else if (was === TIER_DISK) this.diskTable.remove(lo, hi, bit);
@@ -408,39 +410,39 @@ export class PrefixIndex {
     else if (is === TIER_DISK) this.diskTable.add(lo, hi, bit);
   }
 
-  /** Gives up leaves, round the clock, of targets that hold at least the mean. */
+  /** Gives up one leaf, round the clock, of a target that holds at least half the mean. */
   private evict(keep: number): void {
+    const { words } = this;
     let targets = 0;
     for (const bit of this.bitOf) if (bit >= 0) targets++;
     const fair = this.nodes.count / Math.max(1, targets) / 2;
-    for (let steps = 0, freed = 0; steps < 4096 && freed < 1; steps++) {
-      if (this.hand >= this.nodes.end) this.hand = 0;
-      const id = this.hand++;
-      if (id === keep || !this.nodes.isLive(id)) continue;
-      const chunk = this.nodes.chunk(id);
-      const at = ResidencyNodes.offset(id);
-      const state = chunk[at + CHILDREN_TIERS]!;
-      const bit = chunk[at + PLACE]! & 0xfff;
+    for (let steps = 0; steps < 4096; steps++) {
+      this.hand -= 8;
+      if (this.hand < this.nodes.start) this.hand = words.length - 8;
+      const node = this.hand;
+      if (node === keep || !this.nodes.isLive(node)) continue;
+      const state = words[node + CHILDREN_TIERS]!;
+      const bit = words[node + PLACE]! & 0xfff;
       if (state >>> 4 !== 0 || (state & 15) === 0 || this.isBitRetired[bit] === 1 || this.blocksOfBit[bit]! < fair) continue;
-      // Its parent may become a leaf, or be `keep`: only links change, `keep` itself stays.
-      const parent = chunk[at + PARENT]!;
-      if (parent === keep && keep >= 0 && (this.nodes.chunk(keep)[ResidencyNodes.offset(keep) + CHILDREN_TIERS]! & 15) === 0) continue;
-      this.setTiers(id, 0);
-      this.depart(bit, id);
+      // A hole that only this leaf keeps alive would go with it: not the one about to get a child.
+      const isLastOfKeep = keep >= 0 && words[node + PARENT] === keep && words[keep + CHILDREN_TIERS] === 16;
+      if (isLastOfKeep) continue;
+      this.setTiers(node, 0);
+      this.depart(bit, node);
       this.evicted++;
-      freed++;
+      return;
     }
   }
 
   /** Depth of every target by galloping and bisecting over the common set; exact but for holes. Returns the deepest. */
-  private gallop(path: Uint32Array, blocks: number): number {
-    const { table, active, live, words } = this;
+  private gallop(path: Int32Array, blocks: number): number {
+    const { table, active, live, width } = this;
     if (blocks === 0) return 0;
     this.match.probes++;
     let slot = table.find(path[0]! || 1, path[1]!);
     if (slot < 0) return 0;
     let any = 0;
-    for (let k = 0; k < words; k++) {
+    for (let k = 0; k < width; k++) {
       const bits = this.wordAt(slot, k) & live[k]!;
       active[k] = bits;
       any |= bits;
@@ -464,7 +466,7 @@ export class PrefixIndex {
       this.match.probes++;
       slot = table.find(path[2 * probe]! || 1, path[2 * probe + 1]!);
       any = 0;
-      for (let k = 0; k < words; k++) {
+      for (let k = 0; k < width; k++) {
         const keep = slot < 0 ? 0 : this.wordAt(slot, k) & active[k]!;
         this.settle(k, active[k]! & ~keep, probe);
         active[k] = keep;
@@ -474,7 +476,7 @@ export class PrefixIndex {
       depth = probe;
       step = 1;
     }
-    for (let k = 0; k < words; k++) this.settle(k, active[k]!, blocks);
+    for (let k = 0; k < width; k++) this.settle(k, active[k]!, blocks);
     return blocks;
   }
 
@@ -487,45 +489,46 @@ export class PrefixIndex {
   }
 
   private wordAt(slot: number, word: number): number {
-    return word + 2 < this.table.strides[this.table.at]! ? this.table.segments[this.table.at]![slot + 2 + word]! : 0;
+    return word + 2 < this.table.stride ? this.words[slot + 2 + word]! : 0;
   }
 
-  private holdsAll(path: Uint32Array, block: number): boolean {
+  private holdsAll(path: Int32Array, block: number): boolean {
     this.match.probes++;
-    const { table, active } = this;
+    const { table, active, words, width } = this;
     const slot = table.find(path[2 * block]! || 1, path[2 * block + 1]!);
     if (slot < 0) return false;
-    const slots = table.segments[table.at]!;
-    const words = table.strides[table.at]! - 2;
-    for (let k = 0; k < this.words; k++) {
+    const held = table.stride - 2;
+    for (let k = 0; k < width; k++) {
       const wanted = active[k]!;
-      if (wanted !== 0 && (k >= words || (slots[slot + 2 + k]! & wanted) >>> 0 !== wanted)) return false;
+      if (wanted !== 0 && (k >= held || (words[slot + 2 + k]! & wanted) !== wanted)) return false;
     }
     return true;
   }
 
   /** Holes of a target on the path end its depth before them: below the first one it holds a closed run again. */
-  private cutAtHoles(path: Uint32Array): void {
-    for (const [bit, holes] of this.holes.byBit) {
+  private cutAtHoles(path: Int32Array): void {
+    const { words } = this;
+    const { byBit } = this.holes;
+    for (let bit = 0; bit < byBit.length; bit++) {
+      const holes = byBit[bit];
       const claimed = this.bitDepths[bit]!;
-      if (claimed === 0) continue;
-      if (holes.unplaced > 0 || holes.nodes.size > 64) {
+      if (holes === undefined || claimed === 0) continue;
+      const { nodes } = holes;
+      if (holes.unplaced > 0 || nodes.length > 64) {
         this.bitDepths[bit] = this.walk(path, bit, claimed);
         continue;
       }
       let first = claimed;
-      for (const id of holes.nodes) {
-        const chunk = this.nodes.chunk(id);
-        const at = ResidencyNodes.offset(id);
-        const depth = chunk[at + PLACE]! >>> 12;
-        if (depth >= first || chunk[at + NAME_LO] !== (path[2 * depth]! | 0) || chunk[at + NAME_HI] !== (path[2 * depth + 1]! | 0)) continue;
-        first = depth;
+      for (let i = 0; i < nodes.length; i++) {
+        const node = nodes[i]!;
+        const depth = words[node + PLACE]! >>> 12;
+        if (depth < first && words[node + NAME_LO] === path[2 * depth] && words[node + NAME_HI] === path[2 * depth + 1]) first = depth;
       }
       if (first < claimed) this.bitDepths[bit] = this.bisect(path, bit, first);
     }
   }
 
-  private walk(path: Uint32Array, bit: number, limit: number): number {
+  private walk(path: Int32Array, bit: number, limit: number): number {
     for (let i = 0; i < limit; i++) {
       this.match.probes++;
       if (!this.table.has(path[2 * i]! || 1, path[2 * i + 1]!, bit)) return i;
@@ -533,7 +536,7 @@ export class PrefixIndex {
     return limit;
   }
 
-  private bisect(path: Uint32Array, bit: number, limit: number): number {
+  private bisect(path: Int32Array, bit: number, limit: number): number {
     let low = 0;
     let high = limit;
     while (low < high) {
@@ -545,18 +548,17 @@ export class PrefixIndex {
     return low;
   }
 
-  private countTiers(path: Uint32Array, deepest: number): void {
-    this.bitHost.fill(0, 0, this.words << 5);
-    this.bitDisk.fill(0, 0, this.words << 5);
+  private countTiers(path: Int32Array, deepest: number): void {
+    this.bitHost.fill(0, 0, this.width << 5);
+    this.bitDisk.fill(0, 0, this.width << 5);
     for (const [table, counts] of [[this.hostTable, this.bitHost], [this.diskTable, this.bitDisk]] as const) {
       if (table.entries === 0) continue;
       for (let i = 0; i < deepest; i++) {
         const slot = table.find(path[2 * i]! || 1, path[2 * i + 1]!);
         if (slot < 0) continue;
-        const slots = table.segments[table.at]!;
-        const words = Math.min(table.strides[table.at]! - 2, this.words);
-        for (let k = 0; k < words; k++) {
-          for (let rest = slots[slot + 2 + k]! & this.live[k]!; rest !== 0; ) {
+        const held = Math.min(table.stride - 2, this.width);
+        for (let k = 0; k < held; k++) {
+          for (let rest = this.words[slot + 2 + k]! & this.live[k]!; rest !== 0; ) {
             const low = 31 - Math.clz32(rest);
             const bit = (k << 5) + low;
             if (i < this.bitDepths[bit]!) counts[bit]!++;
@@ -573,6 +575,6 @@ function nextDepth(depth: number): number {
 }
 
 /** The low and high words of 64-bit names, in place on little-endian machines. */
-export function wordsOf(names: BigUint64Array): Uint32Array {
-  return new Uint32Array(names.buffer, names.byteOffset, names.length * 2);
+export function wordsOf(names: BigUint64Array): Int32Array {
+  return new Int32Array(names.buffer, names.byteOffset, names.length * 2);
 }

@@ -1,24 +1,19 @@
 // One node per (target, engine key): what the events of a target name. Kept beside the table because an engine's key
 // says nothing about ours, and because exactness under holes needs, per target, which blocks have resident children.
-// Fixed-size nodes in chunks, chained from a linear-hashing directory: growth adds one bucket or one chunk, nothing moves.
+// Fixed-size nodes, chained from a linear-hashing directory: growth adds one bucket, nothing moves.
+import type { IndexMemory } from "./index-memory.ts";
 
-export const NODE_WORDS: number = 8;
 /** Bytes of one node with its bucket. */
-export const NODE_BYTES: number = NODE_WORDS * 4 + 4;
-const CHUNK_BITS = 12;
-const CHUNK_NODES = 1 << CHUNK_BITS;
-const CHUNK_MASK = CHUNK_NODES - 1;
-/** Bytes by which the node store grows. */
-export const NODE_CHUNK_BYTES: number = CHUNK_NODES * NODE_WORDS * 4;
-const HEAD_BITS = 12;
-const HEAD_MASK = (1 << HEAD_BITS) - 1;
+export const NODE_BYTES: number = 36;
+/** Nodes by which the store grows. */
+const GROW_NODES = 1024;
 
 /** Word offsets inside a node. */
 export const KEY_LO: number = 0;
 export const KEY_HI: number = 1;
 export const NAME_LO: number = 2;
 export const NAME_HI: number = 3;
-/** Node of the parent block on the same target, or -1. */
+/** Node of the parent block on the same target, or -1; of a hole, its place among the target's holes. */
 export const PARENT: number = 4;
 /** Resident children, shifted left by 4, and the tier mask in the low 4 bits. */
 export const CHILDREN_TIERS: number = 5;
@@ -30,122 +25,118 @@ const NEXT = 7;
 export const UNKNOWN_DEPTH: number = 0xfffff;
 export const MAX_TARGETS: number = 4096;
 
+/** A node is named by the word offset of its fields in `words`; -1 is none. */
 export class ResidencyNodes {
+  readonly words: Int32Array;
   count = 0;
-  /** Nodes ever allocated, freed ones included. */
-  capacity = 0;
-  readonly chunks: Int32Array[] = [];
-  readonly heads: Int32Array[] = [];
-  buckets = 0;
-  private low = 0;
+  private readonly memory: IndexMemory;
+  private readonly heads: Int32Array;
+  private buckets = 1024;
+  private low = 1023;
   private freeList = -1;
-  private unused = 0;
-  private readonly mayAllocate: () => boolean;
+  /** Nodes from here up were used at least once; below, down to `from`, they never were. */
+  private usedFrom: number;
+  private from: number;
 
-  constructor(mayAllocate: () => boolean) {
-    this.mayAllocate = mayAllocate;
-    this.addHeads();
-    this.buckets = 1024;
-    this.low = 1023;
+  constructor(memory: IndexMemory) {
+    this.memory = memory;
+    this.words = memory.words;
+    this.usedFrom = this.words.length;
+    this.from = this.words.length;
+    // Head words hold node + 1, so that fresh zero pages mean "none".
+    this.heads = new Int32Array(Math.max(2048, Math.ceil(memory.maxBytes / NODE_BYTES)));
+    memory.takeElsewhere(1024);
   }
 
   /** A node can be added without growing. */
   get hasFree(): boolean {
-    return this.freeList >= 0 || this.unused < this.capacity;
+    return this.freeList >= 0 || this.usedFrom > this.from;
   }
 
-  get bytes(): number {
-    return this.chunks.length * CHUNK_NODES * NODE_WORDS * 4 + this.heads.length * (HEAD_MASK + 1) * 4;
+  /** All nodes, live and free, lie from here to the end of `words`, 8 words each. */
+  get start(): number {
+    return this.usedFrom;
   }
 
-  /** The chunk of a node; its words start at `ResidencyNodes.offset(id)`. */
-  chunk(id: number): Int32Array {
-    return this.chunks[id >>> CHUNK_BITS]!;
-  }
-
-  static offset(id: number): number {
-    return (id & CHUNK_MASK) << 3;
-  }
-
-  /** The next node of `target` with this key, starting after `after`, or -1. */
+  /** The node of `target` with this key, or -1. */
   find(target: number, lo: number, hi: number): number {
-    const bucket = this.bucketOf(hashOf(target, lo, hi));
-    let id = this.heads[bucket >>> HEAD_BITS]![bucket & HEAD_MASK]!;
-    while (id >= 0) {
-      const chunk = this.chunks[id >>> CHUNK_BITS]!;
-      const at = (id & CHUNK_MASK) << 3;
-      if (chunk[at] === lo && chunk[at + KEY_HI] === hi && (chunk[at + PLACE]! & 0xfff) === target) return id;
-      id = chunk[at + NEXT]!;
+    const words = this.words;
+    let node = this.heads[this.bucketOf(hashOf(target, lo, hi))]! - 1;
+    while (node >= 0) {
+      if (words[node] === lo && words[node + 1] === hi && (words[node + 6]! & 0xfff) === target) return node;
+      node = words[node + NEXT]!;
     }
     return -1;
   }
 
-  /** Adds a node without parent, children or tiers; -1 if there is no room. All words are signed 32-bit. */
-  add(target: number, lo: number, hi: number, nameLo: number, nameHi: number, depth: number): number {
-    const id = this.take();
-    if (id < 0) return -1;
-    const chunk = this.chunks[id >>> CHUNK_BITS]!;
-    const at = (id & CHUNK_MASK) << 3;
-    chunk[at] = lo;
-    chunk[at + KEY_HI] = hi;
-    chunk[at + NAME_LO] = nameLo;
-    chunk[at + NAME_HI] = nameHi;
-    chunk[at + PARENT] = -1;
-    chunk[at + CHILDREN_TIERS] = 0;
-    chunk[at + PLACE] = (depth << 12) | target;
-    const bucket = this.bucketOf(hashOf(target, lo, hi));
-    const heads = this.heads[bucket >>> HEAD_BITS]!;
-    chunk[at + NEXT] = heads[bucket & HEAD_MASK]!;
-    heads[bucket & HEAD_MASK] = id;
-    if (++this.count > this.buckets) this.splitBucket();
-    return id;
+  /**
+   * Touches what `find` will read for the keys [from, to), in tight loops whose cache misses overlap; alone, each would
+   * be waited for. Writes the first node of each key's bucket to `found`, from index 0. Returns noise to be kept.
+   */
+  warm(target: number, keys: Int32Array, from: number, to: number, found: Int32Array): number {
+    const { words, heads } = this;
+    let noise = 0;
+    let k = 0;
+    for (let i = from; i < to; i += 2) found[k++] = heads[this.bucketOf(hashOf(target, keys[i]!, keys[i + 1]!))]! - 1;
+    for (let i = 0; i < k; i++) {
+      const node = found[i]!;
+      if (node >= 0) noise ^= words[node]!;
+    }
+    return noise;
   }
 
-  free(id: number): void {
-    const chunk = this.chunks[id >>> CHUNK_BITS]!;
-    const at = (id & CHUNK_MASK) << 3;
-    const bucket = this.bucketOf(hashOf(chunk[at + PLACE]! & 0xfff, chunk[at]!, chunk[at + KEY_HI]!));
-    const heads = this.heads[bucket >>> HEAD_BITS]!;
-    let before = heads[bucket & HEAD_MASK]!;
-    if (before === id) heads[bucket & HEAD_MASK] = chunk[at + NEXT]!;
+  /** Adds a node without parent, children or tiers; -1 if there is no room. All words are signed 32-bit. */
+  add(target: number, lo: number, hi: number, nameLo: number, nameHi: number, depth: number): number {
+    const node = this.take();
+    if (node < 0) return -1;
+    const words = this.words;
+    words[node] = lo;
+    words[node + 1] = hi;
+    words[node + 2] = nameLo;
+    words[node + 3] = nameHi;
+    words[node + 4] = -1;
+    words[node + 5] = 0;
+    words[node + 6] = (depth << 12) | target;
+    const bucket = this.bucketOf(hashOf(target, lo, hi));
+    words[node + NEXT] = this.heads[bucket]! - 1;
+    this.heads[bucket] = node + 1;
+    if (++this.count > this.buckets) this.splitBucket();
+    return node;
+  }
+
+  free(node: number): void {
+    const words = this.words;
+    const heads = this.heads;
+    const bucket = this.bucketOf(hashOf(words[node + 6]! & 0xfff, words[node]!, words[node + 1]!));
+    let at = heads[bucket]! - 1;
+    if (at === node) heads[bucket] = words[node + NEXT]! + 1;
     else {
-      for (;;) {
-        const beforeChunk = this.chunks[before >>> CHUNK_BITS]!;
-        const next = ((before & CHUNK_MASK) << 3) + NEXT;
-        before = beforeChunk[next]!;
-        if (before !== id) continue;
-        beforeChunk[next] = chunk[at + NEXT]!;
-        break;
-      }
+      while (words[at + NEXT] !== node) at = words[at + NEXT]!;
+      words[at + NEXT] = words[node + NEXT]!;
     }
-    chunk[at + PLACE] = -1;
-    chunk[at + NEXT] = this.freeList;
-    this.freeList = id;
+    words[node + 6] = -1;
+    words[node + NEXT] = this.freeList;
+    this.freeList = node;
     this.count--;
   }
 
-  /** False for a freed or never used slot. */
-  isLive(id: number): boolean {
-    return id < this.unused && this.chunks[id >>> CHUNK_BITS]![((id & CHUNK_MASK) << 3) + PLACE] !== -1;
-  }
-
-  /** One past the highest node id in use. */
-  get end(): number {
-    return this.unused;
+  /** False for a node that was freed. */
+  isLive(node: number): boolean {
+    return this.words[node + 6] !== -1;
   }
 
   private take(): number {
-    if (this.freeList >= 0) {
-      const id = this.freeList;
-      this.freeList = this.chunks[id >>> CHUNK_BITS]![((id & CHUNK_MASK) << 3) + NEXT]!;
-      return id;
+    const free = this.freeList;
+    if (free >= 0) {
+      this.freeList = this.words[free + NEXT]!;
+      return free;
     }
-    if (this.unused === this.capacity) {
-      if (!this.mayAllocate()) return -1;
-      this.chunks.push(new Int32Array(CHUNK_NODES * NODE_WORDS));
-      this.capacity += CHUNK_NODES;
+    if (this.usedFrom === this.from) {
+      if (!this.memory.takeNodes(GROW_NODES * 8)) return -1;
+      this.from -= GROW_NODES * 8;
     }
-    return this.unused++;
+    this.usedFrom -= 8;
+    return this.usedFrom;
   }
 
   private bucketOf(hash: number): number {
@@ -153,38 +144,31 @@ export class ResidencyNodes {
     return bucket < this.buckets ? bucket : hash & this.low;
   }
 
-  private addHeads(): void {
-    this.heads.push(new Int32Array(HEAD_MASK + 1).fill(-1));
-  }
-
   private splitBucket(): void {
+    const { words, heads, low } = this;
     const added = this.buckets;
-    if (added >>> HEAD_BITS === this.heads.length) {
-      if (!this.mayAllocate()) return;
-      this.addHeads();
-    }
-    const from = added & this.low;
-    const high = 2 * this.low + 1;
-    let id = this.heads[from >>> HEAD_BITS]![from & HEAD_MASK]!;
+    if (added >= heads.length) return;
+    if ((added & 1023) === 0 && !this.memory.takeElsewhere(1024)) return;
+    const from = added & low;
+    const high = 2 * low + 1;
+    let node = heads[from]! - 1;
     let stays = -1;
     let goes = -1;
-    while (id >= 0) {
-      const chunk = this.chunks[id >>> CHUNK_BITS]!;
-      const at = (id & CHUNK_MASK) << 3;
-      const next = chunk[at + NEXT]!;
-      if ((hashOf(chunk[at + PLACE]! & 0xfff, chunk[at]!, chunk[at + KEY_HI]!) & high) === added) {
-        chunk[at + NEXT] = goes;
-        goes = id;
+    while (node >= 0) {
+      const next = words[node + NEXT]!;
+      if ((hashOf(words[node + 6]! & 0xfff, words[node]!, words[node + 1]!) & high) === added) {
+        words[node + NEXT] = goes;
+        goes = node;
       } else {
-        chunk[at + NEXT] = stays;
-        stays = id;
+        words[node + NEXT] = stays;
+        stays = node;
       }
-      id = next;
+      node = next;
     }
-    this.heads[from >>> HEAD_BITS]![from & HEAD_MASK] = stays;
-    this.heads[added >>> HEAD_BITS]![added & HEAD_MASK] = goes;
+    heads[from] = stays + 1;
+    heads[added] = goes + 1;
     this.buckets++;
-    if (this.buckets === 2 * (this.low + 1)) this.low = high;
+    if (this.buckets === 2 * (low + 1)) this.low = high;
   }
 }
 

@@ -1,109 +1,122 @@
 // Which targets hold which block: open addressing on the sequence hash with the holder bitset inline, so that one probe
 // is one cache line. Cut into small segments under a directory (extendible hashing): growth splits one segment at a
-// time, no rehash ever touches more than SEGMENT_SLOTS slots. Holders beyond a segment's width widen that segment only.
+// time, no rehash ever touches more than BLOCK_WORDS slots. Holders beyond a segment's width widen that segment only.
+// All words are signed: unsigned ones above 2^31 would be heap numbers wherever a call is not inlined.
+import { BLOCK_WORDS, type IndexMemory } from "./index-memory.ts";
 
-/** Slots of one segment; a power of two. */
-export const SEGMENT_SLOTS: number = 2048;
-const MASK = SEGMENT_SLOTS - 1;
+/** Slots of one segment. */
+const SLOTS = BLOCK_WORDS;
+const MASK = SLOTS - 1;
 /** Entries at which a segment splits: 75 % load. */
-const SPLIT_AT = (SEGMENT_SLOTS * 3) / 4;
+const SPLIT_AT = (SLOTS * 3) / 4;
 /** Entries at which a segment that may not split takes no more. */
-const FULL_AT = SEGMENT_SLOTS - 64;
+const FULL_AT = SLOTS - 64;
 const MAX_DEPTH = 20;
+const BLOCK_BITS = 11;
 
-/** Where segments live: private memory, or a shared buffer with a version word per segment. */
-export interface SegmentMemory {
-  /** A zeroed array of `SEGMENT_SLOTS * stride` words, or undefined if the byte bound forbids it. */
-  allocate(stride: number): Uint32Array | undefined;
-  free(segment: Uint32Array): void;
-  /** Called around each change of a segment, so that readers on other threads can detect it. */
-  readonly changing?: (segment: number) => void;
-  readonly changed?: (segment: number) => void;
-  /** Called when the directory, a segment's place or its stride changed. */
-  readonly restructured?: (table: ResidencyTable) => void;
+/** Told around changes, so that readers on other threads can detect them. */
+export interface TableWatcher {
+  changing(block: number): void;
+  changed(block: number): void;
+  restructured(): void;
 }
 
 export class ResidencyTable {
-  /** Directory of `1 << depth` segment numbers, by the upper bits of the hash's high word. */
+  readonly words: Int32Array;
+  /** `1 << depth` entries by the upper bits of the hash's high word: first block of the segment << 8 | words per slot. */
   directory: Int32Array = new Int32Array(2);
-  depth = 1;
   shift = 31;
-  readonly segments: Uint32Array[] = [];
-  /** Words per slot of each segment: 2 of key, the rest bitset. */
-  strides: Uint8Array = new Uint8Array(16);
-  localDepths: Uint8Array = new Uint8Array(16);
-  used: Uint16Array = new Uint16Array(16);
   entries = 0;
-  /** The segment of the last `find`. */
-  at = 0;
-  private readonly memory: SegmentMemory;
-  private scratch: Uint32Array = new Uint32Array(0);
+  /** Words per slot at the last `find`: 2 of key, the rest bitset. */
+  stride = 3;
+  private readonly memory: IndexMemory;
+  private readonly localDepths: Uint8Array;
+  private readonly used: Uint16Array;
+  private readonly watcher: TableWatcher | undefined;
+  private scratch: Int32Array = new Int32Array(0);
 
-  constructor(memory: SegmentMemory, words: number = 1) {
+  constructor(memory: IndexMemory, watcher?: TableWatcher) {
     this.memory = memory;
-    for (let segment = 0; segment < 2; segment++) {
-      const slots = memory.allocate(2 + words);
-      if (slots === undefined) throw new RangeError("The byte bound is too small for an empty table.");
-      this.pushSegment(slots, 2 + words, 1);
-      this.directory[segment] = segment;
+    this.words = memory.words;
+    this.watcher = watcher;
+    this.localDepths = new Uint8Array(memory.blocks);
+    this.used = new Uint16Array(memory.blocks);
+    for (let i = 0; i < 2; i++) {
+      const block = memory.takeSegment(3);
+      if (block < 0) throw new RangeError("The byte bound is too small for an empty index.");
+      this.localDepths[block] = 1;
+      this.directory[i] = (block << 8) | 3;
     }
-    memory.restructured?.(this);
+    watcher?.restructured();
   }
 
-  /** Offset of the slot with this key in `segments[at]`, or -1. `lo` must not be 0. */
+  /** Word offset of the slot with this key, or -1; `stride` is its width. `lo` must not be 0. */
   find(lo: number, hi: number): number {
-    const segment = this.directory[hi >>> this.shift]!;
-    const slots = this.segments[segment]!;
-    const stride = this.strides[segment]!;
-    this.at = segment;
+    const words = this.words;
+    const entry = this.directory[hi >>> this.shift]!;
+    const stride = entry & 0xff;
+    const base = (entry >>> 8) << BLOCK_BITS;
+    this.stride = stride;
     for (let i = lo & MASK; ; i = (i + 1) & MASK) {
-      const slot = i * stride;
-      const key = slots[slot]!;
-      if (key === lo && slots[slot + 1] === hi) return slot;
+      const slot = base + i * stride;
+      const key = words[slot]!;
+      if (key === lo && words[slot + 1] === hi) return slot;
       if (key === 0) return -1;
     }
   }
 
+  /** Touches what `find` will read for the names [from, to) of `names`, so that the misses overlap. Returns noise. */
+  warm(names: Int32Array, from: number, to: number): number {
+    const { words, directory, shift } = this;
+    let noise = 0;
+    for (let i = from; i < to; i += 2) {
+      const entry = directory[names[i + 1]! >>> shift]!;
+      noise ^= words[((entry >>> 8) << BLOCK_BITS) + (names[i]! & MASK) * (entry & 0xff)]!;
+    }
+    return noise;
+  }
+
   has(lo: number, hi: number, target: number): boolean {
     const slot = this.find(lo, hi);
-    if (slot < 0) return false;
-    const word = target >>> 5;
-    if (word + 2 >= this.strides[this.at]!) return false;
-    return (this.segments[this.at]![slot + 2 + word]! & (1 << (target & 31))) !== 0;
+    const word = (target >>> 5) + 2;
+    return slot >= 0 && word < this.stride && (this.words[slot + word]! & (1 << (target & 31))) !== 0;
   }
 
   /** Sets a holder. False if there is no room: the block stays unknown. */
   add(lo: number, hi: number, target: number): boolean {
-    const word = target >>> 5;
+    const words = this.words;
+    const word = (target >>> 5) + 2;
     for (;;) {
-      const segment = this.directory[hi >>> this.shift]!;
-      let stride = this.strides[segment]!;
-      if (word + 2 >= stride) {
-        if (!this.widen(segment, word + 1)) return false;
-        stride = this.strides[segment]!;
+      const entry = this.directory[hi >>> this.shift]!;
+      const stride = entry & 0xff;
+      const block = entry >>> 8;
+      if (word >= stride) {
+        if (!this.widen(block, stride, word + 1)) return false;
+        continue;
       }
-      const slots = this.segments[segment]!;
+      const base = block << BLOCK_BITS;
       let i = lo & MASK;
-      let slot = i * stride;
-      let key = slots[slot]!;
-      while (key !== 0 && (key !== lo || slots[slot + 1] !== hi)) {
+      let slot = base + i * stride;
+      let key = words[slot]!;
+      while (key !== 0 && (key !== lo || words[slot + 1] !== hi)) {
         i = (i + 1) & MASK;
-        slot = i * stride;
-        key = slots[slot]!;
+        slot = base + i * stride;
+        key = words[slot]!;
       }
       if (key === 0) {
-        if (this.used[segment]! >= SPLIT_AT) {
-          if (this.split(segment)) continue;
-          if (this.used[segment]! >= FULL_AT) return false;
+        const used = this.used[block]!;
+        if (used >= SPLIT_AT) {
+          if (this.split(block, stride)) continue;
+          if (used >= FULL_AT) return false;
         }
-        this.memory.changing?.(segment);
-        slots[slot] = lo;
-        slots[slot + 1] = hi;
-        this.used[segment]!++;
+        if (this.watcher !== undefined) this.watcher.changing(block);
+        words[slot] = lo;
+        words[slot + 1] = hi;
+        this.used[block] = used + 1;
         this.entries++;
-      } else this.memory.changing?.(segment);
-      slots[slot + 2 + word]! |= 1 << (target & 31);
-      this.memory.changed?.(segment);
+      } else if (this.watcher !== undefined) this.watcher.changing(block);
+      words[slot + word]! |= 1 << (target & 31);
+      if (this.watcher !== undefined) this.watcher.changed(block);
       return true;
     }
   }
@@ -112,84 +125,75 @@ export class ResidencyTable {
   remove(lo: number, hi: number, target: number): void {
     const slot = this.find(lo, hi);
     if (slot < 0) return;
-    const segment = this.at;
-    const slots = this.segments[segment]!;
-    const stride = this.strides[segment]!;
-    const word = target >>> 5;
-    if (word + 2 >= stride) return;
-    this.memory.changing?.(segment);
-    slots[slot + 2 + word]! &= ~(1 << (target & 31));
-    let isHeld = false;
-    for (let k = 2; k < stride; k++) if (slots[slot + k] !== 0) isHeld = true;
-    if (!isHeld) this.erase(segment, slots, stride, slot / stride);
-    this.memory.changed?.(segment);
+    const words = this.words;
+    const stride = this.stride;
+    const word = (target >>> 5) + 2;
+    if (word >= stride) return;
+    const block = this.directory[hi >>> this.shift]! >>> 8;
+    if (this.watcher !== undefined) this.watcher.changing(block);
+    let held = words[slot + word]! & ~(1 << (target & 31));
+    words[slot + word] = held;
+    for (let k = 2; k < stride; k++) held |= words[slot + k]!;
+    if (held === 0) this.erase(block, stride, slot);
+    if (this.watcher !== undefined) this.watcher.changed(block);
   }
 
-  private erase(segment: number, slots: Uint32Array, stride: number, index: number): void {
-    let hole = index;
+  private erase(block: number, stride: number, slot: number): void {
+    const words = this.words;
+    const base = block << BLOCK_BITS;
+    let hole = (slot - base) / stride;
     for (let i = (hole + 1) & MASK; ; i = (i + 1) & MASK) {
-      const from = i * stride;
-      const key = slots[from]!;
+      const from = base + i * stride;
+      const key = words[from]!;
       if (key === 0) break;
       if (((i - (key & MASK)) & MASK) < ((i - hole) & MASK)) continue;
-      const to = hole * stride;
-      for (let k = 0; k < stride; k++) slots[to + k] = slots[from + k]!;
+      const to = base + hole * stride;
+      for (let k = 0; k < stride; k++) words[to + k] = words[from + k]!;
       hole = i;
     }
-    const end = hole * stride;
-    for (let k = 0; k < stride; k++) slots[end + k] = 0;
-    this.used[segment]!--;
+    const end = base + hole * stride;
+    for (let k = 0; k < stride; k++) words[end + k] = 0;
+    this.used[block]!--;
     this.entries--;
   }
 
-  private pushSegment(slots: Uint32Array, stride: number, localDepth: number): number {
-    const segment = this.segments.push(slots) - 1;
-    if (segment >= this.strides.length) {
-      this.strides = grown(this.strides);
-      this.localDepths = grown(this.localDepths);
-      const used = new Uint16Array(2 * this.used.length);
-      used.set(this.used);
-      this.used = used;
-    }
-    this.strides[segment] = stride;
-    this.localDepths[segment] = localDepth;
-    return segment;
-  }
-
-  private copyOut(segment: number): Uint32Array {
-    const slots = this.segments[segment]!;
-    if (this.scratch.length < slots.length) this.scratch = new Uint32Array(slots.length);
-    this.scratch.set(slots);
-    return this.scratch;
-  }
-
-  private split(segment: number): boolean {
-    const depth = this.localDepths[segment]!;
+  private split(block: number, stride: number): boolean {
+    const depth = this.localDepths[block]!;
     if (depth >= MAX_DEPTH) return false;
-    const stride = this.strides[segment]!;
-    const sibling = this.memory.allocate(stride);
-    if (sibling === undefined) return false;
-    const slots = this.segments[segment]!;
-    const old = this.copyOut(segment);
-    this.memory.changing?.(segment);
-    if (depth === this.depth) this.doubleDirectory();
-    const added = this.pushSegment(sibling, stride, depth + 1);
-    this.localDepths[segment] = depth + 1;
-    slots.fill(0);
+    const sibling = this.memory.takeSegment(stride);
+    if (sibling < 0) return false;
+    if (this.watcher !== undefined) this.watcher.changing(block);
+    if (this.shift === 32 - depth) this.doubleDirectory();
+    const words = this.words;
+    const length = SLOTS * stride;
+    const base = block << BLOCK_BITS;
+    if (this.scratch.length < length) this.scratch = new Int32Array(length);
+    const old = this.scratch;
+    old.set(words.subarray(base, base + length));
+    words.fill(0, base, base + length);
     let moved = 0;
-    for (let from = 0, end = SEGMENT_SLOTS * stride; from < end; from += stride) {
+    for (let from = 0; from < length; from += stride) {
       if (old[from] === 0) continue;
-      const goesOver = ((old[from + 1]! >>> (31 - depth)) & 1) === 1;
-      if (goesOver) moved++;
-      insertRaw(goesOver ? sibling : slots, old, from, stride);
+      const goesOver = (old[from + 1]! >>> (31 - depth)) & 1;
+      moved += goesOver;
+      const to = goesOver === 1 ? sibling << BLOCK_BITS : base;
+      let i = old[from]! & MASK;
+      while (words[to + i * stride] !== 0) i = (i + 1) & MASK;
+      for (let k = 0; k < stride; k++) words[to + i * stride + k] = old[from + k]!;
     }
-    this.used[added] = moved;
-    this.used[segment]! -= moved;
+    this.localDepths[block] = depth + 1;
+    this.localDepths[sibling] = depth + 1;
+    this.used[sibling] = moved;
+    this.used[block]! -= moved;
+    const bits = 32 - this.shift;
     for (let i = 0; i < this.directory.length; i++) {
-      if (this.directory[i] === segment && ((i >>> (this.depth - 1 - depth)) & 1) === 1) this.directory[i] = added;
+      if (this.directory[i]! >>> 8 !== block) continue;
+      if (((i >>> (bits - 1 - depth)) & 1) === 1) this.directory[i] = (sibling << 8) | stride;
     }
-    this.memory.restructured?.(this);
-    this.memory.changed?.(segment);
+    if (this.watcher !== undefined) {
+      this.watcher.restructured();
+      this.watcher.changed(block);
+    }
     return true;
   }
 
@@ -197,36 +201,28 @@ export class ResidencyTable {
     const directory = new Int32Array(2 * this.directory.length);
     for (let i = 0; i < directory.length; i++) directory[i] = this.directory[i >>> 1]!;
     this.directory = directory;
-    this.depth++;
     this.shift--;
   }
 
-  private widen(segment: number, words: number): boolean {
-    const stride = this.strides[segment]!;
-    const wider = this.memory.allocate(2 + words);
-    if (wider === undefined) return false;
-    const old = this.segments[segment]!;
-    this.memory.changing?.(segment);
-    for (let i = 0; i < SEGMENT_SLOTS; i++) {
-      for (let k = 0; k < stride; k++) wider[i * (2 + words) + k] = old[i * stride + k]!;
+  private widen(block: number, stride: number, wider: number): boolean {
+    const to = this.memory.takeSegment(wider);
+    if (to < 0) return false;
+    if (this.watcher !== undefined) this.watcher.changing(block);
+    const words = this.words;
+    for (let i = 0; i < SLOTS; i++) {
+      for (let k = 0; k < stride; k++) words[(to << BLOCK_BITS) + i * wider + k] = words[(block << BLOCK_BITS) + i * stride + k]!;
     }
-    this.segments[segment] = wider;
-    this.strides[segment] = 2 + words;
-    this.memory.free(old);
-    this.memory.restructured?.(this);
-    this.memory.changed?.(segment);
+    this.localDepths[to] = this.localDepths[block]!;
+    this.used[to] = this.used[block]!;
+    this.used[block] = 0;
+    for (let i = 0; i < this.directory.length; i++) {
+      if (this.directory[i]! >>> 8 === block) this.directory[i] = (to << 8) | wider;
+    }
+    this.memory.freeSegment(block, stride);
+    if (this.watcher !== undefined) {
+      this.watcher.restructured();
+      this.watcher.changed(block);
+    }
     return true;
   }
-}
-
-function insertRaw(slots: Uint32Array, from: Uint32Array, offset: number, stride: number): void {
-  let i = from[offset]! & MASK;
-  while (slots[i * stride] !== 0) i = (i + 1) & MASK;
-  for (let k = 0; k < stride; k++) slots[i * stride + k] = from[offset + k]!;
-}
-
-function grown(array: Uint8Array): Uint8Array {
-  const longer = new Uint8Array(2 * array.length);
-  longer.set(array);
-  return longer;
 }

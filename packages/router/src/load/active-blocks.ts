@@ -1,6 +1,10 @@
 import { wordsOf } from "../index/prefix-index.ts";
+import { IndexMemory } from "../index/index-memory.ts";
 import { CHILDREN_TIERS, ResidencyNodes } from "../index/residency-nodes.ts";
 import { blocksOfLandmarks } from "./landmarks.ts";
+
+/** Room for about 1.8 million landmarks; beyond it, further blocks are not counted. */
+const MAX_BYTES = 64 * 1024 * 1024;
 
 /** Counts the distinct prompt blocks of the requests that run on each target: shared prefixes count once. */
 export interface ActiveBlocks {
@@ -13,21 +17,22 @@ export interface ActiveBlocks {
 }
 
 export function createActiveBlocks(): ActiveBlocks {
-  const nodes = new ResidencyNodes(() => true);
+  const nodes = new ResidencyNodes(new IndexMemory(MAX_BYTES));
   const weight = (i: number): number => blocksOfLandmarks(i + 1) - blocksOfLandmarks(i);
   return {
     add(target, landmarks) {
       const words = wordsOf(landmarks);
       let blocks = 0;
       for (let i = 0; i < landmarks.length; i++) {
-        const lo = words[2 * i]! | 0;
-        const hi = words[2 * i + 1]! | 0;
+        const lo = words[2 * i]!;
+        const hi = words[2 * i + 1]!;
         let id = nodes.find(target, lo, hi);
         if (id < 0) {
           id = nodes.add(target, lo, hi, lo, hi, 0);
+          if (id < 0) break;
           blocks += weight(i);
         }
-        nodes.chunk(id)[ResidencyNodes.offset(id) + CHILDREN_TIERS]!++;
+        nodes.words[id + CHILDREN_TIERS]!++;
       }
       return blocks;
     },
@@ -35,9 +40,9 @@ export function createActiveBlocks(): ActiveBlocks {
       const words = wordsOf(landmarks);
       let blocks = 0;
       for (let i = 0; i < landmarks.length; i++) {
-        const id = nodes.find(target, words[2 * i]! | 0, words[2 * i + 1]! | 0);
+        const id = nodes.find(target, words[2 * i]!, words[2 * i + 1]!);
         if (id < 0) continue;
-        if (--nodes.chunk(id)[ResidencyNodes.offset(id) + CHILDREN_TIERS]! > 0) continue;
+        if (--nodes.words[id + CHILDREN_TIERS]! > 0) continue;
         nodes.free(id);
         blocks += weight(i);
       }
@@ -50,7 +55,7 @@ export function createActiveBlocks(): ActiveBlocks {
       let high = landmarks.length;
       while (low < high) {
         const middle = (low + high) >>> 1;
-        if (nodes.find(target, words[2 * middle]! | 0, words[2 * middle + 1]! | 0) >= 0) low = middle + 1;
+        if (nodes.find(target, words[2 * middle]!, words[2 * middle + 1]!) >= 0) low = middle + 1;
         else high = middle;
       }
       return blocksOfLandmarks(landmarks.length) - blocksOfLandmarks(low);
