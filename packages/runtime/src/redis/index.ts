@@ -1,1 +1,2 @@
-export {};
+export type { RedisDiscoveryOptions } from "./redis-discovery.ts";
+export { redisDiscovery } from "./redis-discovery.ts";
