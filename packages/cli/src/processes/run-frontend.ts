@@ -1,4 +1,5 @@
-import type { Layout, RequestObserver } from "@stator/core";
+import { createConsole } from "@stator/console";
+import type { Layout } from "@stator/core";
 import { createOpenAIServer } from "@stator/frontend";
 import { createMetrics } from "@stator/metrics";
 import { graphFromLayout } from "@stator/router";
@@ -25,12 +26,20 @@ export async function runFrontend(options: FrontendProcessOptions): Promise<void
     metrics,
     logger,
   });
-  metrics.watchWorkers(runtime.workers());
-  const observers: RequestObserver[] = [];
-  const server = createOpenAIServer({ models: graphFromLayout(runtime, layout), metrics, logger, observers });
+  const workers = runtime.workers();
+  metrics.watchWorkers(workers);
+  const page = createConsole({ workers });
+  const server = createOpenAIServer({
+    models: graphFromLayout(runtime, layout),
+    metrics,
+    logger,
+    observers: [page.observer],
+    routes: page.routes,
+  });
   const { url, port } = await server.listen({ port: options.port, host: options.host });
   watchSupervisor();
   notifyReady({ url, port });
   options.onReady(url);
   await closeOnSignal(server, runtime);
+  page.close();
 }
