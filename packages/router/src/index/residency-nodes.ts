@@ -3,8 +3,8 @@
 // Fixed-size nodes, chained from a linear-hashing directory: growth adds one bucket, nothing moves.
 import type { IndexMemory } from "./index-memory.ts";
 
-/** Bytes of one node with its bucket. */
-export const NODE_BYTES: number = 36;
+/** Bytes of one node with its two buckets. */
+export const NODE_BYTES: number = 40;
 /** Nodes by which the store grows. */
 const GROW_NODES = 1024;
 
@@ -44,7 +44,7 @@ export class ResidencyNodes {
     this.usedFrom = this.words.length;
     this.from = this.words.length;
     // Head words hold node + 1, so that fresh zero pages mean "none".
-    this.heads = new Int32Array(Math.max(2048, Math.ceil(memory.maxBytes / NODE_BYTES)));
+    this.heads = new Int32Array(Math.max(2048, Math.ceil((2 * memory.maxBytes) / NODE_BYTES)));
     memory.takeElsewhere(1024);
   }
 
@@ -100,7 +100,11 @@ export class ResidencyNodes {
     const bucket = this.bucketOf(hashOf(target, lo, hi));
     words[node + NEXT] = this.heads[bucket]! - 1;
     this.heads[bucket] = node + 1;
-    if (++this.count > this.buckets) this.splitBucket();
+    // Two buckets a node: most chains are one node, so most finds are one miss.
+    if (2 * ++this.count > this.buckets) {
+      this.splitBucket();
+      this.splitBucket();
+    }
     return node;
   }
 
