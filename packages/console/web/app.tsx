@@ -55,7 +55,10 @@ export function App() {
           <section class="panel topology" aria-labelledby="topology-title">
             <h2 id="topology-title">Workers</h2>
             <div class="topology-inner">
-              <Ring workers={workers} flows={state.flows} rate={state.rates.at(-1)} />
+              <figure>
+                <Ring workers={workers} flows={state.flows} rate={state.rates.at(-1)} />
+                <figcaption class="quiet">Slots fill with KV blocks; the arc inside is what runs.</figcaption>
+              </figure>
               <Workers workers={workers} />
             </div>
           </section>

@@ -33,12 +33,13 @@ export function Figures({ rates }: { readonly rates: readonly RateView[] }) {
   );
 }
 
-/** Two minutes as a line with a soft floor. Its figure is told beside it. */
+/** Up to two minutes as a line with a soft floor. Its figure is told beside it. */
 function Sparkline({ points }: { readonly points: readonly (number | undefined)[] }) {
   const width = 120;
   const height = 36;
   const most = Math.max(...points.map((p) => p ?? 0), 1e-9);
-  const at = (value: number, i: number): string => `${((i + 120 - points.length) / 119) * width},${height - 2 - (value / most) * (height - 6)}`;
+  const span = Math.max(30, points.length);
+  const at = (value: number, i: number): string => `${((i + span - points.length) / (span - 1)) * width},${height - 2 - (value / most) * (height - 6)}`;
   const known = points.flatMap((value, i) => (value === undefined ? [] : [at(value, i)]));
   if (known.length < 2) return <svg class="spark" viewBox={`0 0 ${width} ${height}`} aria-hidden="true" />;
   const first = known[0]?.split(",")[0];

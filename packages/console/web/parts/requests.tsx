@@ -17,7 +17,12 @@ export function Requests({ requests, selected, onSelect, isPaused, onPause }: Pr
   const longest = Math.max(1, ...shown.map(({ durationMs }) => durationMs));
 
   useEffect(() => {
-    list.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" });
+    const box = list.current;
+    const row = box?.querySelector<HTMLElement>('[aria-selected="true"]');
+    if (box === null || row === null || row === undefined) return;
+    // Only the list scrolls: the page stays where its reader is.
+    if (row.offsetTop < box.scrollTop) box.scrollTop = row.offsetTop;
+    else if (row.offsetTop + row.offsetHeight > box.scrollTop + box.clientHeight) box.scrollTop = row.offsetTop + row.offsetHeight - box.clientHeight;
   }, [selected]);
 
   const onKey = (event: KeyboardEvent): void => {

@@ -18,7 +18,7 @@ interface Slot {
 
 const centre = 200;
 const inner = 112;
-const outer = 150;
+const outer = 156;
 
 /**
  * The graph as a stator: a slot per worker around the ring, filled outward by its KV blocks, with an arc inside for
@@ -29,7 +29,7 @@ export function Ring({ workers, flows, rate }: Props) {
   const moving = useMoving(flows);
   const middleOf = new Map(slots.map((slot) => [slot.worker.id, slot.middle]));
   return (
-    <svg class="ring" viewBox="0 0 400 400" role="img" aria-label={`${workers.length} workers around the router`}>
+    <svg class="ring" viewBox="-70 20 540 360" role="img" aria-label={`${workers.length} workers around the router`}>
       <defs>
         <pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
           <line x1="0" y1="0" x2="0" y2="6" class="hatch" />

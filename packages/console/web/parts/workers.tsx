@@ -1,10 +1,11 @@
 import type { WorkerView } from "../../src/feed/views.ts";
-import { count } from "../format.ts";
+import { percent } from "../format.ts";
 
 const stateMarks = { ready: "●", suspect: "◐", draining: "◔", ejected: "▲", dead: "✕" } as const;
 
 /** The ring in words and figures. */
 export function Workers({ workers }: { readonly workers: readonly WorkerView[] }) {
+  const models = new Set(workers.map(({ model }) => model)).size;
   return (
     <div class="table-frame" tabIndex={0} aria-label="Workers, scrollable" role="group">
       <table class="workers">
@@ -18,7 +19,7 @@ export function Workers({ workers }: { readonly workers: readonly WorkerView[] }
             <th scope="col" class="number">
               Waits
             </th>
-            <th scope="col">KV blocks</th>
+            <th scope="col">KV in use</th>
           </tr>
         </thead>
         <tbody>
@@ -28,7 +29,7 @@ export function Workers({ workers }: { readonly workers: readonly WorkerView[] }
               <tr key={worker.id} class={worker.state === "ready" ? "" : "off"}>
                 <th scope="row">
                   <span class={`role ${worker.role}`}>{worker.role}</span> <span class="mono">{worker.id}</span>
-                  <span class="quiet model"> {worker.model}</span>
+                  {models > 1 && <span class="quiet model"> {worker.model}</span>}
                 </th>
                 <td title={worker.reason ?? ""}>
                   <span class={`state ${worker.state}`}>
@@ -37,13 +38,11 @@ export function Workers({ workers }: { readonly workers: readonly WorkerView[] }
                 </td>
                 <td class="number">{worker.running}</td>
                 <td class="number">{worker.waiting}</td>
-                <td>
+                <td title={`${worker.kvBlocksUsed} of ${worker.kvBlocksTotal} blocks`}>
                   <span class="meter">
                     <span class={`meter-fill ${worker.role}`} style={{ width: `${Math.min(100, usage * 100)}%` }} />
                   </span>
-                  <span class="quiet mono">
-                    {count(worker.kvBlocksUsed)}/{count(worker.kvBlocksTotal)}
-                  </span>
+                  <span class="quiet mono">{percent(usage)}</span>
                 </td>
               </tr>
             );

@@ -20,7 +20,7 @@ function gpu(p: string): Row {
       figure("Power, all GPUs", "watt", "Power draw now.", `sum(${p}gpu_power_watts)`),
       figure("Mean utilization", "percentunit", "Share of time in which any kernel ran.", `avg(${p}gpu_utilization_ratio)`, { max: 1 }),
       figure("Sources that answer", "short", "GPU sources of all processes that answer now.", `sum(${p}gpu_source_up)`),
-      figure("GPUs with an XID error", "short", "GPUs whose last XID error is not 0.", `count(${p}gpu_last_xid != 0) or vector(0)`, { thresholds: [1, 1] }),
+      figure("GPUs with an XID error", "short", "GPUs whose last XID error is not 0.", `sum(${p}gpu_last_xid != bool 0)`, { thresholds: [1, 1] }),
       lines("Utilization", "percentunit", "Share of time in which any kernel ran.", [each("gpu_utilization_ratio")], { max: 1 }),
       lines("Tensor cores active", "percentunit", "Share of cycles; needs DCGM's profiling fields.", [each("gpu_tensor_active_ratio")], { max: 1 }),
       lines("Power", "watt", "Power draw of each GPU.", [each("gpu_power_watts")]),

@@ -35,7 +35,7 @@ export interface ServingFamilies {
 /** Creates the request side of the serving set; every threshold of `slos` is a bucket edge. */
 export function createServingFamilies(meter: Meter, slos: readonly Slo[]): ServingFamilies {
   const model = ["model"] as const;
-  return {
+  const families: ServingFamilies = {
     requests: meter.counter({
       name: "frontend_requests",
       help: "Requests that ended, by how. status: success, error, cancelled or rejected; error_type: the error code, empty on success.",
@@ -95,4 +95,11 @@ export function createServingFamilies(meter: Meter, slos: readonly Slo[]): Servi
     transfer: meter.histogram({ name: "kv_handoff", unit: "seconds", help: "Time to move one prompt's KV from prefill to decode.", buckets: stageBuckets }),
     transferredTokens: meter.counter({ name: "kv_handoff", unit: "tokens", help: "Prompt tokens whose KV moved from prefill to decode." }),
   };
+  // What is known to exist starts at 0: absence would mean that nobody measures it.
+  for (const stage of ["queued", "prefill", "transfer", "decode"]) {
+    families.stage.labels({ stage });
+    families.stageTime.labels({ stage });
+  }
+  for (const kind of ["new_request", "ongoing_request"]) families.migrationGap.labels({ kind });
+  return families;
 }
