@@ -1,1 +1,3 @@
-export {};
+export type { NatsOptions } from "./nats-link.ts";
+export type { NatsDiscoveryOptions } from "./nats-discovery.ts";
+export { natsDiscovery } from "./nats-discovery.ts";
