@@ -16,7 +16,6 @@ export type RouterErrorCode =
   | "ROUTER_REQUEST_DEADLINE"
   | "ROUTER_FIRST_TOKEN_DEADLINE"
   | "ROUTER_PROTOCOL_FAULT"
-  | "ROUTER_NO_CONNECTOR"
   | "ROUTER_CLOSED";
 
 const kinds: Readonly<Record<RouterErrorCode, ErrorKind>> = {
@@ -34,7 +33,6 @@ const kinds: Readonly<Record<RouterErrorCode, ErrorKind>> = {
   ROUTER_REQUEST_DEADLINE: "deadline",
   ROUTER_FIRST_TOKEN_DEADLINE: "deadline",
   ROUTER_PROTOCOL_FAULT: "unavailable",
-  ROUTER_NO_CONNECTOR: "incompatible",
   ROUTER_CLOSED: "unavailable",
 };
 
