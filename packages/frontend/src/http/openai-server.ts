@@ -95,8 +95,6 @@ export function createOpenAIServer(options: OpenAIServerOptions): OpenAIServer {
     keepAliveTimeout: limits.idleMs,
     connectionsCheckingInterval: 1000,
     noDelay: true,
-    // One response write is one chunk header, one body and one chunk end: more room lets them leave as one.
-    highWaterMark: 64 * 1024,
   });
   // Counted by us: Node would drop the surplus in silence.
   http.maxHeadersCount = 0;

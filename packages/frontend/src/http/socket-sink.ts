@@ -29,8 +29,8 @@ export function createFlusher(): Flusher {
 const turnBytes = 16 * 1024;
 
 /**
- * Events to a node:http response. A client that does not read stops the writing at the socket's high-water mark; while
- * it is blocked no text is made for it, and after `blockedMs` its connection is cut.
+ * Events to a node:http response, one write at a time: the next waits until the kernel has taken the one before. So a client
+ * that does not read costs about `turnBytes`, no text is made for it meanwhile, and after `blockedMs` its connection is cut.
  */
 export function createSocketSink(
   response: ServerResponse,
@@ -39,62 +39,59 @@ export function createSocketSink(
 ): EventSink {
   let waiting = "";
   let isEnded = false;
+  let isWriting = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   let room: { readonly promise: Promise<void>; open(): void } | undefined;
+
+  const openRoom = (): void => {
+    const opening = room;
+    room = undefined;
+    opening?.open();
+  };
+  const watchClient = (): void => {
+    timer ??= setTimeout(() => response.destroy(), blockedMs).unref();
+  };
+  const onWritten = (): void => {
+    isWriting = false;
+    clearTimeout(timer);
+    timer = undefined;
+    if (waiting !== "" || (isEnded && !response.writableEnded)) sink.flush();
+    else openRoom();
+  };
+  response.once("close", () => {
+    clearTimeout(timer);
+    openRoom();
+  });
 
   const sink: Flushable & EventSink = {
     write(events) {
       if (isEnded) return;
-      if (waiting === "") flusher.add(sink);
+      if (waiting === "" && !isWriting) flusher.add(sink);
       waiting += events;
     },
     flush() {
+      if (isWriting || response.destroyed) return;
       const events = waiting;
       waiting = "";
-      if (!response.destroyed) {
-        if (isEnded) response.end(events);
-        else response.write(events);
-        if (room !== undefined && response.writableNeedDrain) {
-          waitForDrain(response, blockedMs, room.open);
-          return;
-        }
-      }
-      room?.open();
+      isWriting = true;
+      if (isEnded) response.end(events);
+      else response.write(events, onWritten);
+      if (isEnded || room !== undefined) watchClient();
     },
     room() {
       if (room !== undefined) return room.promise;
-      const isBlocked = response.writableNeedDrain;
-      if ((waiting.length < turnBytes && !isBlocked) || response.destroyed) return undefined;
-      let resolve: () => void = () => {};
-      const promise = new Promise<void>((done) => (resolve = done));
-      room = {
-        promise,
-        open() {
-          room = undefined;
-          resolve();
-        },
-      };
-      if (waiting === "") waitForDrain(response, blockedMs, room.open);
+      if ((waiting.length < turnBytes && !isWriting) || response.destroyed) return undefined;
+      let open: () => void = () => {};
+      const promise = new Promise<void>((resolve) => (open = resolve));
+      room = { promise, open };
+      if (isWriting) watchClient();
       return promise;
     },
     end() {
       if (isEnded) return;
-      if (waiting === "") flusher.add(sink);
+      if (waiting === "" && !isWriting) flusher.add(sink);
       isEnded = true;
     },
   };
   return sink;
-}
-
-/** Calls `then` once the client has read enough or is gone; cuts the connection after `blockedMs`. */
-function waitForDrain(response: ServerResponse, blockedMs: number, then: () => void): void {
-  const done = (): void => {
-    clearTimeout(timer);
-    response.off("drain", done);
-    response.off("close", done);
-    then();
-  };
-  const timer = setTimeout(() => response.destroy(), blockedMs);
-  timer.unref();
-  response.on("drain", done);
-  response.on("close", done);
 }
