@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { configureCommand } from "./commands/configure/index.ts";
 import { frontendCommand } from "./commands/frontend.ts";
 import { loadCommand } from "./commands/load.ts";
 import { upCommand } from "./commands/up.ts";
@@ -17,5 +18,6 @@ export function createProgram(): Command {
     .addCommand(upCommand())
     .addCommand(workerCommand())
     .addCommand(frontendCommand())
-    .addCommand(loadCommand());
+    .addCommand(loadCommand())
+    .addCommand(configureCommand());
 }

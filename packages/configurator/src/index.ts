@@ -19,3 +19,5 @@ export { generate } from "./generate/generate-without-search.ts";
 export type { GenerateOptions, Generated } from "./generate/generate-without-search.ts";
 export { support } from "./support.ts";
 export type { SupportRow } from "./support.ts";
+export { createConfiguratorServer, defaultConfiguratorPort } from "./server.ts";
+export type { ConfiguratorServer } from "./server.ts";
