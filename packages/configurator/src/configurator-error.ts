@@ -3,7 +3,10 @@ import type { ErrorData } from "@stator/core";
 
 /** Codes of `@stator/configurator`; each has its paragraph in docs/reference/errors/configurator.md. */
 export type ConfiguratorErrorCode =
-  "CONFIGURATOR_OPTION_INVALID" | "CONFIGURATOR_DOES_NOT_FIT" | "CONFIGURATOR_SLO_UNREACHABLE";
+  | "CONFIGURATOR_OPTION_INVALID"
+  | "CONFIGURATOR_DOES_NOT_FIT"
+  | "CONFIGURATOR_SLO_UNREACHABLE"
+  | "CONFIGURATOR_PAGE_MISSING";
 
 export class ConfiguratorError extends StatorError<ConfiguratorErrorCode> {
   override readonly name: string = "ConfiguratorError";

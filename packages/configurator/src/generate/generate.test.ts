@@ -137,7 +137,7 @@ describe.each(recipes)("the files of the $name recipe", ({ name, target: options
 
   test.each(files.map((file) => file.name))("%s is as committed", async (file) => {
     await expect(files.find((entry) => entry.name === file)?.text).toMatchFileSnapshot(
-      `golden/${name}/${file}`,
+      `../../golden/${name}/${file}`,
     );
   });
 

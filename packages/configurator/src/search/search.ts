@@ -40,13 +40,10 @@ export interface FoundLayout extends Candidate {
 }
 
 /** A point of the throughput-against-speed picture. */
-export interface ParetoPoint {
-  readonly mode: "agg" | "disagg";
-  readonly tokensPerSecondPerUser: number;
-  readonly tokensPerSecondPerGpu: number;
-  readonly ttftMs: number;
-  readonly tpotMs: number;
+export interface ParetoPoint extends Candidate {
+  /** `2 × prefill TP1 + 3 × decode TP2 (batch 64)`. */
   readonly label: string;
+  readonly meetsLimits: boolean;
 }
 
 export interface SearchResult {
@@ -93,7 +90,11 @@ export function search(options: SearchOptions): SearchResult {
     layouts,
     pareto: (["agg", "disagg"] as const).flatMap((mode) =>
       paretoFront(candidates.filter((candidate) => candidate.mode === mode && !candidate.isSaturated)).map(
-        paretoPoint,
+        (candidate) => ({
+          ...candidate,
+          label: describeWorkers(candidate.workers),
+          meetsLimits: meets(candidate, limits),
+        }),
       ),
     ),
     disaggregationGain: agg === undefined || disagg === undefined ? undefined : disagg / agg,
@@ -155,18 +156,6 @@ function found(
     tpotRangeMs: range(candidate.tpotMs, band.tpot),
     reason: reasonFor(candidate, all, limits, options.gpus),
     layout: layoutOf(candidate, target, options, limits),
-  };
-}
-
-function paretoPoint(candidate: Candidate): ParetoPoint {
-  const { mode, tokensPerSecondPerUser, tokensPerSecondPerGpu, ttftMs, tpotMs, workers } = candidate;
-  return {
-    mode,
-    tokensPerSecondPerUser,
-    tokensPerSecondPerGpu,
-    ttftMs,
-    tpotMs,
-    label: describeWorkers(workers),
   };
 }
 
