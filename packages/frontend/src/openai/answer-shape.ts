@@ -22,7 +22,7 @@ export interface FinishedChoice {
 }
 
 /** Writes the events of one choice: made once per choice, so that an event per token costs one concatenation. */
-export interface ChoiceWriter {
+interface ChoiceWriter {
   /** What comes before the first piece; empty if nothing does. */
   open(): string;
   piece(piece: TextPiece): string;

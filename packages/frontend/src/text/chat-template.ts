@@ -18,7 +18,7 @@ export interface ChatToolCall {
   readonly arguments: string;
 }
 
-export interface ChatTemplateInput {
+interface ChatTemplateInput {
   readonly messages: readonly ChatMessage[];
   /** OpenAI's `tools`, handed to the template as they are. */
   readonly tools?: readonly unknown[];

@@ -15,11 +15,11 @@ export interface ModelArtifacts {
 }
 
 /** Texts beyond this are tokenized in a thread, in UTF-16 units: 16,000 take some 8 ms. */
-export const offLoopTextLength: number = 16 * 1024;
+const offLoopTextLength = 16 * 1024;
 /** Tokenizers beyond this are only built in the thread: building a 17 MB one takes a second. */
-export const offLoopTokenizerBytes: number = 4 * 1024 * 1024;
+const offLoopTokenizerBytes = 4 * 1024 * 1024;
 /** How long a worker may take to hand over a tokenizer, in ms. */
-export const artifactDeadlineMs: number = 30_000;
+const artifactDeadlineMs = 30_000;
 
 interface Loaded {
   readonly vocabulary: Vocabulary;
