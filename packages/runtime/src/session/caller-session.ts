@@ -429,7 +429,7 @@ function cutError(worker: string, cause: unknown): RuntimeError {
   return new RuntimeError({
     code: "RUNTIME_SESSION_CUT",
     kind: "unavailable",
-    message: `The session with worker ${worker} broke${cause instanceof Error ? `: ${cause.message}` : ""}.`,
+    message: `The session with worker ${worker} broke${cause instanceof Error ? `: ${cause.message.replace(/\.$/, "")}` : ""}.`,
     cause,
     data: { worker, observation: "cut" },
   });

@@ -178,9 +178,9 @@ export function createEngineHost(options: EngineHostOptions): EngineHost {
       unsubscribe?.();
       for (const session of [...sessions.values()]) session.end(how);
     },
-    session(requests, signal) {
+    session(requests, signal, frameGapMs = 0) {
       if (isClosed) throw unknownWorker(worker.id);
-      return serveSession(host, options, requests, signal);
+      return serveSession(host, { ...options, frameGapMs }, requests, signal);
     },
     fetch(request, signal) {
       return fetchBulk(host, details, request, signal);

@@ -6,11 +6,12 @@ export async function* routeSession(
   requests: AsyncIterable<SessionRequest>,
   signal: AbortSignal,
   find: (worker: string) => SessionPort,
+  frameGapMs = 0,
 ): AsyncGenerator<SessionResponse> {
   const incoming = requests[Symbol.asyncIterator]();
   const first = await incoming.next();
   const worker = first.done === true ? "" : (first.value.hello?.worker ?? "");
-  yield* find(worker).session(resumed(first, incoming), signal);
+  yield* find(worker).session(resumed(first, incoming), signal, frameGapMs);
 }
 
 /** An iterator whose first result was read already. */

@@ -5,7 +5,12 @@ import type { FetchRequest, FetchResponse, SessionRequest, SessionResponse } fro
  * object, and no byte is encoded.
  */
 export interface SessionPort {
-  session(requests: AsyncIterable<SessionRequest>, signal: AbortSignal): AsyncIterable<SessionResponse>;
+  /** @param frameGapMs least time between two frames that follow each other, for wires where a frame has its price. */
+  session(
+    requests: AsyncIterable<SessionRequest>,
+    signal: AbortSignal,
+    frameGapMs?: number,
+  ): AsyncIterable<SessionResponse>;
   fetch(request: FetchRequest, signal: AbortSignal): AsyncIterable<FetchResponse>;
 }
 

@@ -42,6 +42,8 @@ interface Context {
   readonly clock: Clock;
   readonly deadlines: Deadlines;
   readonly logger: Logger;
+  /** Least time between two frames that follow each other. */
+  readonly frameGapMs: number;
 }
 
 /** A status goes into a frame at most this often, in milliseconds, unless something in it must be known at once. */
@@ -60,7 +62,7 @@ export async function* serveSession(
   requests: AsyncIterable<SessionRequest>,
   signal: AbortSignal,
 ): AsyncGenerator<SessionResponse> {
-  const { clock, deadlines, logger } = context;
+  const { clock, deadlines, logger, frameGapMs } = context;
   const incoming = requests[Symbol.asyncIterator]();
   const first = await withinMs(clock, deadlines.connectMs, incoming.next());
   const hello = first === undefined || first.done === true ? undefined : first.value.hello;
@@ -89,6 +91,7 @@ export async function* serveSession(
   }
 
   const turn = createTurn();
+  const gap = createGap();
   const room = createWaiters();
   const builder = createFrameBuilder((bytes) => host.keepDetail(hello.session, bytes));
   const running = new Map<number, AbortController>();
@@ -99,6 +102,7 @@ export async function* serveSession(
   let isSnapshotDue = false;
   let isStatusUrgent = true;
   let statusAtMs = Number.NEGATIVE_INFINITY;
+  let frameAtMs = 0;
   let sequence = 0n;
   let heardMs = clock.now();
   let ending: { readonly error?: unknown } | undefined;
@@ -108,6 +112,7 @@ export async function* serveSession(
     // The engine's work must not wait for a stream that nobody reads any more.
     for (const controller of running.values()) controller.abort(error);
     turn.open();
+    gap.end();
     room.release();
   };
 
@@ -204,6 +209,7 @@ export async function* serveSession(
         do {
           while (builder.isFull) {
             turn.open();
+            gap.end();
             await room.wait();
             if (controller.signal.aborted) return;
           }
@@ -305,6 +311,9 @@ export async function* serveSession(
     for (;;) {
       await turn.pass();
       await endOfTurn();
+      const early = frameGapMs - (performance.now() - frameAtMs);
+      if (early > 0 && !builder.isFull && ending === undefined) await gap.pass(early);
+      frameAtMs = performance.now();
       if (ending !== undefined) break;
       const next = frame();
       if (next === undefined && accepted.length === 0 && rejected.length === 0) continue;
@@ -329,6 +338,29 @@ function withinMs<Value>(clock: Clock, waitMs: number, promise: Promise<Value>):
     const timer = clock.schedule(waitMs, () => resolve(undefined));
     promise.then(resolve, reject).finally(() => timer.cancel());
   });
+}
+
+interface Gap {
+  /** Resolves after `waitMs`, or as soon as it is ended. One waiter at a time. */
+  pass(waitMs: number): Promise<void>;
+  end(): void;
+}
+
+/** A pause on the wire's own time, which no test may stop. */
+function createGap(): Gap {
+  let go: (() => void) | undefined;
+  return {
+    pass: (waitMs) =>
+      new Promise((resolve) => {
+        const timer = setTimeout(() => go?.(), waitMs);
+        go = () => {
+          go = undefined;
+          clearTimeout(timer);
+          resolve();
+        };
+      }),
+    end: () => go?.(),
+  };
 }
 
 interface Waiters {
