@@ -100,8 +100,11 @@ describe.skipIf(!hasBrowser)("the page", () => {
     await page.mouse.move(plot.x + plot.width * 0.6, plot.y + 60);
     await page.mouse.down();
     await page.mouse.move(plot.x + plot.width * 0.98, plot.y + 80, { steps: 4 });
+    await page.waitForSelector("rect.band");
     await page.mouse.up();
-    await expect.poll(() => page.locator(".front .quiet").innerText()).toMatch(/Table shows/);
+    await expect
+      .poll(() => page.locator(".front .quiet").innerText(), { timeout: 5000 })
+      .toMatch(/Table shows/);
     await page.getByRole("button", { name: "Show all" }).click();
   });
 
