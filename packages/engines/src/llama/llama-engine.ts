@@ -164,6 +164,7 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Ll
     const evaluateNext = createEvaluateNext({
       vocabularySize,
       topLogprobs,
+      isExact: model.isExact,
       hasBias: sampling.logitBias !== undefined,
       sampler: createSampler({ request: { ...request, outputIds }, endIds: card.specialIds.eos }),
     });

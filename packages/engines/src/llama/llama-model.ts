@@ -17,6 +17,8 @@ export interface LoadedModel extends LlamaCard {
   /** Why `layout` is undefined. */
   readonly limit: string | undefined;
   readonly vocabularySize: number;
+  /** Whether results must not depend on what shares a batch. */
+  readonly isExact: boolean;
   readonly steps: StepCounter;
   close(): Promise<void>;
 }
@@ -28,7 +30,7 @@ export async function loadModel(options: LlamaEngineOptions, folder: StateFolder
   const exact = options.exact ?? facts.isBundled;
   const library = await loadLibrary();
   const { llama, release } = await shareLlama(library, threads);
-  const steps = createStepCounter(batchTokens);
+  const steps = createStepCounter(batchTokens, exact);
   let model: LlamaModel;
   let context: LlamaContext;
   try {
@@ -84,6 +86,7 @@ export async function loadModel(options: LlamaEngineOptions, folder: StateFolder
     layout,
     limit,
     vocabularySize,
+    isExact: exact,
     steps,
     async close() {
       await context.dispose();

@@ -10,6 +10,8 @@ export interface NextTokenOptions {
   /** Absent: no log probabilities. */
   readonly topLogprobs: number | undefined;
   readonly hasBias: boolean;
+  /** Evaluates at least two tokens, the last one of before again if need be: one alone runs through another kernel. */
+  readonly isExact: boolean;
 }
 
 export interface NextToken {
@@ -35,6 +37,7 @@ export function createEvaluateNext({
   sampler,
   topLogprobs,
   hasBias,
+  isExact,
 }: NextTokenOptions): EvaluateNext {
   const isNativeChoice = sampler.isPlainGreedy;
   const needsProbabilities = !isNativeChoice || topLogprobs !== undefined;
@@ -60,7 +63,8 @@ export function createEvaluateNext({
     return { ids, values, count: ids.length };
   };
 
-  return async (sequence, ids) => {
+  return async (sequence, newIds) => {
+    const ids = isExact && newIds.length === 1 ? [...(await takeBackLast(sequence)), ...newIds] : newIds;
     const last = ids.length - 1;
     const input = ids.map((id, i): ControlledEvaluateInputItem =>
       i === last ? [id as Token, { generateNext }] : (id as Token),
@@ -82,4 +86,13 @@ export function createEvaluateNext({
     const { id, logprob } = sampler.next(logits);
     return { id, logprob };
   };
+}
+
+/** Removes the last token of a sequence from its KV, and gives it. */
+async function takeBackLast(sequence: LlamaContextSequence): Promise<Token[]> {
+  const end = sequence.nextTokenIndex;
+  if (end === 0) return [];
+  const token = sequence.contextTokens[end - 1]!;
+  await sequence.eraseContextTokenRanges([{ start: end - 1, end }]);
+  return [token];
 }
