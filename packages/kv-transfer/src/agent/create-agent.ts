@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { noopMeter, silentLogger, sleep, systemClock } from "@stator/core";
+import { type Counter, type Histogram, noopMeter, silentLogger, sleep, systemClock } from "@stator/core";
 import { type TransferError, transferError } from "../transfer-error.ts";
 import type { OpenTransport, RegionMemory, TransportHost } from "../transport/transport.ts";
 import type { DescribedRegion } from "./descriptors.ts";
@@ -52,6 +52,13 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
   const bytesMoved = meter.counter({ name: "kv_transfer", unit: "bytes", help: "Bytes moved by KV transfers.", labels: ["path", "operation"] });
   const failures = meter.counter({ name: "kv_transfer_failures", help: "KV transfers that failed, by error code.", labels: ["code"] });
   const failovers = meter.counter({ name: "kv_transfer_failovers", help: "Batches that went on over another transport.", labels: ["from"] });
+  const seriesByPath = new Map<string, { readonly seconds: Histogram; readonly bytes: Counter }>();
+  const seriesOf = (path: string, operation: string): { readonly seconds: Histogram; readonly bytes: Counter } => {
+    const key = operation === "read" ? path : `${path}>`;
+    let series = seriesByPath.get(key);
+    if (series === undefined) seriesByPath.set(key, (series = { seconds: seconds.labels({ path }), bytes: bytesMoved.labels({ path, operation }) }));
+    return series;
+  };
   let nextRegion = 1;
   let isClosed = false;
   const open: OpenTransport[] = [];
@@ -212,9 +219,10 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
         local: [...request.local.regions].map((region) => regions.get(region.id) as RegionInternal),
         localRegion: (id) => regions.get(id),
         onDone(stats) {
-          const path = stats.transports.join("+");
-          seconds.labels({ path }).observe(stats.totalMicros / 1e6);
-          bytesMoved.labels({ path, operation: request.operation }).add(stats.bytes);
+          const path = stats.transports.length === 1 ? (stats.transports[0] as string) : stats.transports.join("+");
+          const series = seriesOf(path, request.operation);
+          series.seconds.observe(stats.totalMicros / 1e6);
+          series.bytes.add(stats.bytes);
           if (request.notify !== undefined)
             request.peer.notify(request.notify.tag, request.notify.payload).catch((error: unknown) => {
               logger.warn("a transfer's notification was not delivered", { peer: request.peer.name, reason: String(error) });

@@ -56,6 +56,11 @@ export function createPeerEntry(options: PeerEntryOptions): PeerEntry {
     return rail;
   };
 
+  const reaches = new Map<OpenTransport, WeakMap<RemoteMemory, { readonly local: RegionMemory; readonly reach: Reach }>>();
+  const lookUp = (transport: OpenTransport, local?: RegionMemory, remote?: RemoteMemory): Reach => {
+    if (!connections.has(transport.name)) return { isReachable: false, reason: `the peer has no ${transport.name} transport` };
+    return transport.reach(record, local, remote);
+  };
   const entry: PeerEntry = {
     record,
     running,
@@ -72,8 +77,18 @@ export function createPeerEntry(options: PeerEntryOptions): PeerEntry {
       }
     },
     reach(transport, local, remote) {
-      if (!connections.has(transport.name)) return { isReachable: false, reason: `the peer has no ${transport.name} transport` };
-      return transport.reach(record, local, remote);
+      if (local !== undefined && remote !== undefined) {
+        // Asked at every post: what an open link has shown to work is not looked up again.
+        const known = reaches.get(transport)?.get(remote);
+        if (known?.local === local && entry.openLink(transport) !== undefined) return known.reach;
+      }
+      const reach = lookUp(transport, local, remote);
+      if (local !== undefined && remote !== undefined && reach.isReachable) {
+        let byRegion = reaches.get(transport);
+        if (byRegion === undefined) reaches.set(transport, (byRegion = new WeakMap()));
+        byRegion.set(remote, { local, reach });
+      }
+      return reach;
     },
     isCooling: (transport) => (rails.get(transport)?.coolUntilMs ?? 0) > clock.now(),
     coolDown(transport) {

@@ -1,6 +1,6 @@
 import type { Clock } from "@stator/core";
 import { asTransferError, type TransferError, transferError } from "../transfer-error.ts";
-import type { Link, OpenTransport, Reach, RunBatch, Work } from "../transport/transport.ts";
+import type { Link, OpenTransport, Reach, RemoteMemory, RunBatch, Work } from "../transport/transport.ts";
 import { createBatchBuilder, pairDescriptors } from "./descriptors.ts";
 import type { PeerEntry } from "./peer-entry.ts";
 import type { RegionInternal } from "./region.ts";
@@ -30,7 +30,19 @@ export interface TransferContext {
 interface Route {
   readonly transport: OpenTransport;
   readonly batch: RunBatch;
+  readonly names: readonly string[];
 }
+
+/** A batch that was posted before it is known whether it outlives the call. */
+interface Posted {
+  readonly work: Work;
+  readonly link: Link;
+  isSettled: boolean;
+  error: TransferError | undefined;
+  later: ((error: TransferError | undefined) => void) | undefined;
+}
+
+const none: ReadonlySet<OpenTransport> = new Set();
 
 interface Run {
   readonly startedAt: number;
@@ -50,8 +62,7 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
   let status: TransferStatus = "idle";
   let stats: TransferStats = { bytes: batch.totalBytes, pieces: batch.totalPieces, postMicros: 0, totalMicros: 0, transports: [], failovers: 0 };
   let current: Run | undefined;
-  let completion: Promise<TransferStats> = Promise.reject(transferError("TRANSFER_OPTION_INVALID", "The transfer was not posted yet."));
-  completion.catch(() => undefined);
+  let completion: Promise<TransferStats> | undefined;
 
   const cancel = (error: TransferError): void => {
     const run = current;
@@ -123,7 +134,10 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
       }
       last.push(run);
     }
-    if (groups.size === 1) return [{ transport: [...groups.keys()][0] as OpenTransport, batch: whole }];
+    if (groups.size === 1) {
+      const transport = [...groups.keys()][0] as OpenTransport;
+      return [{ transport, batch: whole, names: [transport.name] }];
+    }
     return [...groups].map(([transport, runs]) => {
       const builder = createBatchBuilder(runs.length);
       for (const run of runs)
@@ -137,10 +151,10 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
           whole.pieceBytes[run] as number,
           whole.pieces[run] as number,
         );
-      return { transport, batch: builder.finish() };
+      return { transport, batch: builder.finish(), names: [transport.name] };
     });
   };
-  const start = (run: Run, to: Route, excluded: ReadonlySet<OpenTransport>): void => {
+  const start = (run: Run, to: Route, excluded: ReadonlySet<OpenTransport>, posted?: Posted): void => {
     run.left += 1;
     const ended = (error: TransferError | undefined): void => {
       if (error !== undefined && isRetryable(error) && !run.isCancelling && excluded.size + 1 < attemptLimit) {
@@ -160,6 +174,17 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
       run.left -= 1;
       if (run.left === 0) run.finish();
     };
+    if (posted !== undefined) {
+      const settled = (error: TransferError | undefined): void => {
+        run.active.delete(posted.work);
+        if (error === undefined) run.used.add(to.transport.name);
+        ended(error);
+      };
+      run.active.set(posted.work, posted.link);
+      if (posted.isSettled) settled(posted.error);
+      else posted.later = settled;
+      return;
+    }
     const post = (link: Link): void => {
       const work: Work = {
         operation: request.operation,
@@ -181,6 +206,44 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
       (error: unknown) => ended(asTransferError(error, to.transport.name)),
     );
   };
+  // A route over the most preferred transport stands while its link is open and the peer's regions are the same; others are looked for anew.
+  let lastRoutes: Route[] | undefined;
+  const lastRemote: (RemoteMemory | undefined)[] = [];
+  const isStillGood = (routes: readonly Route[]): boolean => {
+    const only = routes[0];
+    if (routes.length !== 1 || only === undefined || only.transport !== transports[0] || entry.openLink(only.transport) === undefined || entry.isCooling(only.transport)) return false;
+    let i = 0;
+    let isSame = true;
+    for (const region of request.remote.regions) {
+      const memory = entry.record.memory(region.id);
+      isSame &&= memory !== undefined && lastRemote[i] === memory;
+      lastRemote[i] = memory;
+      i += 1;
+    }
+    return isSame;
+  };
+  const postAtOnce = (to: Route): Posted | undefined => {
+    const link = entry.openLink(to.transport);
+    if (link === undefined) return undefined;
+    const posted: Posted = {
+      link,
+      isSettled: false,
+      error: undefined,
+      later: undefined,
+      work: {
+        operation: request.operation,
+        batch: to.batch,
+        epochs: request.epochs ?? [],
+        settle(error) {
+          if (posted.later !== undefined) return posted.later(error);
+          posted.isSettled = true;
+          posted.error = error;
+        },
+      },
+    };
+    link.post(posted.work);
+    return posted;
+  };
   const begin = (): "done" | "inProgress" => {
     const startedAt = clock.now();
     if (request.signal?.aborted === true) throw transferError("TRANSFER_CANCELLED", "The signal was aborted before the transfer was posted.", undefined, request.signal.reason);
@@ -188,14 +251,27 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
       throw transferError("TRANSFER_PEER_LOST", `Peer ${entry.record.name} (${entry.record.incarnation.slice(0, 8)}) is gone; import its new metadata.`, { peer: entry.record.name });
     for (const region of context.local)
       if (!region.isAlive) throw transferError("TRANSFER_REGION_GONE", `Region ${region.id} was deregistered.`, { region: region.id });
-    const routes = route(batch, new Set());
+    const routes = lastRoutes !== undefined && isStillGood(lastRoutes) ? lastRoutes : route(batch, none);
+    lastRoutes = routes;
     for (const region of context.local) region.hold();
     status = "inProgress";
+    const posted = routes.length === 1 ? postAtOnce(routes[0] as Route) : undefined;
+    if (posted?.isSettled === true && posted.error === undefined) {
+      // The short way for what is over already: no promise, no timer, no listeners.
+      for (const region of context.local) region.unhold();
+      const micros = (clock.now() - startedAt) * 1000;
+      stats = { bytes: batch.totalBytes, pieces: batch.totalPieces, postMicros: micros, totalMicros: micros, transports: (routes[0] as Route).names, failovers: 0 };
+      status = "done";
+      completion = undefined;
+      context.onDone(stats);
+      return "done";
+    }
     let settle: { resolve: (stats: TransferStats) => void; reject: (error: TransferError) => void } | undefined;
-    completion = new Promise((resolve, reject) => {
+    const ended = new Promise<TransferStats>((resolve, reject) => {
       settle = { resolve, reject };
     });
-    completion.catch(() => undefined);
+    ended.catch(() => undefined);
+    completion = ended;
     const deadlineMs = request.deadlineMs ?? context.baseDeadlineMs + batch.totalBytes * deadlineMsPerByte;
     const onAbort = (): void => cancel(transferError("TRANSFER_CANCELLED", "The transfer was cancelled by its signal.", undefined, request.signal?.reason));
     const run: Run = {
@@ -233,7 +309,7 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
       },
     };
     current = run;
-    for (const to of routes) start(run, to, new Set());
+    for (const to of routes) start(run, to, none, posted);
     run.postMicros = (clock.now() - startedAt) * 1000;
     run.left -= 1;
     let timer: ReturnType<Clock["schedule"]> | undefined;
@@ -255,6 +331,10 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
       return stats;
     },
     get completion() {
+      if (completion === undefined) {
+        completion = status === "done" ? Promise.resolve(stats) : Promise.reject(transferError("TRANSFER_OPTION_INVALID", "The transfer was not posted yet."));
+        completion.catch(() => undefined);
+      }
       return completion;
     },
     post() {
@@ -264,7 +344,7 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
     },
     async release() {
       cancel(transferError("TRANSFER_CANCELLED", "The transfer was released while it ran."));
-      await completion.catch(() => undefined);
+      await completion?.catch(() => undefined);
       status = "released";
     },
   };

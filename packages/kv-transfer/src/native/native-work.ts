@@ -6,18 +6,22 @@ import type { AddonBatch } from "./transfer-addon.ts";
 /** The local side of native work: address ranges of this process. */
 export interface LocalTable {
   readonly views: Uint8Array[];
+  readonly regions: RegionMemory[];
   region(id: number): SegmentedRegion;
 }
 
 /** Collects the address ranges of the local regions that a batch touches. */
 export function createLocalTable(host: TransportHost): LocalTable {
   const views: Uint8Array[] = [];
+  const regions: RegionMemory[] = [];
   return {
     views,
+    regions,
     region(id) {
       const memory: RegionMemory | undefined = host.region(id);
       if (memory === undefined) throw transferError("TRANSFER_REGION_GONE", `Region ${id} was deregistered.`, { region: id });
       if (memory.segments === undefined) throw transferError("TRANSFER_PATH_UNAVAILABLE", `Region ${id} has no addresses in this process.`, { region: id });
+      regions.push(memory);
       const firstIndex = views.length;
       const segmentBytes: number[] = [];
       for (const segment of memory.segments) {

@@ -2,9 +2,8 @@ import { existsSync, readFileSync, readlinkSync, unlinkSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { userInfo } from "node:os";
 import { join } from "node:path";
-import type { Duplex } from "node:stream";
 import { createByteReader, createByteWriter } from "../byte-codec.ts";
-import { connectStreams, createStreamAcceptor } from "../stream/stream-transport.ts";
+import { connectStreams, createStreamAcceptor, type Dial } from "../stream/stream-transport.ts";
 import { asTransferError, transferError } from "../transfer-error.ts";
 import type { Link, RemoteAgent, TransportHost } from "../transport/transport.ts";
 import { prepareSharedDirectory, processStart } from "./shared-file.ts";
@@ -67,7 +66,7 @@ export async function openHostControl(transport: string, host: TransportHost, di
     const reader = createByteReader(raw, "Host address");
     return { hostId: reader.text(64), pidNamespace: reader.text(64), pid: reader.u32(), startTime: reader.text(32), socket: reader.text(200), extra: reader.bytes(4096) };
   };
-  const dial = (peer: RemoteAgent) => (signal: AbortSignal): Promise<Duplex> =>
+  const dial = (peer: RemoteAgent): Dial => (signal) =>
     new Promise((resolve, reject) => {
       const stream = connect(join(directory, addressOf(peer)?.socket ?? "absent.sock"));
       const fail = (error: Error): void => {
@@ -86,7 +85,7 @@ export async function openHostControl(transport: string, host: TransportHost, di
       stream.once("connect", () => {
         signal.removeEventListener("abort", onAbort);
         stream.off("error", fail);
-        resolve(stream);
+        resolve({ stream, isFed: false });
       });
     });
   return {

@@ -23,12 +23,16 @@ export interface StreamLinkOptions {
   /** The peer this side dialled; absent on the accepting side. */
   readonly dialed?: RemoteAgent;
   readonly onClose: () => void;
+  /** Bytes come through `feed`, not as the stream's `data`. */
+  readonly isFed?: boolean;
 }
 
 export interface StreamLink extends Link {
   /** Resolves when both sides have proved who they are. */
   readonly ready: Promise<void>;
   readonly pending: number;
+  /** Takes received bytes; they are used up when it returns. */
+  feed(chunk: Uint8Array): void;
   destroy(error: TransferError): void;
 }
 
@@ -274,14 +278,15 @@ export function createStreamLink(options: StreamLinkOptions): StreamLink {
     },
     onBody: onData,
   });
-  stream.on("data", (chunk: Uint8Array) => {
+  const feed = (chunk: Uint8Array): void => {
     if (!isOpen) return;
     try {
       parser.push(chunk);
     } catch (error) {
       shut(asTransferError(error, transport));
     }
-  });
+  };
+  if (options.isFed !== true) stream.on("data", feed);
   const lost = (error?: Error): void =>
     shut(
       transferError("TRANSFER_TRANSPORT_FAILED", `The ${transport} connection to ${peer?.name ?? "a peer"} ended${error === undefined ? "" : `: ${error.message}`}.`, { peer: peer?.name, transport }, error),
@@ -368,6 +373,7 @@ export function createStreamLink(options: StreamLinkOptions): StreamLink {
       shut(transferError("TRANSFER_CLOSED", `The ${transport} connection was closed.`, { transport }));
       return Promise.resolve();
     },
+    feed,
     destroy: shut,
   };
 }

@@ -1,13 +1,16 @@
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { asTransferError, transferError } from "../transfer-error.ts";
 import type { Link, RemoteAgent, RunBatch, TransportHost, Work } from "../transport/transport.ts";
+import { rewrapSocket } from "./rewrap-socket.ts";
 import { createStreamLink, type StreamLink } from "./stream-link.ts";
 
 /** Above this a batch is cut in parts that travel on several connections. */
 const splitBytes = 8 * 1024 * 1024;
 
 export interface StreamAcceptor {
-  accept(stream: Duplex): void;
+  /** Serves a connection. A plain socket (accepted with `pauseOnConnect`) is read through one reused buffer. */
+  accept(stream: Duplex | Socket, isPlain?: boolean): void;
   readonly links: ReadonlySet<StreamLink>;
   closeAll(): void;
 }
@@ -17,9 +20,13 @@ export function createStreamAcceptor(transport: string, host: TransportHost): St
   const links = new Set<StreamLink>();
   return {
     links,
-    accept(stream) {
-      const link = createStreamLink({ transport, host, stream, onClose: () => links.delete(link) });
+    accept(accepted, isPlain = false) {
+      let feed: ((chunk: Uint8Array) => void) | undefined;
+      const rewrapped = isPlain ? rewrapSocket(accepted as Socket, (chunk) => feed?.(chunk)) : undefined;
+      const link = createStreamLink({ transport, host, stream: rewrapped ?? accepted, isFed: rewrapped !== undefined, onClose: () => links.delete(link) });
+      feed = link.feed;
       links.add(link);
+      if (isPlain) (rewrapped ?? accepted).resume();
     },
     closeAll() {
       for (const link of links) void link.close();
@@ -27,13 +34,21 @@ export function createStreamAcceptor(transport: string, host: TransportHost): St
   };
 }
 
+/** A dialled stream. With `isFed` its bytes went and go to `onChunk` out of one reused buffer, which halves the receiver's work. */
+export interface Dialed {
+  readonly stream: Duplex;
+  readonly isFed: boolean;
+}
+
+export type Dial = (signal: AbortSignal, onChunk: (chunk: Uint8Array) => void) => Promise<Dialed>;
+
 /** Dials `connections` streams to a peer and joins them to one link: notifications on the first, large batches spread over all. */
 export async function connectStreams(
   transport: string,
   host: TransportHost,
   peer: RemoteAgent,
   connections: number,
-  dial: (signal: AbortSignal) => Promise<Duplex>,
+  dial: Dial,
   signal: AbortSignal,
 ): Promise<Link> {
   const streams: StreamLink[] = [];
@@ -42,8 +57,13 @@ export async function connectStreams(
   };
   try {
     for (let i = 0; i < connections; i += 1) {
-      const stream = await dial(signal);
+      const early: Uint8Array[] = [];
+      let feed = (chunk: Uint8Array): void => {
+        early.push(Uint8Array.from(chunk));
+      };
+      const { stream, isFed } = await dial(signal, (chunk) => feed(chunk));
       const link = createStreamLink({
+        isFed,
         transport,
         host,
         stream,
@@ -52,6 +72,8 @@ export async function connectStreams(
         onClose: () => shutAll(transferError("TRANSFER_TRANSPORT_FAILED", `A ${transport} connection to ${peer.name} ended.`, { peer: peer.name, transport })),
       });
       streams.push(link);
+      for (const chunk of early) link.feed(chunk);
+      feed = link.feed;
       const abort = (): void => link.destroy(transferError("TRANSFER_DEADLINE", `Peer ${peer.name} accepted a ${transport} connection but did not answer in time.`, { peer: peer.name }));
       signal.addEventListener("abort", abort, { once: true });
       if (signal.aborted) abort();

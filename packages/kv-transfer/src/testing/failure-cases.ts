@@ -85,8 +85,9 @@ export const failureCases: readonly ConformanceCase[] = [
       const { there, remote } = await allocate(bytes);
       fillPattern(there, 8);
       const buffer = new Uint8Array(bytes);
+      const clean = new Uint8Array(bytes).fill(0xee);
       const here = initiator.register(buffer);
-      for (let turns = 0; turns < 12; turns += 1) {
+      for (let turns = 0; turns < 8; turns += 1) {
         const transfer = initiator.createTransfer({ operation: "read", peer, local: describe(here, whole(bytes)), remote: describe(remote, whole(bytes)) });
         transfer.post();
         for (let i = 0; i < turns; i += 1) await new Promise((resolve) => setImmediate(resolve));
@@ -95,7 +96,7 @@ export const failureCases: readonly ConformanceCase[] = [
         // One full transfer behind it on the same link: whatever was still under way has arrived by then.
         const other = initiator.register(new Uint8Array(1000));
         await initiator.transfer({ operation: "read", peer, local: describe(other, whole(1000)), remote: describe(remote, whole(1000)) });
-        assert.ok(buffer.every((byte) => byte === 0xee), `late bytes after ${turns} turns`);
+        assert.equal(Buffer.compare(buffer, clean), 0, `late bytes after ${turns} turns`);
       }
     },
   },

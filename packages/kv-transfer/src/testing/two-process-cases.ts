@@ -38,7 +38,7 @@ export const twoProcessCases: readonly ConformanceCase[] = [
   {
     name: "two processes: a killed target fails what runs and its loss is told; nothing hangs",
     async run(context) {
-      const bytes = 64_000_000;
+      const bytes = 32_000_000;
       const { initiator, child, peer, remote } = await connected(context, bytes, 1);
       const here = initiator.register(new Uint8Array(bytes));
       const ask = { operation: "read", peer, local: describe(here, whole(bytes)), remote: describe(remote, whole(bytes)) } as const;
@@ -72,7 +72,7 @@ export const twoProcessCases: readonly ConformanceCase[] = [
   {
     name: "two processes: a killed initiator leaves the target without a notification and serving",
     async run(context) {
-      const bytes = 64_000_000;
+      const bytes = 32_000_000;
       const target = await context.agent();
       const there = await target.allocate({ bytes });
       const child = await context.peerProcess("writer");
@@ -159,7 +159,7 @@ export const twoProcessCases: readonly ConformanceCase[] = [
   {
     name: "two processes: a target that frees a region in the middle of a read fails the read",
     async run(context) {
-      const bytes = 128_000_000;
+      const bytes = 48_000_000;
       const { initiator, child, peer, remote } = await connected(context, bytes, 1);
       const here = initiator.register(new Uint8Array(bytes));
       const ask = { operation: "read", peer, local: describe(here, whole(bytes)), remote: describe(remote, whole(bytes)) } as const;

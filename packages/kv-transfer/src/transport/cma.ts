@@ -1,12 +1,12 @@
 import { createByteReader, createByteWriter } from "../byte-codec.ts";
 import { createStatus, statusEpochs } from "../agent/region.ts";
 import { addressBatch, createLocalTable, hasLocalAddresses, nativeError } from "../native/native-work.ts";
-import { requireTransferAddon, type TransferAddon } from "../native/transfer-addon.ts";
+import { type AddonBatch, requireTransferAddon, type TransferAddon } from "../native/transfer-addon.ts";
 import { defaultSharedDirectory, type HostAddress, openHostControl } from "../shm/host-control.ts";
 import { processStart } from "../shm/shared-file.ts";
 import { checkAlive, checkRemoteEpochs, type ReadStatus } from "../shm/status-check.ts";
 import { asTransferError, transferError } from "../transfer-error.ts";
-import type { AllocatedMemory, Link, RemoteAgent, RemoteMemory, Transport, TransportHost, Work } from "./transport.ts";
+import type { AllocatedMemory, Link, RegionMemory, RemoteAgent, RemoteMemory, RunBatch, Transport, TransportHost, Work } from "./transport.ts";
 
 /** Copied within the call; more by the addon's own threads. */
 const inlineBytes = 4 * 1024 * 1024;
@@ -108,6 +108,14 @@ function allocateHuge(addon: TransferAddon, bytes: number, blockBytes: number | 
   };
 }
 
+interface Prepared {
+  readonly batch: AddonBatch;
+  readonly localViews: readonly Uint8Array[];
+  readonly table: BigUint64Array;
+  readonly local: readonly RegionMemory[];
+  readonly remote: readonly RemoteRanges[];
+}
+
 function createCmaLink(host: TransportHost, peer: RemoteAgent, addon: TransferAddon, pid: number, pidfd: number, control: Link): Link {
   const known = new Map<number, RemoteRanges>();
   const running = new Map<Work, () => void>();
@@ -141,7 +149,29 @@ function createCmaLink(host: TransportHost, peer: RemoteAgent, addon: TransferAd
     known.set(id, region);
     return region;
   };
+  // What a batch comes to in addresses, kept for transfers that are posted again.
+  const prepared = new WeakMap<RunBatch, Prepared>();
+  const word = new BigUint64Array(1);
+  const isAlive = (region: RemoteRanges): boolean => {
+    region.readStatus(0, word);
+    return word[0] === 1n;
+  };
+  const postAtOnce = (work: Work): boolean => {
+    const plan = prepared.get(work.batch);
+    if (plan === undefined || work.epochs.length > 0 || !isPidfdOpen) return false;
+    for (const memory of plan.local) if (host.region(memory.id) !== memory) return false;
+    for (const region of plan.remote) if (peer.memory(region.memory.id) !== region.memory || !isAlive(region)) return false;
+    addon.cmaRuns(work.operation === "read", pid, pidfd, plan.batch, plan.localViews, plan.table);
+    for (const region of plan.remote) if (!isAlive(region)) return false;
+    work.settle(undefined);
+    return true;
+  };
   const post = (work: Work): void => {
+    try {
+      if (postAtOnce(work)) return;
+    } catch (error) {
+      return work.settle(asTransferError(nativeError(error, peer.name, "cma"), "cma"));
+    }
     let isEnded = false;
     const regions = new Map<number, RemoteRanges>();
     const end = (error: unknown): void => {
@@ -187,6 +217,7 @@ function createCmaLink(host: TransportHost, peer: RemoteAgent, addon: TransferAd
       const isRead = work.operation === "read";
       if (work.batch.totalBytes <= inlineBytes) {
         addon.cmaRuns(isRead, pid, pidfd, batch, local.views, table);
+        prepared.set(work.batch, { batch, localViews: local.views, table, local: local.regions, remote: [...regions.values()] });
         return finish();
       }
       const stop = addon.cmaRunsAsync(isRead, pid, pidfd, batch, local.views, table, (isComplete, code, message) => {

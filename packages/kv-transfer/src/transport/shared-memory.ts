@@ -2,14 +2,14 @@ import { closeSync, constants, fstatSync, openSync, readlinkSync, unlinkSync } f
 import { join } from "node:path";
 import { createByteReader, createByteWriter } from "../byte-codec.ts";
 import { addressBatch, createLocalTable, hasLocalAddresses, nativeError } from "../native/native-work.ts";
-import { loadTransferAddon, type TransferAddon } from "../native/transfer-addon.ts";
+import { type AddonBatch, loadTransferAddon, type TransferAddon } from "../native/transfer-addon.ts";
 import { copyThroughFile } from "../shm/file-copy.ts";
 import { defaultSharedDirectory, type HostControl, openHostControl } from "../shm/host-control.ts";
 import { allocateMemfd } from "../shm/memfd-memory.ts";
 import { allocateSharedFile, openSharedFile, readFully, statusBytes } from "../shm/shared-file.ts";
 import { checkAlive, checkRemoteEpochs, epochBlocks, type ReadStatus } from "../shm/status-check.ts";
 import { asTransferError, transferError } from "../transfer-error.ts";
-import type { Link, RemoteAgent, RemoteMemory, Transport, TransportHost, Work } from "./transport.ts";
+import type { Link, RegionMemory, RemoteAgent, RemoteMemory, RunBatch, Transport, TransportHost, Work } from "./transport.ts";
 
 /** Copied within one turn of the event loop; more goes on in the next one, or in the addon's own threads. */
 const inlineBytes = 4 * 1024 * 1024;
@@ -27,6 +27,8 @@ interface Opened {
   readonly readStatus: ReadStatus;
   /** Mapped by the addon; else `fd` serves. */
   readonly view: Uint8Array | undefined;
+  /** The status words, where they are mapped. */
+  readonly status: BigUint64Array | undefined;
   readonly fd: number;
   uses: number;
   isDropped: boolean;
@@ -149,6 +151,7 @@ function openRegion(addon: TransferAddon | undefined, directory: string, control
     return {
       ...shared,
       view: new Uint8Array(buffer, 0, memory.bytes),
+      status,
       fd: -1,
       readStatus(first, target) {
         for (let i = 0; i < target.length; i += 1) target[i] = Atomics.load(status, first + i);
@@ -160,6 +163,7 @@ function openRegion(addon: TransferAddon | undefined, directory: string, control
   return {
     ...shared,
     view: undefined,
+    status: undefined,
     fd,
     readStatus: (first, target) => readFully(fd, new Uint8Array(target.buffer), statusOffset + 8 * first),
     close: () => closeSync(fd),
@@ -180,6 +184,14 @@ function openForeignFd(pid: number, fdThere: number, neededBytes: number): numbe
   }
 }
 
+interface Prepared {
+  readonly batch: AddonBatch;
+  readonly localViews: readonly Uint8Array[];
+  readonly remoteViews: readonly Uint8Array[];
+  readonly local: readonly RegionMemory[];
+  readonly remote: readonly Opened[];
+}
+
 function createSharedLink(host: TransportHost, peerName: string, addon: TransferAddon | undefined, control: Link, open: (id: number) => Opened, release: (region: Opened) => void): Link {
   const stops = new Map<Work, () => void>();
   const cancelled = (): ReturnType<typeof transferError> => transferError("TRANSFER_CANCELLED", "The transfer was cancelled.");
@@ -190,7 +202,29 @@ function createSharedLink(host: TransportHost, peerName: string, addon: Transfer
       if (region !== undefined) checkRemoteEpochs(region.memory, check, region.readStatus);
     }
   };
+  // What a batch comes to in addresses, kept for transfers that are posted again.
+  const prepared = new WeakMap<RunBatch, Prepared>();
+  const isUsable = (plan: Prepared): boolean => {
+    for (const region of plan.remote) if (region.isDropped) return false;
+    for (let i = 0; i < plan.local.length; i += 1) if (host.region((plan.local[i] as RegionMemory).id) !== plan.local[i]) return false;
+    return true;
+  };
+  /** The way of small batches over mapped memory; false where it does not serve. */
+  const postAtOnce = (work: Work): boolean => {
+    const plan = prepared.get(work.batch);
+    if (addon === undefined || plan === undefined || work.epochs.length > 0 || !isUsable(plan)) return false;
+    for (const region of plan.remote) if (Atomics.load(region.status as BigUint64Array, 0) !== 1n) return false;
+    addon.copyRuns(work.operation === "read", plan.batch, plan.localViews, plan.remoteViews);
+    for (const region of plan.remote) if (Atomics.load(region.status as BigUint64Array, 0) !== 1n) return false;
+    work.settle(undefined);
+    return true;
+  };
   const post = (work: Work): void => {
+    try {
+      if (postAtOnce(work)) return;
+    } catch (error) {
+      return work.settle(asTransferError(nativeError(error, peerName, "shm"), "shm"));
+    }
     const regions = new Map<number, Opened>();
     const get = (id: number): Opened => {
       let region = regions.get(id);
@@ -254,6 +288,7 @@ function createSharedLink(host: TransportHost, peerName: string, addon: Transfer
       const isRead = work.operation === "read";
       if (work.batch.totalBytes <= inlineBytes) {
         addon.copyRuns(isRead, batch, local.views, remoteViews);
+        prepared.set(work.batch, { batch, localViews: local.views, remoteViews, local: local.regions, remote: [...regions.values()] });
         return finish();
       }
       const stop = addon.copyRunsAsync(isRead, batch, local.views, remoteViews, (isComplete) => {

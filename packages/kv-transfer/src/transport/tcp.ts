@@ -1,8 +1,8 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import { connect as connectTls, createServer as createTlsServer, type ConnectionOptions, type TlsOptions } from "node:tls";
 import { createByteReader, createByteWriter } from "../byte-codec.ts";
-import { connectStreams, createStreamAcceptor } from "../stream/stream-transport.ts";
+import { readInto } from "../stream/rewrap-socket.ts";
+import { connectStreams, createStreamAcceptor, type Dial } from "../stream/stream-transport.ts";
 import { transferError } from "../transfer-error.ts";
 import type { RemoteAgent, Transport } from "./transport.ts";
 
@@ -34,9 +34,9 @@ export function tcp(options: TcpOptions = {}): Transport {
       const acceptor = createStreamAcceptor("tcp", host);
       const accept = (socket: Socket): void => {
         socket.setNoDelay(true);
-        acceptor.accept(socket);
+        acceptor.accept(socket, options.tls === undefined);
       };
-      const server: Server = options.tls === undefined ? createServer(accept) : createTlsServer(options.tls.server, accept);
+      const server: Server = options.tls === undefined ? createServer({ pauseOnConnect: true }, accept) : createTlsServer(options.tls.server, accept);
       await new Promise<void>((resolve, reject) => {
         server.once("error", reject);
         server.listen(options.port ?? 0, listenHost, () => {
@@ -55,11 +55,11 @@ export function tcp(options: TcpOptions = {}): Transport {
         const reader = createByteReader(raw, "TCP address");
         return { host: reader.text(1024), port: reader.u32() };
       };
-      const dial = (peer: RemoteAgent) => (signal: AbortSignal): Promise<Duplex> =>
+      const dial = (peer: RemoteAgent): Dial => (signal, onChunk) =>
         new Promise((resolve, reject) => {
           const to = target(peer);
           if (to === undefined) return reject(transferError("TRANSFER_PATH_UNAVAILABLE", `Peer ${peer.name} offers no TCP address.`, { peer: peer.name }));
-          const socket: Socket = options.tls === undefined ? connect({ ...to, noDelay: true }) : connectTls({ ...to, ...options.tls.client });
+          const socket: Socket = options.tls === undefined ? connect({ ...to, noDelay: true, onread: readInto(onChunk) }) : connectTls({ ...to, ...options.tls.client });
           const event = options.tls === undefined ? "connect" : "secureConnect";
           const fail = (error: Error): void => {
             signal.removeEventListener("abort", onAbort);
@@ -78,7 +78,7 @@ export function tcp(options: TcpOptions = {}): Transport {
             signal.removeEventListener("abort", onAbort);
             socket.off("error", fail);
             socket.setNoDelay(true);
-            resolve(socket);
+            resolve({ stream: socket, isFed: options.tls === undefined });
           });
         });
       return {
