@@ -112,3 +112,51 @@ export {
 } from "./gen/stator/v1/session_pb.ts";
 export type { Worker, WorkerCapacity } from "./gen/stator/v1/worker_pb.ts";
 export { WorkerCapacitySchema, WorkerRole, WorkerSchema } from "./gen/stator/v1/worker_pb.ts";
+export type {
+  AddWorkerRequest,
+  AddWorkerResponse,
+  DumpRequest,
+  DumpResponse,
+  ObserveRequest,
+  ObserveResponse,
+  ProgressRequest,
+  ProgressResponse,
+  ReleaseRequest,
+  ReleaseResponse,
+  RemoveWorkerRequest,
+  RemoveWorkerResponse,
+  ReserveRequest,
+  ReserveResponse,
+  RouteCandidate,
+  RoutedPrompt,
+  RoutedTarget,
+  SelectRequest,
+  SelectResponse,
+  TargetDump,
+} from "./gen/stator/v1/router_pb.ts";
+export {
+  AddWorkerRequestSchema,
+  AddWorkerResponseSchema,
+  DumpRequestSchema,
+  DumpResponseSchema,
+  ObserveOutcome,
+  ObserveRequestSchema,
+  ObserveResponseSchema,
+  ProgressRequestSchema,
+  ProgressResponseSchema,
+  ReleaseRequestSchema,
+  ReleaseResponseSchema,
+  RemoveWorkerRequestSchema,
+  RemoveWorkerResponseSchema,
+  ReserveRequestSchema,
+  ReserveResponseSchema,
+  RouteCandidateSchema,
+  RoutedPromptSchema,
+  RoutedTargetSchema,
+  RouterService,
+  SelectRequestSchema,
+  SelectResponseSchema,
+  TargetDumpSchema,
+} from "./gen/stator/v1/router_pb.ts";
+export type { QueuedControl, QueuedJob, QueuedReply } from "./gen/stator/v1/queue_pb.ts";
+export { QueuedControlSchema, QueuedJobSchema, QueuedReplySchema } from "./gen/stator/v1/queue_pb.ts";

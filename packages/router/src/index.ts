@@ -19,6 +19,7 @@ export type {
   Decision,
   Explanation,
   Filter,
+  Holding,
   ObserveResult,
   Pick,
   Policy,
@@ -34,6 +35,7 @@ export type {
 } from "./selector/selector.ts";
 export type { CostOptions, SelectorOptions } from "./selector/options.ts";
 export { createSelector } from "./selector/create-selector.ts";
+export { taints } from "./selector/exclusions.ts";
 export type { KvAwareOptions } from "./policies/kv-aware.ts";
 export { kvAware } from "./policies/kv-aware.ts";
 export type { Dynamo04Options } from "./policies/dynamo04.ts";
@@ -48,3 +50,8 @@ export { lowest } from "./policies/lowest.ts";
 export type { GraphRuntime } from "./layout/graph-from-layout.ts";
 export { graphFromLayout } from "./layout/graph-from-layout.ts";
 export { policyByName, policyNames } from "./layout/policy-by-name.ts";
+
+export type { RouterServiceHandle, RouterServiceOptions } from "./service/router-service.ts";
+export { createRouterService, DEFAULT_RESERVATION_LEASE_MS } from "./service/router-service.ts";
+export type { IndexerHandlerOptions } from "./service/indexer-handler.ts";
+export { createIndexerHandler } from "./service/indexer-handler.ts";

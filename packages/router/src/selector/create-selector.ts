@@ -214,6 +214,19 @@ export function createSelector(options: SelectorOptions = {}): Selector {
       }
       return best && { cachedTokens: best.cachedTokens, queueMs: best.queueMs, prefillMs: best.prefillMs };
     },
+    holdings(names) {
+      const { depths, hostBlocks, diskBlocks } = index.lookup(names);
+      return targets
+        .filter((target) => depths[target.number]! > 0)
+        .map(({ worker, epoch, rank, number }) => ({
+          worker,
+          epoch,
+          rank,
+          blocks: depths[number]!,
+          hostBlocks: hostBlocks[number]!,
+          diskBlocks: diskBlocks[number]!,
+        }));
+    },
     loads: () => targets.map((target): TargetLoad => {
       const { intercept, slope, deviation } = target.prefill.line;
       return {

@@ -6,6 +6,7 @@ export type {
   Decision,
   Explanation,
   Filter,
+  Holding,
   ObserveResult,
   Pick,
   Policy,

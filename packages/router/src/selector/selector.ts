@@ -180,6 +180,15 @@ export interface TargetLoad extends Target {
   readonly prefill: { readonly fixedMs: number; readonly msPerToken: number; readonly errorMs: number; readonly samples: number };
 }
 
+/** How much of a prefix a target holds, by its events alone. */
+export interface Holding extends Target {
+  /** Leading blocks, in any tier. */
+  readonly blocks: number;
+  /** Of these, blocks that are only in host memory, and only on disk. */
+  readonly hostBlocks: number;
+  readonly diskBlocks: number;
+}
+
 /** Predicted against actual cached tokens. */
 export interface PredictionRecord {
   readonly requests: number;
@@ -217,6 +226,8 @@ export interface Selector {
   book(decision: Decision): Booking;
   /** The best candidate's numbers, without the policy; undefined without candidates. */
   estimate(request: SelectRequest): Estimate | undefined;
+  /** Who holds how much of the chain `names`; targets that hold nothing are left out. */
+  holdings(names: BigUint64Array): readonly Holding[];
   /** One line per target. */
   loads(): readonly TargetLoad[];
 }
