@@ -58,3 +58,7 @@ export type { CmaOptions } from "./transport/cma.ts";
 export { cma } from "./transport/cma.ts";
 export type { AddonState } from "./native/transfer-addon.ts";
 export { loadTransferAddon } from "./native/transfer-addon.ts";
+export type { KvAxis, KvGeometry, KvModel, KvStrides } from "./layouts/kv-geometry.ts";
+export { assertCompatible, kvCompatibilityHash, kvStrides } from "./layouts/kv-geometry.ts";
+export type { RegroupOptions, RegroupPart } from "./layouts/regroup-plan.ts";
+export { applyRegroup, planRegroup } from "./layouts/regroup-plan.ts";
