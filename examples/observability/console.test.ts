@@ -52,7 +52,8 @@ describe.skipIf(!hasBrowser)("the console", () => {
   async function picture(page: Page, name: string): Promise<void> {
     if (pictures === undefined) return;
     mkdirSync(pictures, { recursive: true });
-    await page.screenshot({ path: `${pictures}/${name}.png` });
+    await page.evaluate(() => window.scrollTo(0, 0));
+    await page.screenshot({ path: `${pictures}/${name}.png`, fullPage: name !== "console-phone-light" && name !== "console-phone-dark" });
   }
 
   test("workers, requests and figures are live, and nothing is asked of elsewhere", async () => {
@@ -106,6 +107,7 @@ describe.skipIf(!hasBrowser)("the console", () => {
     await page.fill("#chat-input", "Where do tokens come from?");
     await page.press("#chat-input", "Enter");
     await expect.poll(async () => Number(await page.getByRole("row", { name: /decode-1/ }).locator("td.number").first().textContent()), { timeout: 10_000 }).toBeGreaterThan(0);
+    if (pictures !== undefined) await page.waitForTimeout(25_000);
     graph.workers.get("decode-1")?.kill();
     await page.locator(".slot.ejected, .slot.dead").first().waitFor({ state: "attached" });
     await page.locator(".moves button").first().click();
@@ -118,7 +120,7 @@ describe.skipIf(!hasBrowser)("the console", () => {
     await picture(page, "console-light");
     expect(errors).toEqual([]);
     await page.close();
-  });
+  }, 60_000);
 
   test.each(["light", "dark"] as const)("at 360 px everything fits, %s", async (scheme) => {
     const { page, errors } = await opened(360, 780, scheme);

@@ -123,7 +123,7 @@ export function Timeline({ request, longest }: { readonly request: RequestView; 
       <i class="prefill" style={{ width: share(first - queued) }} />
       <i class="decode" style={{ width: share(durationMs - first) }} />
       {migrations.map((migration, i) => (
-        <b key={i} style={{ left: share(migration.atMs) }} />
+        <b key={i} style={{ "--at": Math.min(1, Math.max(0, migration.atMs) / longest) }} />
       ))}
       <em>{duration(durationMs)}</em>
     </span>
