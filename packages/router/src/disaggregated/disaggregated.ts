@@ -21,8 +21,8 @@ import {
 import { routerError } from "../errors/router-error.ts";
 import { createPool } from "../pool/create-pool.ts";
 import { isHandoffFailure } from "../pool/reservation.ts";
-import { interruptible } from "../streams/interruptible.ts";
-import { linkAbort, type LinkedAbort } from "../streams/linked-abort.ts";
+import { linkAbort } from "../streams/linked-abort.ts";
+import { withTail, type Prelude } from "../streams/tail.ts";
 import { planHandoff, type ConnectorPlan } from "./connector-plan.ts";
 import { startPrefill, type PrefillRun } from "./prefill-run.ts";
 import { uncachedTokensAbove, type When } from "./when.ts";
@@ -77,54 +77,54 @@ export function disaggregated(options: DisaggregatedOptions): DisaggregatedEngin
   const counts = { activePrefills: 0, handedOver: 0, direct: 0, fallbacks: 0 };
 
   /** The prompt computed where it is decoded; says too which prefill worker died before. */
-  async function* locally(
+  const locally = (
     request: GenerateRequest,
     generateOptions: GenerateOptions,
     reservation: Reservation | undefined,
     before: unknown,
-  ): AsyncGenerator<TokenBatch> {
+  ): AsyncIterator<TokenBatch> => {
     counts.fallbacks += 1;
     const { handoff: _spent, ...plain } = request;
-    try {
-      yield* reservation === undefined ? decode.generate(plain, generateOptions) : reservation.generate(plain, generateOptions);
-    } catch (error) {
-      const died = deathOf(before);
-      if (died === undefined || !isAttemptFailure(error)) throw error;
-      throw routerError("ROUTER_ATTEMPT_FAILED", error.message, { ...error.data, alsoDied: [died] }, error);
-    }
-  }
+    const stream = (reservation ?? decode).generate(plain, generateOptions)[Symbol.asyncIterator]();
+    const died = deathOf(before);
+    if (died === undefined) return stream;
+    return {
+      next: () =>
+        stream.next().catch((error: unknown) => {
+          if (!isAttemptFailure(error)) throw error;
+          throw routerError("ROUTER_ATTEMPT_FAILED", error.message, { ...error.data, alsoDied: [died] }, error);
+        }),
+      return: () => stream.return!(),
+    };
+  };
 
-  async function* generate(request: GenerateRequest, generateOptions: GenerateOptions): AsyncGenerator<TokenBatch> {
+  async function* begin(request: GenerateRequest, generateOptions: GenerateOptions): Prelude<TokenBatch> {
     const { signal } = generateOptions;
     if (signal.aborted) throw cancelled(signal);
-    if (request.mode === "prefill") {
-      yield* prefill.generate(request, generateOptions);
-      return;
-    }
+    if (request.mode === "prefill") return prefill.generate(request, generateOptions)[Symbol.asyncIterator]();
     const promptTokens = request.promptIds.length + request.outputIds.length;
     const uncachedTokens = promptTokens - (decode.estimate?.(request)?.cachedTokens ?? 0);
     if (request.handoff !== undefined || !when({ request, promptTokens, uncachedTokens, activePrefills: counts.activePrefills })) {
       counts.direct += 1;
-      yield* decode.generate(request, generateOptions);
-      return;
+      return decode.generate(request, generateOptions)[Symbol.asyncIterator]();
     }
 
     const decoding = await decode.reserve(request, { ...generateOptions, phase: "decode" });
+    let isDecodingOurs = true;
     try {
       const prefilling = await reservePrefill(request, generateOptions);
       const plan = prefilling === undefined ? undefined : planHandoff(prefilling, decoding, promptTokens, random);
       if (prefilling === undefined || plan === undefined || typeof plan === "string") {
         prefilling?.release();
-        yield* locally(request, generateOptions, decoding, undefined);
-        return;
+        isDecodingOurs = false;
+        return locally(request, generateOptions, decoding, undefined);
       }
-      try {
-        yield* handOver({ request, options: generateOptions, prefilling, decoding, plan, promptTokens });
-      } finally {
-        prefilling.release();
-      }
+      const rest = yield* handOver({ request, options: generateOptions, prefilling, decoding, plan, promptTokens });
+      isDecodingOurs = rest === undefined;
+      return rest;
     } finally {
-      decoding.release();
+      // A stream that goes on frees its place by itself.
+      if (isDecodingOurs) decoding.release();
     }
   }
 
@@ -142,7 +142,8 @@ export function disaggregated(options: DisaggregatedOptions): DisaggregatedEngin
     }
   };
 
-  async function* handOver(run: HandOver): AsyncGenerator<TokenBatch> {
+  /** From the start of prefill to decode's first token; returns what goes on from there. */
+  async function* handOver(run: HandOver): Prelude<TokenBatch> {
     const { request, options: generateOptions, prefilling, decoding, plan, promptTokens } = run;
     const { signal, onEvent } = generateOptions;
     const tellable = { requestId: request.id, choice: request.choice, attempt: request.attempt };
@@ -163,13 +164,15 @@ export function disaggregated(options: DisaggregatedOptions): DisaggregatedEngin
     const running = startPrefill(prefilling, prefillRequest, prefillAbort, plan.decodeStarts === "atOnce");
     let outputIds = request.outputIds;
     let billedTokens: number | undefined;
+    let isDecoding = false;
+    let left: AsyncIterator<TokenBatch> | undefined;
     try {
       if (plan.decodeStarts === "onHandoff") {
         const result = await running.result;
         endPrefill();
         if (result.type === "finished") {
           yield result.batch;
-          return;
+          return undefined;
         }
         if (result.type === "ended") throw routerError("ROUTER_ATTEMPT_FAILED", `Prefill at ${prefilling.worker} ended without a handoff.`);
         handoff = result.handoff;
@@ -188,7 +191,7 @@ export function disaggregated(options: DisaggregatedOptions): DisaggregatedEngin
           const isFull = outputIds.length >= request.limits.maxTokens;
           const { handoff: _private, finish: _ofPrefill, ...first } = batch;
           yield { ...first, cachedTokens: billedTokens, ...(isFull ? { finish: { reason: "length" } } : {}) };
-          if (isFull) return;
+          if (isFull) return undefined;
           billedTokens = undefined;
         }
       } else {
@@ -196,106 +199,117 @@ export function disaggregated(options: DisaggregatedOptions): DisaggregatedEngin
         running.result.then(endPrefill, endPrefill);
       }
       const decodeRequest: GenerateRequest = { ...request, outputIds, mode: "full", ...(handoff === undefined ? {} : { handoff }) };
-      const ended = yield* decodeFrom(run, decodeRequest, handoff, running, billedTokens);
-      if (ended.type === "fallback") yield* locally({ ...request, outputIds }, generateOptions, undefined, ended.error);
+      const first = await firstOfDecode(run, decodeRequest, handoff, running);
+      if (first.type === "fallback") return locally({ ...request, outputIds }, generateOptions, undefined, first.error);
+      isDecoding = true;
+      // A consumer that leaves at this yield leaves a stream that is open.
+      left = first.rest;
+      yield withCached(first.batch, billedTokens);
+      left = undefined;
+      return first.rest;
     } catch (error) {
       if (signal.aborted) throw cancelled(signal);
-      // Only prefill's own failure comes here unwrapped: nothing of decode has started.
+      // Only prefill's own failure comes here without a handoff: nothing of decode has started.
       if (handoff !== undefined || isCallersFault(error) || mustMigrate(request, error)) throw error;
-      yield* locally(request, generateOptions, decoding, error);
+      return locally(request, generateOptions, decoding, error);
     } finally {
       endPrefill();
-      if (!running.isOver) prefillAbort.abort(routerError("ROUTER_CLOSED", `Request ${request.id} needs no prefill any more.`));
-      prefillAbort.unlink();
+      void left?.return?.();
+      const letGo = (): void => {
+        prefillAbort.abort(routerError("ROUTER_CLOSED", `Request ${request.id} needs no prefill any more.`));
+        prefillAbort.unlink();
+        prefilling.release();
+      };
+      // Once decode speaks, prefill is watched to its end; nothing waits for it any more.
+      if (isDecoding && left === undefined && !running.isOver) watchOut(running, letGo);
+      else letGo();
       if (handoff !== undefined) prefilling.releaseHandoff(handoff);
     }
   }
 
-  /** Decodes from the handoff. Ends in `fallback` when the KV did not come and nothing was decoded yet. */
-  async function* decodeFrom(
+  /** Starts decode and waits for its first token. `fallback`: the KV did not come and nothing was decoded yet. */
+  const firstOfDecode = async (
     run: HandOver,
     request: GenerateRequest,
     handoff: Handoff | undefined,
     running: PrefillRun,
-    billedTokens: number | undefined,
-  ): AsyncGenerator<TokenBatch, DecodeEnd> {
-    const { options: generateOptions, prefilling, decoding } = run;
+  ): Promise<FirstOfDecode> => {
+    const { options: generateOptions, prefilling, decoding, plan } = run;
     const { signal, onEvent } = generateOptions;
-    const abort = linkAbort(signal);
-    const stream = interruptible(decoding.generate(request, { ...generateOptions, signal: abort.signal }));
-    let isSpeaking = false;
+    const rest = decoding.generate(request, generateOptions)[Symbol.asyncIterator]();
     let startedMs = clock.now();
-    let prefillFailure: { readonly error: unknown } | undefined;
+    let givenUp: { readonly error: unknown } | undefined;
+    let wake = (): void => {};
     const giveUp = (error: unknown): void => {
-      if (isSpeaking) return;
-      stream.interrupt(error);
-      abort.abort(error);
+      givenUp ??= { error };
+      wake();
     };
     const expire = (): void =>
       giveUp(
-        routerError("ROUTER_FIRST_TOKEN_DEADLINE", `Decode at ${decoding.worker} gave request ${request.id} no token from the KV of ${prefilling.worker}.`, {
-          observation: "deadline",
-        }),
+        routerError("ROUTER_FIRST_TOKEN_DEADLINE", `Decode at ${decoding.worker} gave request ${request.id} no token from the KV of ${prefilling.worker}.`),
       );
     const firstTokenMs = deadlines.kvTransferBaseMs + 4 * decoding.costMs;
-    let timer = running.isOver || run.plan.decodeStarts === "onHandoff" ? clock.schedule(firstTokenMs, expire) : undefined;
-    const renewal = handoff === undefined ? undefined : keepAlive(handoff, prefilling);
-    running.onFailure((error) => {
-      if (run.plan.decodeStarts === "onHandoff") return;
-      prefillFailure = { error };
-      giveUp(error);
-    });
-    if (timer === undefined) {
+    let timer = plan.decodeStarts === "onHandoff" ? clock.schedule(firstTokenMs, expire) : undefined;
+    let isSettled = false;
+    if (plan.decodeStarts === "atOnce") {
       // Decode waits for prefill in its room: its own time begins when that is done.
-      running.result.then(
-        () => {
-          startedMs = clock.now();
-          if (!isSpeaking) timer = clock.schedule(firstTokenMs, expire);
-        },
-        () => {},
-      );
+      running.result.then(() => {
+        startedMs = clock.now();
+        if (!isSettled) timer = clock.schedule(firstTokenMs, expire);
+      }, giveUp);
     }
+    const renewal = handoff === undefined ? undefined : keepAlive(handoff, prefilling);
     try {
       for (;;) {
-        const { done, value: batch } = await stream.next();
-        if (done === true) throw routerError("ROUTER_ATTEMPT_FAILED", `Decode at ${decoding.worker} ended without its final batch.`);
-        if (!isSpeaking && (batch.ids.length > 0 || batch.finish !== undefined)) {
-          isSpeaking = true;
-          timer?.cancel();
-          renewal?.cancel();
-          counts.handedOver += 1;
-          onEvent?.({
-            type: "transferred",
-            atMs: clock.now(),
-            requestId: request.id,
-            choice: request.choice,
-            attempt: request.attempt,
-            from: prefilling.worker,
-            to: decoding.worker,
-            heldTokens: handoff?.heldTokens ?? 0,
-            durationMs: clock.now() - startedMs,
-          });
-          // Decoding proves that all of it arrived.
-          if (handoff !== undefined) prefilling.releaseHandoff(handoff);
-        }
-        yield withCached(batch, billedTokens);
-        billedTokens = undefined;
-        if (batch.finish !== undefined) return { type: "done" };
+        const next = rest.next();
+        const result = await new Promise<IteratorResult<TokenBatch> | undefined>((resolve, reject) => {
+          wake = () => resolve(undefined);
+          if (givenUp !== undefined) wake();
+          next.then(resolve, reject);
+        });
+        if (result === undefined) return { type: "fallback", error: givenUp?.error };
+        if (result.done === true) throw routerError("ROUTER_ATTEMPT_FAILED", `Decode at ${decoding.worker} ended without its final batch.`);
+        const batch = result.value;
+        if (batch.ids.length === 0 && batch.finish === undefined) continue;
+        counts.handedOver += 1;
+        onEvent?.({
+          type: "transferred",
+          atMs: clock.now(),
+          requestId: request.id,
+          choice: request.choice,
+          attempt: request.attempt,
+          from: prefilling.worker,
+          to: decoding.worker,
+          heldTokens: handoff?.heldTokens ?? 0,
+          durationMs: clock.now() - startedMs,
+        });
+        isSettled = true;
+        return { type: "decoding", batch, rest };
       }
     } catch (error) {
       if (signal.aborted) throw cancelled(signal);
-      const cause = prefillFailure?.error ?? error;
-      if (isSpeaking || isCallersFault(cause) || mustMigrate(request, cause)) throw error;
-      const isTransfers = prefillFailure !== undefined || isHandoffFailure(error) || abort.signal.aborted;
-      if (!isTransfers) throw error;
+      const cause = givenUp === undefined ? error : givenUp.error;
+      if (isCallersFault(cause) || mustMigrate(request, cause)) throw cause;
+      if (givenUp === undefined && !isHandoffFailure(error)) throw error;
       return { type: "fallback", error: cause };
     } finally {
       timer?.cancel();
       renewal?.cancel();
-      abort.unlink();
-      stream.close();
+      if (!isSettled) {
+        isSettled = true;
+        void rest.return?.();
+      }
     }
-  }
+  };
+
+  /** Lets prefill end by itself, within the time of a transfer. */
+  const watchOut = (running: PrefillRun, letGo: () => void): void => {
+    const timer = clock.schedule(deadlines.kvTransferBaseMs, letGo);
+    void running.over.then(() => {
+      timer.cancel();
+      letGo();
+    });
+  };
 
   /** Renews the source's lease until cancelled, three times in its length. */
   const keepAlive = (handoff: Handoff, prefilling: Reservation): { cancel(): void } | undefined => {
@@ -309,6 +323,8 @@ export function disaggregated(options: DisaggregatedOptions): DisaggregatedEngin
     return { cancel: () => timer.cancel() };
   };
 
+  const generate = (request: GenerateRequest, generateOptions: GenerateOptions): AsyncIterable<TokenBatch> =>
+    withTail(() => begin(request, generateOptions));
   const engine = wrapEngine(decode, { generate });
   Object.defineProperty(engine, "card", { get: () => decode.card, enumerable: true, configurable: true });
   return Object.defineProperty(engine, "counts", { value: counts, enumerable: true }) as DisaggregatedEngine;
@@ -323,7 +339,9 @@ interface HandOver {
   readonly promptTokens: number;
 }
 
-type DecodeEnd = { readonly type: "done" } | { readonly type: "fallback"; readonly error: unknown };
+type FirstOfDecode =
+  | { readonly type: "decoding"; readonly batch: TokenBatch; readonly rest: AsyncIterator<TokenBatch> }
+  | { readonly type: "fallback"; readonly error: unknown };
 
 function asPool(engine: Engine, name: string, clock: Clock): Pool {
   return "reserve" in engine ? (engine as Pool) : createPool({ workers: [engine], name, clock });

@@ -16,9 +16,9 @@ export type PrefillResult =
 export interface PrefillRun {
   /** The handoff as soon as it is valid, which may be before prefill's stream ends. */
   readonly result: Promise<PrefillResult>;
-  /** Called when it fails, before or after its result. */
-  onFailure(listener: (error: unknown) => void): void;
   readonly isOver: boolean;
+  /** Resolves when its stream has ended, well or not. */
+  readonly over: Promise<void>;
 }
 
 /** Starts prefill and watches it to its end. */
@@ -28,8 +28,6 @@ export function startPrefill(
   abort: LinkedAbort,
   mayEndWithoutHandoff: boolean,
 ): PrefillRun {
-  const listeners = new Set<(error: unknown) => void>();
-  let failure: { readonly error: unknown } | undefined;
   let isOver = false;
 
   const watch = async (resolve: (result: PrefillResult) => void): Promise<void> => {
@@ -52,23 +50,18 @@ export function startPrefill(
     }
     tell({ type: "ended" });
   };
+  let endOfStream: Promise<void> = Promise.resolve();
   const result = new Promise<PrefillResult>((resolve, reject) => {
-    watch(resolve)
-      .catch((error: unknown) => {
-        reject(error as Error);
-        failure = { error };
-        for (const listener of listeners) listener(error);
-      })
+    // After the result its failure has no reader; `reject` is then without effect.
+    endOfStream = watch(resolve)
+      .catch(reject)
       .finally(() => (isOver = true));
   });
   result.catch(() => {});
 
   return {
     result,
-    onFailure(listener) {
-      listeners.add(listener);
-      if (failure !== undefined) listener(failure.error);
-    },
+    over: endOfStream,
     get isOver() {
       return isOver;
     },

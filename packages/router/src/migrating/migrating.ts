@@ -17,12 +17,12 @@ import {
   type MigrationCause,
   type OutcomeType,
   type RequestEvent,
+  type RequestObserver,
   type TokenBatch,
   type WorkerEpoch,
 } from "@stator/core";
 
-import { routerError } from "../errors/router-error.ts";
-import { interruptible } from "../streams/interruptible.ts";
+import { routerError, type RouterErrorCode } from "../errors/router-error.ts";
 import { linkAbort } from "../streams/linked-abort.ts";
 import { createJournal, type Journal } from "./journal.ts";
 import { createQuarantine, type Suspect } from "./quarantine.ts";
@@ -122,33 +122,36 @@ export function migrating(inner: Engine, options: MigratingOptions = {}): Migrat
     );
   };
 
-  async function* generate(request: GenerateRequest, { signal, onEvent }: GenerateOptions): AsyncGenerator<TokenBatch> {
-    if (signal.aborted) throw cancelled(signal);
-    const blockedMs = quarantine.blockedForMs(request);
-    if (blockedMs !== undefined) throw quarantined(request, blockedMs);
-
-    const whole = linkAbort(signal);
+  /** One request, without a generator: this is on the way of every token. */
+  const start = (request: GenerateRequest, { signal, onEvent }: GenerateOptions): AsyncIterator<TokenBatch> => {
+    const journal = createJournal(request);
+    const suspect = quarantine.suspect(request);
+    const whole = new AbortController();
     const timer = clock.schedule(deadlines.requestMs, () =>
-      whole.abort(
+      stop(
         routerError("ROUTER_REQUEST_DEADLINE", `Request ${request.id} took longer than ${deadlines.requestMs} ms.`, {
           observation: "deadline",
         }),
       ),
     );
-    const leave = budget.enter();
-    const suspect = quarantine.suspect(request);
-    const journal = createJournal(request);
+    const leaveBudget = budget.enter();
     const isMigratable = counts.trackedTokens + journal.tokens <= maxTrackedTokens;
-    if (!isMigratable) counts.notMigratable += 1;
-    counts.active += 1;
     let tracked = 0;
+    let lastTokenMs = clock.now();
+    let move: Move | undefined;
+    let endRetry: (() => void) | undefined;
+    let counted = 1;
+    let free = 0;
+    let run: Attempt | undefined;
+    let isOver = false;
+    let resolve: ((result: IteratorResult<TokenBatch>) => void) | undefined;
+    let reject: ((error: unknown) => void) | undefined;
+
     const track = (): void => {
       counts.trackedTokens += journal.tokens - tracked;
       tracked = journal.tokens;
     };
-    track();
-
-    const tell = (move: { from: string; cause: MigrationCause }, outcome: "resumed" | "restarted" | "finishedLocally" | "failed", recomputedTokens: number): void => {
+    const tell = (of: { readonly from: string; readonly cause: MigrationCause }, outcome: Outcome, recomputedTokens: number): void => {
       counts[outcome] += 1;
       counts.recomputedTokens += recomputedTokens;
       onEvent?.({
@@ -157,143 +160,206 @@ export function migrating(inner: Engine, options: MigratingOptions = {}): Migrat
         requestId: request.id,
         choice: request.choice,
         attempt: journal.attempt,
-        from: move.from,
-        cause: move.cause,
+        from: of.from,
+        cause: of.cause,
         outcome,
         gapMs: clock.now() - lastTokenMs,
         recomputedTokens,
       });
     };
-
-    let lastTokenMs = clock.now();
-    let move: Move | undefined;
-    let endRetry: (() => void) | undefined;
-    let counted = 1;
-    let free = 0;
-    try {
-      for (;;) {
-        const run = startAttempt(request, journal, suspect, whole.signal, onEvent);
-        let failure: unknown;
-        let outcome: OutcomeType = "cut";
-        try {
-          for (;;) {
-            const { done, value: batch } = await run.stream.next();
-            if (done === true) break;
-            if (journal.take(run.attempt, batch) !== "accepted") {
-              counts.droppedBatches += 1;
-              dropped.add();
-              if (journal.faults < 3) continue;
-              failure = routerError("ROUTER_PROTOCOL_FAULT", `The stream of request ${request.id} had three wrong indexes.`, {
-                observation: "protocolFault",
-              });
-              run.abort(failure);
-              break;
-            }
-            track();
-            if (batch.ids.length > 0) {
-              if (move !== undefined) {
-                const cachedTokens = batch.cachedTokens ?? run.routed?.cachedTokens ?? 0;
-                tell(move, move.outcome, Math.max(0, move.tokens - cachedTokens));
-                move = undefined;
-                endRetry?.();
-                suspect.cleared();
-              }
-              lastTokenMs = clock.now();
-            }
-            if (batch.finish !== undefined) run.isFinished = true;
-            yield billed(journal, batch);
-            if (run.isFinished) return;
-          }
-        } catch (error) {
-          failure = error;
-        } finally {
-          endRetry?.();
-          // Before the attempt is closed by its own signal, which says nothing of the worker.
-          outcome = classifyFailure(failure, run.signal);
-          run.close();
-        }
-
-        if (signal.aborted) throw cancelled(signal);
-        if (whole.signal.aborted) throw whole.signal.reason as Error;
-        const rule = observationRules[outcome];
-        const error = failure === undefined ? undefined : StatorError.from(failure);
-        const life = lifeOf(error) ?? run.routed?.life;
-        const dead = [...(life === undefined ? [] : [life]), ...alsoDied(error)];
-        if (rule.cause === undefined || rule.migrate === "no") throw error ?? truncated(request);
-        if (move !== undefined) tell(move, "failed", 0);
-        move = undefined;
-        const last = { from: life?.worker ?? "unknown", cause: rule.cause };
-
-        for (const one of dead) journal.shun(one);
-        const isDeath = rule.class === "crashed" || rule.class === "dead" || rule.class === "stuck" || rule.class === "unfit";
-        if (isDeath && dead.map((one) => suspect.died(one)).includes(true)) {
-          tell(last, "failed", 0);
-          throw quarantined(request, deadlines.quarantineMs);
-        }
-        suspect.cleared();
-
-        const hasOutput = journal.next > request.outputIds.length;
-        const finish = finishLocally(request, journal.next, journal.lastId, inner.card);
-        if (finish !== undefined && hasOutput) {
-          tell(last, "finishedLocally", 0);
-          yield { firstIndex: journal.next, ids: [], finish };
-          return;
-        }
-        const refusal = refusalToMove(error);
-        if (refusal !== undefined) {
-          tell(last, "failed", 0);
-          throw refusal;
-        }
-        if (rule.migrate === "free" || rule.migrate === "oncePerWorker") free += 1;
-        else counted += 1;
-
-        move = { ...last, outcome: journal.next > 0 ? "resumed" : "restarted", tokens: journal.tokens };
-        journal.nextAttempt(run.routed?.weightsDigest);
-        // Full jitter: workers' deaths release many requests in one moment.
-        await sleep(clock, random() * deadlines.retryBackoffMs * 2 ** Math.min(counted + free - 2, 6), whole.signal);
-        endRetry = await budget.acquire(whole.signal);
-      }
-
-      function refusalToMove(error: StatorError | undefined): StatorError | undefined {
-        const at = `after output token ${journal.next}`;
-        if (!isMigratable) {
-          return routerError("ROUTER_NOT_MIGRATABLE", `Request ${request.id} lost its worker ${at} and was not tracked: maxTrackedTokens was reached.`, error?.data, error);
-        }
-        if (request.hints?.pin !== undefined && journal.next > 0) {
-          return routerError("ROUTER_NOT_MIGRATABLE", `Request ${request.id} lost its worker ${at} and is pinned to it.`, error?.data, error);
-        }
-        const card = inner.card;
-        const missing = card === undefined || journal.next === 0 ? undefined : missingToResume(request, card);
-        if (missing !== undefined) {
-          return routerError("ROUTER_RESUME_UNSUPPORTED", `Request ${request.id} lost its worker ${at}; the engine cannot resume it: it does not carry over ${missing}.`, { ...error?.data, missing }, error);
-        }
-        if (counted >= attempts || free >= mostFreeAttempts) {
-          return routerError("ROUTER_ATTEMPTS_EXHAUSTED", `Request ${request.id} failed on ${counted} workers, the last time ${at}: ${error?.message ?? "its stream was cut"}`, error?.data, error);
-        }
-        return undefined;
-      }
-    } catch (error) {
-      if (signal.aborted) throw cancelled(signal);
-      if (move !== undefined) tell(move, "failed", 0);
-      throw error;
-    } finally {
+    const settle = (): void => {
+      isOver = true;
       timer.cancel();
-      whole.unlink();
+      signal.removeEventListener("abort", onAbort);
       endRetry?.();
+      run?.close();
+      whole.abort(routerError("ROUTER_CLOSED", `Request ${request.id} is over.`));
       suspect.gone();
-      leave();
+      leaveBudget();
       counts.active -= 1;
       counts.trackedTokens -= tracked;
-    }
-  }
+    };
+    const answer = (result: IteratorResult<TokenBatch>): void => {
+      const to = resolve;
+      resolve = reject = undefined;
+      to?.(result);
+    };
+    let failure: { readonly error: unknown } | undefined;
+    const stop = (error: unknown): void => {
+      if (isOver) return;
+      if (move !== undefined && !signal.aborted) tell(move, "failed", 0);
+      settle();
+      const to = reject;
+      resolve = reject = undefined;
+      if (to === undefined) failure = { error };
+      else to(error);
+    };
+    const onAbort = (): void => stop(cancelled(signal));
 
-  function startAttempt(
+    const pull = (): void => void run!.iterator.next().then(onResult, onError);
+    const onResult = (result: IteratorResult<TokenBatch>): void => {
+      const current = run;
+      if (isOver || current === undefined) return;
+      if (result.done === true) {
+        onError(undefined);
+        return;
+      }
+      const batch = result.value;
+      if (journal.take(current.attempt, batch) !== "accepted") {
+        counts.droppedBatches += 1;
+        dropped.add();
+        if (journal.faults < 3) {
+          pull();
+          return;
+        }
+        const error = routerError("ROUTER_PROTOCOL_FAULT", `The stream of request ${request.id} had three wrong indexes.`, {
+          observation: "protocolFault",
+        });
+        current.abort(error);
+        onError(error);
+        return;
+      }
+      if (batch.ids.length > 0) {
+        track();
+        if (move !== undefined) {
+          tell(move, move.outcome, Math.max(0, move.tokens - (batch.cachedTokens ?? current.routed.cachedTokens)));
+          move = undefined;
+          endRetry?.();
+          suspect.cleared();
+        }
+        lastTokenMs = clock.now();
+      }
+      if (batch.finish !== undefined) {
+        current.isFinished = true;
+        settle();
+      }
+      answer(batch.cachedTokens === undefined ? (result as IteratorYieldResult<TokenBatch>) : { done: false, value: billed(journal, batch) });
+    };
+    const onError = (error: unknown): void => {
+      if (isOver) return;
+      goOn(error).then(
+        (last) => {
+          if (isOver) return;
+          if (last === undefined) {
+            begin();
+            pull();
+            return;
+          }
+          settle();
+          answer({ done: false, value: last });
+        },
+        (final: unknown) => stop(signal.aborted ? cancelled(signal) : final),
+      );
+    };
+    const begin = (): void => {
+      run = startAttempt(request, journal, suspect, whole.signal, onEvent);
+    };
+
+    /** After a failed attempt: resolves when the next one may begin, or with a last batch made here. */
+    const goOn = async (thrown: unknown): Promise<TokenBatch | undefined> => {
+      const failed = run!;
+      run = undefined;
+      endRetry?.();
+      // Before the attempt is closed by its own signal, which says nothing of the worker.
+      const outcome = classifyFailure(thrown, failed.signal);
+      failed.close();
+      const rule = observationRules[outcome];
+      const error = thrown === undefined ? undefined : StatorError.from(thrown);
+      if (rule.cause === undefined || rule.migrate === "no") throw error ?? truncated(request);
+      const life = lifeOf(error) ?? failed.routed.life;
+      const dead = [...(life === undefined ? [] : [life]), ...alsoDied(error)];
+      if (move !== undefined) tell(move, "failed", 0);
+      move = undefined;
+      const last = { from: life?.worker ?? "unknown", cause: rule.cause };
+
+      for (const one of dead) journal.shun(one);
+      const isDeath = rule.class === "crashed" || rule.class === "dead" || rule.class === "stuck" || rule.class === "unfit";
+      if (isDeath && dead.map((one) => suspect.died(one)).includes(true)) {
+        tell(last, "failed", 0);
+        throw quarantined(request, deadlines.quarantineMs);
+      }
+      suspect.cleared();
+
+      const finish = finishLocally(request, journal.next, journal.lastId, inner.card);
+      if (finish !== undefined && journal.next > request.outputIds.length) {
+        tell(last, "finishedLocally", 0);
+        return { firstIndex: journal.next, ids: [], finish };
+      }
+      const refusal = refusalToMove(error);
+      if (refusal !== undefined) {
+        tell(last, "failed", 0);
+        throw refusal;
+      }
+      if (rule.migrate === "free" || rule.migrate === "oncePerWorker") free += 1;
+      else counted += 1;
+
+      move = { ...last, outcome: journal.next > 0 ? "resumed" : "restarted", tokens: journal.tokens };
+      journal.nextAttempt(failed.routed.weightsDigest);
+      // Full jitter: workers' deaths release many requests in one moment.
+      await sleep(clock, random() * deadlines.retryBackoffMs * 2 ** Math.min(counted + free - 2, 6), whole.signal);
+      endRetry = await budget.acquire(whole.signal);
+      return undefined;
+    };
+
+    const refusalToMove = (error: StatorError | undefined): StatorError | undefined => {
+      const what = `Request ${request.id} lost its worker after output token ${journal.next}`;
+      const refuse = (code: RouterErrorCode, why: string, data: object = {}): StatorError =>
+        routerError(code, `${what}${why}`, { ...error?.data, ...data }, error);
+      if (!isMigratable) return refuse("ROUTER_NOT_MIGRATABLE", " and was not tracked: maxTrackedTokens was reached.");
+      if (request.hints?.pin !== undefined && journal.next > 0) return refuse("ROUTER_NOT_MIGRATABLE", " and is pinned to it.");
+      const { card } = inner;
+      const missing = card === undefined || journal.next === 0 ? undefined : missingToResume(request, card);
+      if (missing !== undefined) {
+        return refuse("ROUTER_RESUME_UNSUPPORTED", `; the engine cannot resume it: it does not carry over ${missing}.`, { missing });
+      }
+      if (counted < attempts && free < mostFreeAttempts) return undefined;
+      return refuse("ROUTER_ATTEMPTS_EXHAUSTED", ` and had failed on ${counted} workers: ${error?.message ?? "its stream was cut"}`);
+    };
+
+    if (!isMigratable) counts.notMigratable += 1;
+    counts.active += 1;
+    track();
+    signal.addEventListener("abort", onAbort, { once: true });
+
+    return {
+      next() {
+        return new Promise((onValue, onFailure) => {
+          if (failure !== undefined) {
+            onFailure(failure.error as Error);
+            failure = undefined;
+          } else if (isOver) {
+            onValue({ done: true, value: undefined });
+          } else {
+            resolve = onValue;
+            reject = onFailure;
+            if (run === undefined) begin();
+            pull();
+          }
+        });
+      },
+      return() {
+        if (!isOver) settle();
+        answer({ done: true, value: undefined });
+        return Promise.resolve({ done: true, value: undefined });
+      },
+    };
+  };
+
+  const generate = (request: GenerateRequest, options: GenerateOptions): AsyncIterable<TokenBatch> => ({
+    [Symbol.asyncIterator]() {
+      if (options.signal.aborted) return failing(cancelled(options.signal));
+      const blockedMs = quarantine.blockedForMs(request);
+      return blockedMs === undefined ? start(request, options) : failing(quarantined(request, blockedMs));
+    },
+  });
+
+  const startAttempt = (
     request: GenerateRequest,
     journal: Journal,
     suspect: Suspect,
     parent: AbortSignal,
-    onEvent: ((event: RequestEvent) => void) | undefined,
-  ): Attempt {
+    onEvent: RequestObserver | undefined,
+  ): Attempt => {
     const linked = linkAbort(parent);
     const routed: { life?: WorkerEpoch; cachedTokens: number; weightsDigest?: string } = { cachedTokens: 0 };
     const observe = (event: RequestEvent): void => {
@@ -311,35 +377,35 @@ export function migrating(inner: Engine, options: MigratingOptions = {}): Migrat
     const crowded = suspect.crowded();
     const current = journal.request();
     const sent = crowded.length === 0 ? current : { ...current, avoid: [...current.avoid, ...crowded] };
-    const stream = interruptible(inner.generate(sent, { signal: linked.signal, onEvent: observe }));
-    const onAbort = (): void => stream.interrupt(parent.reason);
-    if (parent.aborted) onAbort();
-    else parent.addEventListener("abort", onAbort, { once: true });
+    const iterator = inner.generate(sent, { signal: linked.signal, onEvent: observe })[Symbol.asyncIterator]();
     const attempt: Attempt = {
       attempt: current.attempt,
-      stream,
+      iterator,
       signal: linked.signal,
       routed,
       isFinished: false,
       abort: (reason) => linked.abort(reason),
       close() {
-        parent.removeEventListener("abort", onAbort);
         linked.unlink();
-        stream.close();
-        if (!attempt.isFinished) linked.abort(routerError("ROUTER_CLOSED", `Attempt ${attempt.attempt} of request ${request.id} is over.`));
+        if (attempt.isFinished) return;
+        linked.abort(routerError("ROUTER_CLOSED", `Attempt ${attempt.attempt} of request ${request.id} is over.`));
+        // What hangs may never answer; its rejection, if it comes at all, has no reader.
+        iterator.return?.().catch(() => {});
       },
     };
     return attempt;
-  }
+  };
 
   return Object.defineProperty(wrapEngine(inner, { generate }), "counts", { value: counts, enumerable: true }) as MigratingEngine;
 }
 
+type Outcome = "resumed" | "restarted" | "finishedLocally" | "failed";
+
 interface Attempt {
   readonly attempt: number;
-  readonly stream: ReturnType<typeof interruptible<TokenBatch>>;
+  readonly iterator: AsyncIterator<TokenBatch>;
   readonly signal: AbortSignal;
-  readonly routed: { readonly life?: WorkerEpoch; readonly cachedTokens: number; readonly weightsDigest?: string } | undefined;
+  readonly routed: { readonly life?: WorkerEpoch; readonly cachedTokens: number; readonly weightsDigest?: string };
   isFinished: boolean;
   abort(reason: unknown): void;
   close(): void;
@@ -350,6 +416,10 @@ function billed(journal: Journal, batch: TokenBatch): TokenBatch {
   if (batch.cachedTokens === undefined || journal.billsCached(batch)) return batch;
   const { cachedTokens: _recomputed, ...rest } = batch;
   return rest;
+}
+
+function failing(error: Error): AsyncIterator<TokenBatch> {
+  return { next: () => Promise.reject(error) };
 }
 
 function truncated(request: GenerateRequest): StatorError {

@@ -22,6 +22,7 @@ import {
 import { routerError } from "../errors/router-error.ts";
 import { createSelector } from "../selector/create-selector.ts";
 import type { Decision, Policy, SelectRequest, Selector } from "../selector/selector.ts";
+import { withTail, type Prelude } from "../streams/tail.ts";
 import { refusalOf } from "./eligibility.ts";
 import { createReservation } from "./reservation.ts";
 import { createWaitingLine } from "./waiting-line.ts";
@@ -272,14 +273,13 @@ export function createPool(options: PoolOptions): ClosablePool {
     }
   };
 
-  async function* generate(request: GenerateRequest, generateOptions: GenerateOptions): AsyncGenerator<TokenBatch> {
+  async function* begin(request: GenerateRequest, generateOptions: GenerateOptions): Prelude<TokenBatch> {
     const reservation = await reserve(request, generateOptions);
-    try {
-      yield* reservation.generate(request, generateOptions);
-    } finally {
-      reservation.release();
-    }
+    // From here on its stream frees it, on every path.
+    return reservation.generate(request, generateOptions)[Symbol.asyncIterator]();
   }
+  const generate = (request: GenerateRequest, generateOptions: GenerateOptions): AsyncIterable<TokenBatch> =>
+    withTail(() => begin(request, generateOptions));
 
   const anyHandle = (): WorkerHandle | undefined => {
     let first: WorkerHandle | undefined;

@@ -17,8 +17,6 @@ import {
 
 import { routerError } from "../errors/router-error.ts";
 import type { Booking } from "../selector/selector.ts";
-import { interruptible } from "../streams/interruptible.ts";
-import { linkAbort } from "../streams/linked-abort.ts";
 
 export interface ReservationParts {
   readonly handle: WorkerHandle;
@@ -69,66 +67,115 @@ export function createReservation({ handle, booking, admission, onRelease }: Res
     );
   };
 
-  async function* generate(request: GenerateRequest, options: GenerateOptions): AsyncGenerator<TokenBatch> {
-    if (isReleased) throw routerError("ROUTER_CLOSED", `The reservation at ${worker.id} was released.`);
-    if (options.signal.aborted) {
+  /** One run, without a generator: this is on the way of every token. */
+  const start = (request: GenerateRequest, options: GenerateOptions): AsyncIterator<TokenBatch> => {
+    const { signal } = options;
+    const controller = new AbortController();
+    let iterator: AsyncIterator<TokenBatch> | undefined;
+    let resolve: ((result: IteratorResult<TokenBatch>) => void) | undefined;
+    let reject: ((error: unknown) => void) | undefined;
+    let unwatch = (): void => {};
+    let outputs = request.outputIds.length;
+    let isSpeaking = false;
+    let isOver = false;
+    let failure: { readonly error: unknown } | undefined;
+
+    /** Frees everything that this run holds; the engine is told unless it ended by itself. */
+    const end = (isEngineDone: boolean): void => {
+      isOver = true;
+      unwatch();
+      signal.removeEventListener("abort", onAbort);
+      if (!isEngineDone) {
+        controller.abort(signal.aborted ? signal.reason : routerError("ROUTER_CLOSED", "The attempt is over."));
+        // A hung engine may never answer; its rejection, if it comes at all, has no reader.
+        iterator?.return?.().catch(() => {});
+      }
       release();
-      throw cancelled(options.signal);
-    }
-    isStarted = true;
-    const attempt = linkAbort(options.signal);
-    const sent = worker.ranks > 1 ? { ...request, hints: { ...request.hints, pin: { worker: worker.id, rank: booking.rank } } } : request;
-    const stream = interruptible(engine.generate(sent, { ...options, signal: attempt.signal }));
+    };
+    const fail = (error: unknown, isEngineDone: boolean): void => {
+      if (isOver) return;
+      const told = failed(error, options, request, isSpeaking);
+      end(isEngineDone);
+      if (reject === undefined) failure = { error: told };
+      else reject(told);
+      resolve = reject = undefined;
+    };
+    const onAbort = (): void => fail(signal.reason, false);
     const leave = (condition: WorkerCondition): void => {
       const observation = leaving[condition];
       if (observation === undefined) return;
-      stream.interrupt(
-        routerError("ROUTER_ATTEMPT_FAILED", `Worker ${worker.id} is ${health.reason ?? condition}.`, { observation }),
-      );
+      fail(routerError("ROUTER_ATTEMPT_FAILED", `It is ${health.reason ?? condition}.`, { observation }), false);
     };
-    const unwatch = health.onChange((_state, condition) => leave(condition));
-    leave(health.condition);
-    const onAbort = (): void => stream.interrupt(options.signal.reason);
-    options.signal.addEventListener("abort", onAbort, { once: true });
-    let outputs = request.outputIds.length;
-    let isSpeaking = false;
-    let isSettled = false;
-    let isFinished = false;
-    try {
-      for (;;) {
-        const { done, value: batch } = await stream.next();
-        if (done === true) throw undefined;
-        if (!isSpeaking && (batch.ids.length > 0 || batch.handoff !== undefined)) {
-          isSpeaking = true;
-          booking.prefilled(batch.cachedTokens === undefined ? undefined : { cachedTokens: batch.cachedTokens });
-        }
-        if (batch.ids.length > 0) {
-          outputs += batch.ids.length;
-          booking.progress(outputs);
-        }
-        if (batch.finish !== undefined) {
-          isFinished = true;
-          isSettled = true;
-          health.observe({ type: "done" });
-          release();
-          yield batch;
-          return;
-        }
-        yield batch;
+    const onError = (error: unknown): void => fail(error, true);
+    const onResult = (result: IteratorResult<TokenBatch>): void => {
+      if (isOver) return;
+      if (result.done === true) {
+        fail(undefined, true);
+        return;
       }
-    } catch (error) {
-      isSettled = true;
-      throw failed(error, options, request, isSpeaking);
-    } finally {
-      if (!isSettled) health.observe({ type: "cancelled" });
-      unwatch();
-      options.signal.removeEventListener("abort", onAbort);
-      attempt.unlink();
-      stream.close();
-      if (!isFinished) attempt.abort(options.signal.aborted ? options.signal.reason : routerError("ROUTER_CLOSED", "The attempt is over."));
-      release();
-    }
-  }
+      const batch = result.value;
+      const count = batch.ids.length;
+      if (!isSpeaking && (count > 0 || batch.handoff !== undefined)) {
+        isSpeaking = true;
+        booking.prefilled(batch.cachedTokens === undefined ? undefined : { cachedTokens: batch.cachedTokens });
+      }
+      if (count > 0) booking.progress((outputs += count));
+      if (batch.finish !== undefined) {
+        health.observe({ type: "done" });
+        end(true);
+      }
+      const tell = resolve;
+      resolve = reject = undefined;
+      tell?.(result);
+    };
+    const open = (): AsyncIterator<TokenBatch> | undefined => {
+      isStarted = true;
+      signal.addEventListener("abort", onAbort, { once: true });
+      unwatch = health.onChange((_state, condition) => leave(condition));
+      leave(health.condition);
+      if (isOver) return undefined;
+      const sent = worker.ranks > 1 ? { ...request, hints: { ...request.hints, pin: { worker: worker.id, rank: booking.rank } } } : request;
+      return engine.generate(sent, { ...options, signal: controller.signal })[Symbol.asyncIterator]();
+    };
+
+    return {
+      next() {
+        return new Promise((onValue, onFailure) => {
+          if (!isOver && signal.aborted && iterator === undefined) {
+            isOver = true;
+            release();
+            onFailure(cancelled(signal));
+            return;
+          }
+          if (!isOver) iterator ??= open();
+          if (failure !== undefined) {
+            onFailure(failure.error as Error);
+            failure = undefined;
+          } else if (isOver || iterator === undefined) {
+            onValue({ done: true, value: undefined });
+          } else {
+            resolve = onValue;
+            reject = onFailure;
+            iterator.next().then(onResult, onError);
+          }
+        });
+      },
+      return() {
+        if (!isOver) {
+          health.observe({ type: "cancelled" });
+          end(false);
+          resolve?.({ done: true, value: undefined });
+          resolve = reject = undefined;
+        }
+        return Promise.resolve({ done: true, value: undefined });
+      },
+    };
+  };
+
+  const generate = (request: GenerateRequest, options: GenerateOptions): AsyncIterable<TokenBatch> => {
+    if (isReleased) throw routerError("ROUTER_CLOSED", `The reservation at ${worker.id} was released.`);
+    return { [Symbol.asyncIterator]: () => start(request, options) };
+  };
 
   return {
     worker: worker.id,
