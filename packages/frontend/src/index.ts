@@ -14,7 +14,7 @@ export type {
 export type { ChatMessage, ChatToolCall } from "./text/chat-template.ts";
 export type { ChoiceStep } from "./text/run-choice.ts";
 export type { DecodedBatch, TextPiece, TokenText } from "./text/choice-decoder.ts";
-export type { OffLoop } from "./text/off-loop.ts";
+export type { OffLoop, OffLoopOptions } from "./text/off-loop.ts";
 export { createOffLoop } from "./text/off-loop.ts";
 export type { Detokenizer } from "./text/detokenizer.ts";
 export { createDetokenizer } from "./text/detokenizer.ts";

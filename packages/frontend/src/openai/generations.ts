@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { silentLogger, StatorError, systemClock, type RequestObserver } from "@stator/core";
 import type { OffLoop } from "../text/off-loop.ts";
 import type { TextModel } from "../text/text-model.ts";
@@ -59,6 +60,8 @@ export function createGenerations(
     }
     const startMs = clock.now();
     const work = new AbortController();
+    // Every choice listens to it, up to `limits.choices`; each takes its listener away.
+    setMaxListeners(0, work.signal);
     active.add(work);
     const deadline = clock.schedule(limits.requestMs, () => work.abort(deadlinePassed(limits.requestMs)));
     let measure: RequestMeasure | undefined;

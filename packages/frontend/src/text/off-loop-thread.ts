@@ -1,11 +1,25 @@
 import { parentPort } from "node:worker_threads";
 import { parseJsonBody, type JsonBodyLimits } from "../openai/json-body.ts";
-import type { ThreadCall, ThreadReply } from "./off-loop.ts";
+import type { ThreadCall, ThreadCancel, ThreadReply } from "./off-loop.ts";
 import { createTextEncoding, type TextEncoding } from "./tokenizer.ts";
 
 const encodings = new Map<string, TextEncoding>();
 
-parentPort?.on("message", (message: ThreadCall) => {
+const queue: ThreadCall[] = [];
+
+// One call per turn, so that a caller who gave up is heard before its call has begun.
+parentPort?.on("message", (message: ThreadCall | ThreadCancel) => {
+  if (message.type !== "cancel") {
+    if (queue.push(message) === 1) setImmediate(next);
+    return;
+  }
+  const at = queue.findIndex(({ call }) => call === message.call);
+  if (at > 0) queue.splice(at, 1);
+});
+
+function next(): void {
+  const message = queue[0];
+  if (message === undefined) return;
   const transfer: ArrayBuffer[] = [];
   let reply: ThreadReply;
   try {
@@ -26,7 +40,9 @@ parentPort?.on("message", (message: ThreadCall) => {
     };
   }
   parentPort?.postMessage(reply, transfer);
-});
+  queue.shift();
+  if (queue.length > 0) setImmediate(next);
+}
 
 function answer(message: ThreadCall, transfer: ArrayBuffer[]): unknown {
   switch (message.type) {

@@ -8,8 +8,8 @@ const { signal } = new AbortController();
 const opened: OffLoop[] = [];
 afterEach(() => Promise.all(opened.splice(0).map((one) => one.close())));
 
-function offLoop(): OffLoop {
-  const one = createOffLoop();
+function offLoop(mostPending?: number): OffLoop {
+  const one = createOffLoop(mostPending === undefined ? {} : { mostPending });
   opened.push(one);
   return one;
 }
@@ -41,6 +41,21 @@ describe("the thread", () => {
       code: "FRONTEND_BODY_INVALID",
       kind: "invalid",
     });
+  });
+
+  it("skips what nobody waits for any more, and refuses what would wait too long", async () => {
+    const thread = offLoop(1_000_000);
+    await thread.encode("d", file, "warm", signal);
+    const long = "The other man thinks. ".repeat(5000);
+    const first = thread.encode("d", file, long, signal);
+    const controller = new AbortController();
+    const left = Array.from({ length: 5 }, () => thread.encode("d", file, long, controller.signal));
+    const refused = thread.encode("d", file, long.repeat(5), signal);
+    await expect(refused).rejects.toMatchObject({ kind: "overloaded" });
+    controller.abort(new Error("gone"));
+    expect((await Promise.allSettled(left)).map((one) => one.status)).not.toContain("fulfilled");
+    await first;
+    expect(await thread.encode("d", file, "hi", signal)).toEqual(Uint32Array.of(104, 105));
   });
 
   it("fails only the call whose tokenizer is broken, and lets a caller go", async () => {

@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { FrontendError } from "../errors.ts";
+import { overloaded } from "../openai/api-errors.ts";
 
 /** The heavy work that a thread does for the frontend's event loop. */
 export interface OffLoop {
@@ -16,6 +17,12 @@ export type ThreadCall =
   | { readonly call: number; readonly type: "encode"; readonly digest: string; readonly text: string }
   | { readonly call: number; readonly type: "parse"; readonly bytes: Uint8Array; readonly limits: object };
 
+/** The call's caller gave up; it need not be begun. */
+export interface ThreadCancel {
+  readonly call: number;
+  readonly type: "cancel";
+}
+
 /** What it answers: a value, or an error as plain data. */
 export type ThreadReply =
   | { readonly call: number; readonly value: unknown }
@@ -23,6 +30,14 @@ export type ThreadReply =
       readonly call: number;
       readonly error: { readonly code?: string; readonly message: string; readonly param?: string };
     };
+
+export interface OffLoopOptions {
+  /**
+   * UTF-16 units of texts and bytes of bodies that may wait for the thread at once; more is refused as overloaded.
+   * Default 48 Mi: at 1 to 2 MB/s the last one waits half a minute.
+   */
+  readonly mostPending?: number;
+}
 
 interface Waiting {
   resolve(value: unknown): void;
@@ -45,10 +60,12 @@ function startThread(): Worker {
  * One worker thread, started on first use and again after a crash. It holds no reference on the process. Its heap is
  * capped, so that a hostile text takes down the thread and its own request, not the server.
  */
-export function createOffLoop(): OffLoop {
+export function createOffLoop(options: OffLoopOptions = {}): OffLoop {
+  const mostPending = options.mostPending ?? 48 * 1024 * 1024;
   let worker: Worker | undefined;
   let loaded = new Set<string>();
   let calls = 0;
+  let pending = 0;
   const waiting = new Map<number, Waiting>();
 
   const failAll = (message: string, cause?: unknown): void => {
@@ -103,13 +120,24 @@ export function createOffLoop(): OffLoop {
         reject(signal.reason as Error);
         return;
       }
+      const size = message.type === "encode" ? message.text.length : message.bytes.length;
+      if (pending > 0 && pending + size > mostPending) {
+        reject(overloaded("Long texts wait already for as long as they may."));
+        return;
+      }
       const thread = (worker ??= start());
       const onAbort = (): void => {
         waiting.delete(message.call);
+        pending -= size;
+        thread.postMessage({ call: message.call, type: "cancel" } satisfies ThreadCancel);
         reject(signal?.reason as Error);
       };
       signal?.addEventListener("abort", onAbort, { once: true });
-      const done = (): void => signal?.removeEventListener("abort", onAbort);
+      pending += size;
+      const done = (): void => {
+        pending -= size;
+        signal?.removeEventListener("abort", onAbort);
+      };
       waiting.set(message.call, {
         resolve(value) {
           done();
