@@ -91,13 +91,22 @@ function churn({ seed, operations, targets, hasKeys, tiers }: Churn): void {
       }
     }
   }
-  expect(index.stats().residencies - retiredNodes(index)).toBe(naive.residencies());
+  sweepAll(index);
+  expect(index.stats().residencies).toBe(naive.residencies());
+  const restored = new PrefixIndex();
+  for (const id of ids) {
+    const copy = restored.addTarget();
+    for (const { tiers, ...blocks } of index.dump(id)) {
+      for (const tier of [TIER_DEVICE, TIER_HOST, TIER_DISK]) if ((tiers & tier) !== 0) restored.store(copy, blocks, tier);
+    }
+    expect(restored.digest(copy)).toEqual(index.digest(id));
+    for (const path of forest) expect(restored.lookup(names(path)).depths[copy]).toBe(naive.depth(id, path));
+  }
 }
 
 /** Sweeps until retired targets left no node. */
-function retiredNodes(index: PrefixIndex): number {
+function sweepAll(index: PrefixIndex): void {
   for (let i = 0; i < 4; i++) index.sweep(1_000_000);
-  return 0;
 }
 
 describe("PrefixIndex", () => {
@@ -106,4 +115,48 @@ describe("PrefixIndex", () => {
     { seed: 2, operations: 300_000, targets: 70, hasKeys: true, tiers: [TIER_DEVICE] },
     { seed: 3, operations: 300_000, targets: 12, hasKeys: true, tiers: [TIER_DEVICE, TIER_HOST, TIER_DISK] },
   ])("equals the naive model under churn: $targets targets, keys $hasKeys, tiers $tiers", (options) => churn(options));
+
+  test("stays within its bytes under endless distinct prefixes, giving up leaves of the larger targets", () => {
+    const index = new PrefixIndex({ maxBytes: 2 * 1024 * 1024 });
+    const [small, large] = [index.addTarget(), index.addTarget()];
+    const kept = names(createForest(seeded(9), 1, 40)[0]!);
+    index.store(small, { names: kept });
+    const random = seeded(10);
+    for (let chain = 0; chain < 4000; chain++) {
+      const blocks = BigUint64Array.from({ length: 50 }, () => (BigInt(Math.floor(random() * 2 ** 32)) << 32n) | BigInt(Math.floor(random() * 2 ** 32)));
+      index.store(large, { names: blocks });
+      expect(index.bytes).toBeLessThanOrEqual(2 * 1024 * 1024);
+      const depth = index.lookup(blocks).depths[large]!;
+      expect(depth).toBeGreaterThan(0);
+    }
+    expect(index.stats().evicted).toBeGreaterThan(100_000);
+    expect(index.lookup(kept).depths[small]).toBe(kept.length);
+  });
+
+  test("costs the documented bytes per block", () => {
+    const index = new PrefixIndex();
+    const target = index.addTarget();
+    const random = seeded(3);
+    for (let chain = 0; chain < 2000; chain++) {
+      index.store(target, { names: BigUint64Array.from({ length: 100 }, () => (BigInt(Math.floor(random() * 2 ** 32)) << 32n) | BigInt(Math.floor(random() * 2 ** 32))) });
+    }
+    const { bytes, blocks } = index.stats();
+    expect(blocks).toBe(200_000);
+    // 40 bytes of node and buckets, and a 12-byte slot at 37 to 75 % load.
+    expect(bytes / blocks).toBeGreaterThan(40 + 12 / 0.75);
+    expect(bytes / blocks).toBeLessThan(40 + 12 / 0.37 + 2);
+  });
+
+  test("resolves engine keys to names, and shares what lies in common storage", () => {
+    const index = new PrefixIndex();
+    const [a, b] = [index.addTarget(), index.addTarget()];
+    const path = names([11n, 12n, 13n]);
+    index.store(a, { names: path, keys: names([101n, 102n, 103n]) });
+    expect([index.nameOf(a, 102n), index.nameOf(b, 102n)]).toEqual([12n, undefined]);
+    index.storeShared({ names: path.subarray(0, 2) });
+    const match = index.lookup(path);
+    expect([match.depths[a], match.depths[b], match.sharedDepth]).toEqual([3, 0, 2]);
+    index.removeShared(path.subarray(0, 1));
+    expect(index.lookup(path).sharedDepth).toBe(0);
+  });
 });

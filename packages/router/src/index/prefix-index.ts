@@ -1,4 +1,5 @@
 import { createHoleRegister, type HoleRegister } from "./hole-register.ts";
+import { dumpTarget } from "./dump-target.ts";
 import { IndexMemory } from "./index-memory.ts";
 import {
   CHILDREN_TIERS,
@@ -198,6 +199,14 @@ export class PrefixIndex {
 
   removeShared(names: BigUint64Array): void {
     if (this.sharedTarget >= 0) this.remove(this.sharedTarget, names, undefined);
+  }
+
+  /**
+   * Everything a target holds, as chains to store again, and its tier each: parents come before children. Walks all
+   * nodes; for snapshots, not for requests.
+   */
+  dump(target: number): (StoredBlocks & { readonly tiers: number })[] {
+    return dumpTarget(this.nodes, this.bitOf[target]!);
   }
 
   /** How deep each target holds the chain `names`. O(distinct depths * log(blocks)) probes while targets have no hole on it. */

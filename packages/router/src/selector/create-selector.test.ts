@@ -205,4 +205,15 @@ describe("createSelector", () => {
     expect(selector.estimate(ask(selector))).toMatchObject({ cachedTokens: 800, queueMs: 0 });
     expect(createSelector().estimate(ask(selector))).toBeUndefined();
   });
+
+  test("a second selector starts warm from the first one's dumps", () => {
+    const { selector } = setUp();
+    selector.observe(batch("b", 1n, [stored(names.subarray(0, 60)), { ...stored(names.subarray(0, 80)), tier: "host" } as KvEvent]));
+    const { selector: replica } = setUp();
+    expect(replica.observe(selector.dump("b")!)).toBe("applied");
+    expect(replica.holdings(names)).toEqual(selector.holdings(names));
+    expect(replica.holdings(names)).toEqual([{ worker: "b", epoch: "1", rank: 0, blocks: 80, hostBlocks: 20, diskBlocks: 0 }]);
+    expect(replica.nextSequence("b")).toBe(2n);
+    expect(selector.dump("a")).toBeUndefined();
+  });
 });

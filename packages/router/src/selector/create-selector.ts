@@ -11,7 +11,7 @@ import { createPrefillModels, PREFILL_PRIOR } from "../load/time-model.ts";
 import { kvAware } from "../policies/kv-aware.ts";
 import { createBooking, type BookingContext } from "./booking.ts";
 import { createCosting } from "./costing.ts";
-import { applyBatch, type EventStream } from "./event-intake.ts";
+import { applyBatch, snapshotOf, type EventStream } from "./event-intake.ts";
 import { exclusionOf } from "./exclusions.ts";
 import {
   DEFAULT_APPROXIMATE_TTL_MS,
@@ -26,10 +26,6 @@ import { createTargetState, queueMsOf, reconcile, type TargetState } from "./tar
 
 const EXPECTED_BYTES = 64 * 1024 * 1024;
 const INITIAL_OUTPUT_TOKENS = 256;
-
-interface KnownWorker extends EventStream {
-  readonly worker: Worker;
-}
 
 /**
  * Creates a selector.
@@ -62,7 +58,7 @@ export function createSelector(options: SelectorOptions = {}): Selector {
   const models = createPrefillModels({ ...PREFILL_PRIOR, ...options.prefillPrior });
   const activeBlocks = createActiveBlocks();
   const interTokenFit = createLinearFit(512);
-  const workers = new Map<string, KnownWorker>();
+  const workers = new Map<string, EventStream>();
   let targets: TargetState[] = [];
   let blockTokens: number | undefined;
   let meanOutputTokens = INITIAL_OUTPUT_TOKENS;
@@ -213,6 +209,10 @@ export function createSelector(options: SelectorOptions = {}): Selector {
         if (best === undefined || target.costMs < best.costMs) best = target;
       }
       return best && { cachedTokens: best.cachedTokens, queueMs: best.queueMs, prefillMs: best.prefillMs };
+    },
+    dump(worker) {
+      const known = workers.get(worker);
+      return known === undefined ? undefined : snapshotOf(index, known);
     },
     holdings(names) {
       const { depths, hostBlocks, diskBlocks } = index.lookup(names);

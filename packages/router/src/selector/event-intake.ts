@@ -1,10 +1,11 @@
-import type { KvEventBatch, KvTier } from "@stator/core";
+import type { KvEvent, KvEventBatch, KvTier, Worker } from "@stator/core";
 import { TIER_DEVICE, TIER_DISK, TIER_HOST, type PrefixIndex } from "../index/prefix-index.ts";
 import type { ObserveResult } from "./selector.ts";
 import type { TargetState } from "./target-state.ts";
 
 /** A worker's place in its event stream. */
 export interface EventStream {
+  readonly worker: Worker;
   readonly ranks: readonly TargetState[];
   /** KV group that proves prefixes. */
   readonly group: number;
@@ -50,4 +51,35 @@ export function applyBatch(index: PrefixIndex, stream: EventStream, batch: KvEve
   }
   stream.next = batch.sequence + 1n;
   return "applied";
+}
+
+const tierOrder = [
+  [TIER_DEVICE, "device"],
+  [TIER_HOST, "host"],
+  [TIER_DISK, "disk"],
+] as const;
+
+/** What the index knows of a worker, as a batch that replaces it elsewhere. Shared storage is not a worker's own. */
+export function snapshotOf(index: PrefixIndex, stream: EventStream): KvEventBatch | undefined {
+  if (stream.next === undefined) return undefined;
+  const events: KvEvent[] = [];
+  for (const target of stream.ranks) {
+    for (const { names, keys, parentName, parentKey, tiers } of index.dump(target.number)) {
+      for (const [bit, tier] of tierOrder) {
+        if ((tiers & bit) === 0) continue;
+        events.push({
+          type: "stored",
+          sequenceHashes: names,
+          ...(keys === undefined ? {} : { engineKeys: keys }),
+          ...(parentName === undefined ? {} : { parent: parentName }),
+          ...(parentKey === undefined ? {} : { engineParent: parentKey }),
+          tier,
+          rank: target.rank,
+          group: stream.group,
+        });
+      }
+    }
+  }
+  const { id, epoch } = stream.worker;
+  return { worker: id, epoch, sequence: stream.next - 1n, events, isSnapshot: true };
 }

@@ -226,6 +226,11 @@ export interface Selector {
   book(decision: Decision): Booking;
   /** The best candidate's numbers, without the policy; undefined without candidates. */
   estimate(request: SelectRequest): Estimate | undefined;
+  /**
+   * All that is known of a worker's blocks, as one snapshot batch that another selector can observe: a new replica starts
+   * warm. Undefined before the worker's first batch.
+   */
+  dump(worker: string): KvEventBatch | undefined;
   /** Who holds how much of the chain `names`; targets that hold nothing are left out. */
   holdings(names: BigUint64Array): readonly Holding[];
   /** One line per target. */
