@@ -11,6 +11,7 @@ import {
 
 import { blockConnector } from "../handoff/offer-book.ts";
 import { convertTokenizer, type ConvertedTokenizer } from "./gguf/convert-tokenizer.ts";
+import { preTokenizers } from "./gguf/pre-tokenizers.ts";
 import { booleanOf, numberOf, stringOf, type GgufHeader } from "./gguf/read-gguf.ts";
 import { weightsDigest } from "./gguf/weights-digest.ts";
 import type { LlamaEngineOptions } from "./options.ts";
@@ -105,9 +106,7 @@ export async function llamaCard({
         ...(optional.pad === undefined ? {} : { pad: optional.pad }),
         eos: endIds,
       },
-      addBos:
-        booleanOf(header, "tokenizer.ggml.add_bos_token") ??
-        stringOf(header, "tokenizer.ggml.model") === "llama",
+      addBos: booleanOf(header, "tokenizer.ggml.add_bos_token") ?? addsBosByDefault(header),
       generationDefaults: generationDefaults(header),
       contextTokens: facts.contextTokens,
       blockTokens,
@@ -146,4 +145,10 @@ function generationDefaults(header: GgufHeader): GenerationDefaults {
     return value === undefined ? [] : [[ours, value] as const];
   });
   return Object.fromEntries(entries) as GenerationDefaults;
+}
+
+/** What llama.cpp does where the file is silent: SentencePiece, and the Llama 3 and Tekken families of BPE, start with BOS. */
+function addsBosByDefault(header: GgufHeader): boolean {
+  if (stringOf(header, "tokenizer.ggml.model") === "llama") return true;
+  return preTokenizers.get(stringOf(header, "tokenizer.ggml.pre") ?? "")?.ignoresMerges === true;
 }

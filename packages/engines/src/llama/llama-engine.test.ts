@@ -329,6 +329,13 @@ describe.skipIf(!isPresent)("createLlamaEngine", () => {
     expect(windowed.snapshot()?.events).toEqual([]);
   });
 
+  it("checks its options by name", async () => {
+    await expect(make({ batchTokens: 1 })).rejects.toThrow(
+      /batchTokens is 1; it must be a whole number from 2/,
+    );
+    await expect(make({ sequences: 0 })).rejects.toMatchObject({ code: "ENGINES_OPTION_INVALID" });
+  });
+
   it("says what is wrong with a file that is no model", async () => {
     await expect(make({ modelPath: "/nonexistent.gguf" })).rejects.toMatchObject({
       code: "ENGINES_MODEL_INVALID",

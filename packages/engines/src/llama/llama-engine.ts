@@ -23,7 +23,7 @@ import { createKvCache, type Slot } from "./kv-cache.ts";
 import { createKvExchange } from "./kv-exchange.ts";
 import { loadModel } from "./llama-model.ts";
 import { createEvaluateNext } from "./next-token.ts";
-import type { LlamaEngineOptions } from "./options.ts";
+import { checkLlamaOptions, type LlamaEngineOptions } from "./options.ts";
 import { refusal } from "./refusal.ts";
 import { createSlotQueue } from "./slot-queue.ts";
 import { createStateFolder } from "./state-folder.ts";
@@ -50,11 +50,12 @@ interface Job {
  * Runs a GGUF with llama.cpp through `node-llama-cpp`, an optional peer, on the CPU of this process. KV of finished
  * requests is reused, leaves as checked blocks to other engines, and comes in the same way.
  *
- * @throws EnginesError `ENGINES_LLAMA_MISSING`, `ENGINES_MODEL_INVALID`
+ * @throws EnginesError `ENGINES_LLAMA_MISSING`, `ENGINES_MODEL_INVALID`, `ENGINES_OPTION_INVALID`
  * @example
  * const engine = await createLlamaEngine({ modelPath: tinyModelPath() });
  */
 export async function createLlamaEngine(options: LlamaEngineOptions): Promise<LlamaEngine> {
+  checkLlamaOptions(options);
   const {
     blockTokens = 16,
     batchTokens = 512,
@@ -172,13 +173,14 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Ll
     let at = cachedTokens;
     job.prefillTokens = job.ids.length - at;
     // In chunks, because an abort takes effect only between evaluations.
-    while (job.ids.length - at > batchTokens) {
-      const chunk = job.ids.slice(at, at + batchTokens);
-      await slot.sequence.controlledEvaluate(chunk as Parameters<typeof slot.sequence.controlledEvaluate>[0]);
+    for (let chunk = estimate.chunkTokens(batchTokens); job.ids.length - at > chunk;) {
+      const ids = job.ids.slice(at, at + chunk);
+      await slot.sequence.controlledEvaluate(ids as Parameters<typeof slot.sequence.controlledEvaluate>[0]);
       estimate.end();
-      at += batchTokens;
+      at += chunk;
       job.prefillTokens = job.ids.length - at;
       if (stop.signal.aborted) return;
+      chunk = estimate.chunkTokens(batchTokens);
     }
     for (let input = job.ids.slice(at); ;) {
       const { id, logprob } = await evaluateNext(slot.sequence, input);

@@ -1,7 +1,7 @@
 import type { LlamaContext, LlamaContextSequence, LlamaModel, Token } from "node-llama-cpp";
 
 import { EnginesError } from "../errors/engines-error.ts";
-import { readGguf } from "./gguf/read-gguf.ts";
+import { listOf, readGguf } from "./gguf/read-gguf.ts";
 import { ggufFacts, llamaCard, type LlamaCard } from "./llama-card.ts";
 import { loadLibrary, shareLlama } from "./load-library.ts";
 import type { LlamaEngineOptions } from "./options.ts";
@@ -70,7 +70,7 @@ export async function loadModel(options: LlamaEngineOptions, folder: StateFolder
       limit = `${error.message} This engine serves it aggregated only.`;
     }
   }
-  const vocabularySize = model.fileInfo.metadata.tokenizer.ggml.tokens.length;
+  const vocabularySize = listOf(facts.header, "tokenizer.ggml.tokens")?.length ?? 0;
   const endIds = endTokens(model, vocabularySize);
   const card = await llamaCard({
     options,

@@ -1,5 +1,6 @@
 import type { Clock, Logger } from "@stator/core";
 
+import { EnginesError } from "../errors/engines-error.ts";
 import type { Transfer } from "../handoff/transfer.ts";
 
 export interface LlamaEngineOptions {
@@ -15,11 +16,12 @@ export interface LlamaEngineOptions {
   readonly sequences?: number;
   /** Tokens in one KV block. Default 16. */
   readonly blockTokens?: number;
-  /** Tokens computed in one step: the chunk of chunked prefill. Default 512. */
+  /** Tokens computed in one step: the chunk of chunked prefill; at least 2. Default 512. */
   readonly batchTokens?: number;
   /**
-   * The same ids whatever shares the batch and however a prompt is split: flash attention off, KV in F32. Default: true
-   * for the bundled model, false for others (it doubles their KV and slows them).
+   * The same ids, to the last bit of the logits, whatever else runs and however a prompt is split: flash attention off,
+   * KV in F32, one sequence per batch. Default: true for the bundled model, false for others (it doubles their KV, and
+   * with several threads it slows them).
    */
   readonly exact?: boolean;
   /** Threads of llama.cpp. Default 1: with more threads than idle cores it becomes hundreds of times slower. */
@@ -42,4 +44,28 @@ export interface LlamaEngineOptions {
   readonly onHandoffFailure?: "fail" | "recompute";
   readonly clock?: Clock;
   readonly logger?: Logger;
+}
+
+/** Throws `ENGINES_OPTION_INVALID` for the first number outside its range. */
+export function checkLlamaOptions(options: LlamaEngineOptions): void {
+  const least = {
+    contextTokens: 2,
+    sequences: 1,
+    blockTokens: 1,
+    batchTokens: 2,
+    threads: 1,
+    hostStoreBytes: 0,
+    maxWaiting: 0,
+    leaseMs: 1,
+  };
+  for (const [name, minimum] of Object.entries(least) as [keyof typeof least, number][]) {
+    const value = options[name];
+    if (value === undefined || (Number.isInteger(value) && value >= minimum)) continue;
+    throw new EnginesError({
+      code: "ENGINES_OPTION_INVALID",
+      kind: "invalid",
+      message: `createLlamaEngine: ${name} is ${value}; it must be a whole number from ${minimum}.`,
+      data: { option: name, value },
+    });
+  }
 }

@@ -8,13 +8,17 @@ export interface StepEstimate {
   readonly expectedMs: number;
   /** Milliseconds for so many prompt tokens, by what was measured so far. */
   prefillMs(tokens: number): number;
+  /** How many prompt tokens to compute at once, at most `most`, so that an abort takes effect within about 100 ms. */
+  chunkTokens(most: number): number;
   begin(tokens: number): void;
   end(): void;
 }
 
 /** Steps with at least so many tokens tell how fast prompts are computed. */
 const prefillSampleTokens = 32;
-const smoothing = 0.2;
+const smoothing = 0.3;
+const chunkMs = 100;
+const leastChunkTokens = 32;
 
 export function createStepEstimate(clock: Clock): StepEstimate {
   let steps = 0;
@@ -40,6 +44,7 @@ export function createStepEstimate(clock: Clock): StepEstimate {
       return startedMs === undefined ? 0 : expected(stepTokens);
     },
     prefillMs: (tokens) => tokens * prefillTokenMs,
+    chunkTokens: (most) => Math.min(most, Math.max(leastChunkTokens, Math.floor(chunkMs / prefillTokenMs))),
     begin(tokens) {
       end();
       startedMs = clock.now();
