@@ -62,3 +62,10 @@ export type { KvAxis, KvGeometry, KvModel, KvStrides } from "./layouts/kv-geomet
 export { assertCompatible, kvCompatibilityHash, kvStrides } from "./layouts/kv-geometry.ts";
 export type { RegroupOptions, RegroupPart } from "./layouts/regroup-plan.ts";
 export { applyRegroup, planRegroup } from "./layouts/regroup-plan.ts";
+export type { OnTierChange, Tier, TierBlock, TierChange, TierPlugin } from "./tiers/kv-tier.ts";
+export type { HostTierOptions } from "./tiers/host-tier.ts";
+export { hostTier } from "./tiers/host-tier.ts";
+export type { DiskTierOptions } from "./tiers/disk-tier.ts";
+export { diskTier } from "./tiers/disk-tier.ts";
+export type { TierHit, TierStore, TierStoreOptions } from "./tiers/tier-store.ts";
+export { createTierStore } from "./tiers/tier-store.ts";
