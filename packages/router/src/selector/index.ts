@@ -37,6 +37,9 @@ export { composePolicy } from "../policies/compose-policy.ts";
 export { lowest } from "../policies/lowest.ts";
 export { softmaxIndex } from "../policies/softmax.ts";
 
+export type { RecordedDecision } from "../explain/decision-log.ts";
+export { encodeDecision, parseDecisions } from "../explain/decision-log.ts";
+
 export type { PrefixIndexOptions, PrefixIndexStats, PrefixMatch, StoredBlocks } from "../index/prefix-index.ts";
 export { DEFAULT_INDEX_BYTES, PrefixIndex, TIER_DEVICE, TIER_DISK, TIER_HOST } from "../index/prefix-index.ts";
 export type { LinearEstimate } from "../load/linear-fit.ts";

@@ -81,7 +81,7 @@ export function replay(workload: readonly TraceRequest[], options: ReplayOptions
 
   function arrive(request: TraceRequest): void {
     const atMs = clock.now();
-    const names = traceBlockNames(request, blockTokens);
+    const names = request.names ?? traceBlockNames(request, blockTokens);
     const select: SelectRequest = {
       names,
       promptTokens: request.inputTokens,

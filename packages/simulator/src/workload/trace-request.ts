@@ -12,6 +12,8 @@ export interface TraceRequest {
    * partial.
    */
   readonly blockIds: readonly number[];
+  /** Block names, where real ones were recorded; they replace `blockIds`. */
+  readonly names?: BigUint64Array;
   /** Requests of one conversation, if known. */
   readonly session?: string;
 }
