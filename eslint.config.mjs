@@ -33,7 +33,7 @@ export default ts.config(
       "**/node_modules/**",
       "**/gen/**",
       "**/build/**",
-      "packages/*/web/**",
+      "packages/*/web/**", "examples/*/gen/**",
       "packages/*/app/**",
       "**/*.wasm.ts",
       "tools/buf/**",
