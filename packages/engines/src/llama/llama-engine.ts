@@ -59,7 +59,7 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Ll
   const {
     blockTokens = 16,
     batchTokens = 512,
-    hostStoreBytes = 256 * 2 ** 20,
+    hostStoreBytes = 128 * 2 ** 20,
     maxWaiting = 256,
     worker = "llama",
     epoch = "0",

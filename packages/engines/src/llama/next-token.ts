@@ -14,7 +14,7 @@ export interface NextTokenOptions {
   readonly isExact: boolean;
 }
 
-export interface NextToken {
+interface NextToken {
   readonly id: number;
   readonly logprob: TokenLogprob | undefined;
 }

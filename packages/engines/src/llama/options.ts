@@ -26,7 +26,7 @@ export interface LlamaEngineOptions {
   readonly exact?: boolean;
   /** Threads of llama.cpp. Default 1: with more threads than idle cores it becomes hundreds of times slower. */
   readonly threads?: number;
-  /** Host memory for KV blocks of earlier requests. Default 256 MiB; 0 keeps none. */
+  /** Host memory for KV blocks of earlier requests. Default 128 MiB; 0 keeps none. */
   readonly hostStoreBytes?: number;
   /** Where state files are for a moment. Default: /dev/shm, else the system's temporary folder. */
   readonly stateFolder?: string;

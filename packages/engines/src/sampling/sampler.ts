@@ -119,21 +119,42 @@ export function createSampler({ request, endIds }: SamplerOptions): Sampler {
   };
 }
 
+/** Up to so many candidates, sorting in place beats building an array. */
+const fewCandidates = 64;
+const few = new Int32Array(fewCandidates);
+
+/** Indices of the positive weights, largest first, the first of equals first; and how many there are. */
+function descending(weights: Float64Array, count: number): [order: ArrayLike<number>, length: number] {
+  if (count > fewCandidates) {
+    const order: number[] = [];
+    for (let i = 0; i < count; i++) if (weights[i]! > 0) order.push(i);
+    order.sort((a, b) => weights[b]! - weights[a]! || a - b);
+    return [order, order.length];
+  }
+  let length = 0;
+  for (let i = 0; i < count; i++) {
+    const weight = weights[i]!;
+    if (weight === 0) continue;
+    let at = length++;
+    for (; at > 0 && weights[few[at - 1]!]! < weight; at--) few[at] = few[at - 1]!;
+    few[at] = i;
+  }
+  return [few, length];
+}
+
 /** Zeroes all weights outside the `topK` largest and then outside the nucleus of mass `topP`; returns what is left. */
 function keepTop(weights: Float64Array, count: number, total: number, topK: number, topP: number): number {
-  const order: number[] = [];
-  for (let i = 0; i < count; i++) if (weights[i]! > 0) order.push(i);
-  order.sort((a, b) => weights[b]! - weights[a]! || a - b);
-  let kept = topK > 0 ? Math.min(topK, order.length) : order.length;
-  let mass = 0;
-  if (kept < order.length) {
+  const [order, length] = descending(weights, count);
+  let kept = topK > 0 ? Math.min(topK, length) : length;
+  if (kept < length) {
     total = 0;
     for (let i = 0; i < kept; i++) total += weights[order[i]!]!;
   }
+  let mass = 0;
   for (let i = 0; i < kept; i++) {
     mass += weights[order[i]!]!;
     if (topP < 1 && mass >= topP * total) kept = i + 1;
   }
-  for (let i = kept; i < order.length; i++) weights[order[i]!] = 0;
+  for (let i = kept; i < length; i++) weights[order[i]!] = 0;
   return mass;
 }

@@ -71,6 +71,20 @@ describe("createSampler", () => {
     expect(new Set(drawMany({ topK: 1 }, values, 20))).toEqual(new Set([1]));
   });
 
+  it("keeps the same of few and of many candidates", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: -8, max: 8 }), { minLength: 3, maxLength: 12 }),
+        fc.integer({ min: 0, max: 5 }),
+        (values, topK) => {
+          const many = [...values, ...Array.from({ length: 90 }, () => -Infinity)];
+          const sampling = { topK, topP: 0.8, temperature: 1.3 };
+          expect(drawMany(sampling, many, 30)).toEqual(drawMany(sampling, values, 30));
+        },
+      ),
+    );
+  });
+
   it("is greedy at temperature 0, the first of equals winning", () => {
     expect(drawMany({ temperature: 0 }, [1, 3, 3, 2], 5)).toEqual([1, 1, 1, 1, 1]);
     expect(make({ temperature: 0 }).isPlainGreedy).toBe(true);
