@@ -79,3 +79,30 @@ it("decodes on while a long prompt is computed, slowed by its chunks only", asyn
   expect(Math.max(...times.slice(1).map((at, i) => at - times[i]!))).toBeLessThanOrEqual(15.1);
   expect((await long)[0]).toBeGreaterThan(times.at(-1)! - 30);
 });
+
+it("slows down by a factor, and while frozen tells the age of a step that does not end", async () => {
+  const clock = createJumpingClock();
+  const engine = createSimulatedEngine({ clock, stepTime: linearStepTime({ baseMs: 10 }) });
+  const wanted = createRequest({
+    id: "r",
+    model: "m",
+    promptIds: new Uint32Array(20).fill(65),
+    limits: { maxTokens: 5 },
+  });
+  engine.slowDown(3);
+  const slow = timed(clock, engine.generate(wanted, { signal: new AbortController().signal }));
+  await clock.run(slow);
+  expect(await slow).toEqual([30, 60, 90, 120, 150]);
+
+  engine.slowDown(1);
+  const seen: { step: number; stepAgeMs: number; running: number }[] = [];
+  engine.onStatus(({ step, stepAgeMs, load }) => seen.push({ step, stepAgeMs, running: load.running }));
+  engine.freeze();
+  const frozen = timed(clock, engine.generate(wanted, { signal: new AbortController().signal }));
+  clock.schedule(1_100, () => engine.thaw());
+  await clock.run(frozen);
+  const stuck = seen.filter(({ stepAgeMs }) => stepAgeMs > 0);
+  expect(stuck.map(({ stepAgeMs }) => stepAgeMs)).toEqual([250, 500, 750, 1000]);
+  expect(new Set(stuck.map(({ step, running }) => `${step} ${running}`))).toEqual(new Set(["5 1"]));
+  expect(await frozen).toHaveLength(5);
+});
