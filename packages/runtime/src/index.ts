@@ -17,3 +17,9 @@ export type { ProcessExit, ProcessSpec, ProcessState } from "./supervisor/proces
 export type { RestartOptions, SupervisedProcess } from "./supervisor/supervised-process.ts";
 export type { Supervisor, SupervisorOptions } from "./supervisor/supervisor.ts";
 export { createSupervisor } from "./supervisor/supervisor.ts";
+export type { Delivery, TakeOptions, WorkQueue, WorkQueueContext, WorkQueues } from "./queue/work-queue.ts";
+export { memoryQueue } from "./queue/memory-queue.ts";
+export type { QueuedOptions } from "./queue/queued.ts";
+export { queued } from "./queue/queued.ts";
+export type { ServedQueue, ServeQueueOptions } from "./queue/serve-queue.ts";
+export { serveQueue } from "./queue/serve-queue.ts";

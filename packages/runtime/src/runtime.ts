@@ -17,6 +17,8 @@ import {
 import type { Discovery } from "./discovery/discovery.ts";
 import { memoryDiscovery } from "./discovery/memory-discovery.ts";
 import { closeLocalEnd, findHost, findLocalEnd, openLocalEnd, type LocalEnd } from "./local-ends.ts";
+import { memoryQueue } from "./queue/memory-queue.ts";
+import type { WorkQueue, WorkQueues } from "./queue/work-queue.ts";
 import { randomName, type RuntimeContext } from "./runtime-context.ts";
 import { RuntimeError } from "./runtime-error.ts";
 import { serveEngine, type ServedEngine, type ServeEngineOptions } from "./serve-engine.ts";
@@ -46,6 +48,8 @@ export interface RuntimeOptions {
   /** Separates deployments that share a store. 1 to 63 lower-case letters, digits and dashes; default "default". */
   readonly namespace?: string;
   readonly listen?: ListenOptions;
+  /** Where `queued` and `serveQueue` keep jobs. Default `memoryQueue()`: this process only. */
+  readonly queue?: WorkQueues;
   readonly metrics?: Meter;
   readonly logger?: Logger;
   readonly clock?: Clock;
@@ -88,6 +92,8 @@ export interface Runtime extends AsyncDisposable {
    * there, calls fail with `RUNTIME_SERVICE_UNAVAILABLE`.
    */
   client<Service extends DescService>(service: Service, options?: ClientOptions): Client<Service>;
+  /** The work queue, opened with the first use. */
+  queue(): Promise<WorkQueue>;
   /** Drains all that is served here. */
   drain(): Promise<void>;
   /** Ends sessions, registrations and sockets. Idempotent. */
@@ -126,6 +132,7 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
   const pools = new Map<string, ServicePool>();
   const localAddress = `memory:${process.pid}/${randomName(8)}`;
   let server: Promise<RpcServer> | undefined;
+  let queue: Promise<WorkQueue> | undefined;
   let address = localAddress;
   let isClosed = false;
   openLocalEnd(localAddress, end);
@@ -164,7 +171,8 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
     return options.throughLink === undefined ? link : options.throughLink(link, to);
   };
   const linkTo = (to: string): SessionLink => {
-    const local = options.isShortcutAllowed === false && discovery.isLocal !== true ? undefined : findLocalEnd(to);
+    const local =
+      options.isShortcutAllowed === false && discovery.isLocal !== true ? undefined : findLocalEnd(to);
     if (local === undefined) return openH2Link({ authority: to, clock, connectMs: deadlines.connectMs });
     return {
       session: (requests, signal) => routeSession(requests, signal, (worker) => findHost(local, worker)),
@@ -225,6 +233,11 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
       }
       return createClient(service, createServiceTransport({ pool, clock, deadlines }));
     },
+    queue() {
+      check();
+      queue ??= (options.queue ?? memoryQueue()).open({ namespace, clock, deadlines, logger });
+      return queue;
+    },
     async drain() {
       await Promise.all([...served].map((each) => each.drain()));
     },
@@ -234,6 +247,7 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
       directory.close();
       for (const pool of pools.values()) pool.close();
       await Promise.all([...served].map((each) => each.close()));
+      await (await queue)?.close();
       await store.close();
       health.close();
       closeLocalEnd(localAddress);

@@ -32,7 +32,7 @@ export function decodeRequest(bytes: Uint8Array): GenerateRequest {
   return requestFromWire(fromBinary(GenerateRequestSchema, bytes));
 }
 
-function requestToWire(request: GenerateRequest): Wire {
+export function requestToWire(request: GenerateRequest): Wire {
   const { logitBias, ...sampling } = request.sampling;
   const { limits, grammar, media, handoff } = request;
   return create(GenerateRequestSchema, {
@@ -74,7 +74,7 @@ function hintsToWire(hints: Hints | undefined) {
   return { ...rest, requireLabels: { ...requireLabels } };
 }
 
-function requestFromWire(wire: Wire): GenerateRequest {
+export function requestFromWire(wire: Wire): GenerateRequest {
   return {
     id: wire.id,
     model: wire.model,

@@ -1,3 +1,5 @@
 export type { NatsOptions } from "./nats-link.ts";
 export type { NatsDiscoveryOptions } from "./nats-discovery.ts";
 export { natsDiscovery } from "./nats-discovery.ts";
+export type { NatsQueueOptions } from "./nats-queue.ts";
+export { natsQueue } from "./nats-queue.ts";

@@ -42,8 +42,8 @@ export interface FrameBuilder {
   take(): { readonly frame: StepFrame; readonly bytes: number };
 }
 
-/** @param keep puts a detail aside for the bulk service and gives its number. */
-export function createFrameBuilder(keep: (detail: Uint8Array) => bigint): FrameBuilder {
+/** @param keep puts a detail above 64 KiB aside for the bulk service and gives its number; without it all stay in. */
+export function createFrameBuilder(keep?: (detail: Uint8Array) => bigint): FrameBuilder {
   const handles = new Uint32Array(maxRows);
   const firstIndexes = new Uint32Array(maxRows);
   const counts = new Uint32Array(maxRows);
@@ -72,7 +72,7 @@ export function createFrameBuilder(keep: (detail: Uint8Array) => bigint): FrameB
       ...given("cachedTokens", isLast ? batch.cachedTokens : undefined),
       ...given("finish", isLast && batch.finish ? finishToWire(batch.finish) : undefined),
     });
-    if (bytes <= pieceBytes) {
+    if (keep === undefined || bytes <= pieceBytes) {
       details.push(detail);
       detailBytes += bytes;
     } else {
