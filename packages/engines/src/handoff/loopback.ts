@@ -67,5 +67,11 @@ export function createLoopback({ clock = systemClock }: LoopbackOptions = {}): T
   };
 }
 
-/** The loopback that engines of one process share unless they are given another transfer. */
-export const processLoopback: Transfer = createLoopback();
+const shared = new WeakMap<Clock, Transfer>();
+
+/** The loopback that engines of one process and one clock share unless they are given another transfer. */
+export function sharedLoopback(clock: Clock): Transfer {
+  const transfer = shared.get(clock) ?? createLoopback({ clock });
+  shared.set(clock, transfer);
+  return transfer;
+}

@@ -14,7 +14,7 @@ import { EnginesError } from "../errors/engines-error.ts";
 import { queueFull } from "../errors/queue-full.ts";
 import { requestError } from "../handoff/check-request.ts";
 import { heldOutputs } from "../handoff/held-outputs.ts";
-import { processLoopback } from "../handoff/loopback.ts";
+import { sharedLoopback } from "../handoff/loopback.ts";
 import { createOfferBook } from "../handoff/offer-book.ts";
 import { createBlockPool } from "./block-pool.ts";
 import { createKvExchange } from "./kv-exchange.ts";
@@ -68,8 +68,8 @@ export function createSimulatedEngine(options: SimulatedEngineOptions = {}): Sim
     worker = "simulated",
     leaseMs = 10_000,
     onHandoffFailure = "fail",
-    transfer = processLoopback,
     clock = systemClock,
+    transfer = sharedLoopback(clock),
   } = options;
   const tokenizer = simulatedTokenizer();
   const card = simulatedCard(options, tokenizer);

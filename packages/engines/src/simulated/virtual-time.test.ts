@@ -1,4 +1,4 @@
-import { createRequest, type Clock, type TokenBatch } from "@stator/core";
+import { createRequest, sleep, type Clock, type TokenBatch } from "@stator/core";
 import { expect, it } from "vitest";
 
 import { createSimulatedEngine } from "./simulated-engine.ts";
@@ -105,4 +105,32 @@ it("slows down by a factor, and while frozen tells the age of a step that does n
   expect(stuck.map(({ stepAgeMs }) => stepAgeMs)).toEqual([250, 500, 750, 1000]);
   expect(new Set(stuck.map(({ step, running }) => `${step} ${running}`))).toEqual(new Set(["5 1"]));
   expect(await frozen).toHaveLength(5);
+});
+
+it("holds handed-over KV for the length of its lease in the engine's own time", async () => {
+  const clock = createJumpingClock();
+  const stepTime = linearStepTime({ baseMs: 10 });
+  const [prefill, decode] = [
+    createSimulatedEngine({ clock, stepTime, leaseMs: 100 }),
+    createSimulatedEngine({ clock, stepTime }),
+  ];
+  const promptIds = new Uint32Array(40).fill(65);
+  const wanted = createRequest({ id: "r", model: "m", promptIds, limits: { maxTokens: 3 } });
+  const handOver = async (waitMs: number): Promise<number> => {
+    let tokens = 0;
+    for await (const { handoff } of prefill.generate(
+      { ...wanted, mode: "prefill" },
+      { signal: new AbortController().signal },
+    )) {
+      await sleep(clock, waitMs);
+      const request = { ...wanted, handoff: handoff!, outputIds: Uint32Array.from(handoff!.firstIds) };
+      for await (const { ids } of decode.generate(request, { signal: new AbortController().signal }))
+        tokens += ids.length;
+    }
+    return tokens;
+  };
+  const [inTime, late] = [handOver(50), handOver(200).catch((error: unknown) => error)];
+  await clock.run(Promise.all([inTime, late]));
+  expect(await inTime).toBe(2);
+  expect(await late).toMatchObject({ code: "ENGINES_HANDOFF_FAILED" });
 });
