@@ -30,7 +30,7 @@ test("a service's own errors reach the caller: a StatorError with its kind and c
     greet() {
       throw new StatorError({ code: "RUDE", kind: "invalid", message: "no", data: { word: "x" } });
     },
-    // eslint-disable-next-line require-yield -- it fails before it yields
+
     async *count() {
       await Promise.resolve();
       throw new ConnectError("mine", Code.OutOfRange);

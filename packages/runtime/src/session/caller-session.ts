@@ -90,7 +90,7 @@ export function openSession(options: CallerSessionOptions): CallerSession {
   const running = new Map<number, Running>();
   const assembler = createBatchAssembler();
   const controller = new AbortController();
-  let outgoing: Outgoing[] = [];
+  const outgoing: Outgoing[] = [];
   let cancels: number[] = [];
   let renews: Handoff[] = [];
   let releases: Handoff[] = [];

@@ -251,7 +251,6 @@ describe.each(["memory", "h2"] as const)("over %s", (over) => {
 
   test("the engine's own errors keep their kind, code and data", async () => {
     const engine = wrapEngine(echo, {
-      // eslint-disable-next-line require-yield -- it fails before it yields
       async *generate() {
         await Promise.resolve();
         throw new StatorError({ code: "TOO_LONG", kind: "invalid", message: "too long", data: { limit: 5 } });

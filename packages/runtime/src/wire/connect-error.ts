@@ -4,7 +4,7 @@ import { StatorError, type ErrorKind } from "@stator/core";
 import { errorFromWire, errorToWire } from "../codec/error-codec.ts";
 
 /** Connect's code for each kind of error: the one table. */
-export const connectCodes: Readonly<Record<ErrorKind, Code>> = {
+const connectCodes: Readonly<Record<ErrorKind, Code>> = {
   invalid: Code.InvalidArgument,
   notFound: Code.NotFound,
   unauthorized: Code.PermissionDenied,
