@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 
 import { EnginesError } from "../../errors/engines-error.ts";
 import { preTokenizers } from "./pre-tokenizers.ts";
-import { booleanOf, listOf, stringOf, type GgufHeader } from "./read-gguf.ts";
+import { booleanOf, listOf, numberOf, stringOf, type GgufHeader } from "./read-gguf.ts";
 
 /** `tokenizer.ggml.token_type` values (ggml's gguf specification). */
 const tokenType: Readonly<
@@ -106,7 +106,7 @@ function sentencePiece(header: GgufHeader, tokens: readonly string[]): object {
     model: {
       type: "BPE",
       dropout: null,
-      unk_token: tokens[0] ?? null,
+      unk_token: tokens[numberOf(header, "tokenizer.ggml.unknown_token_id") ?? 0] ?? null,
       continuing_subword_prefix: null,
       end_of_word_suffix: null,
       fuse_unk: true,
