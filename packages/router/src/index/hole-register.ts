@@ -14,6 +14,8 @@ export interface Holes {
 export interface HoleRegister {
   readonly byBit: readonly (Holes | undefined)[];
   count(): number;
+  /** Changes whenever a target comes to have holes or to have none. */
+  version(): number;
   add(bit: number, node: number): void;
   remove(bit: number, node: number): void;
   /** All of one target. */
@@ -23,13 +25,16 @@ export interface HoleRegister {
 export function createHoleRegister({ words }: ResidencyNodes): HoleRegister {
   const byBit: (Holes | undefined)[] = [];
   let count = 0;
+  let version = 0;
   const isUnplaced = (node: number): number => (words[node + PLACE]! >>> 12 === UNKNOWN_DEPTH ? 1 : 0);
   return {
     byBit,
     count: () => count,
+    version: () => version,
     add(bit, node) {
       while (byBit.length <= bit) byBit.push(undefined);
       const holes = (byBit[bit] ??= { nodes: [], unplaced: 0 });
+      if (holes.nodes.length === 0) version++;
       words[node + PARENT] = holes.nodes.length;
       holes.nodes.push(node);
       holes.unplaced += isUnplaced(node);
@@ -44,6 +49,7 @@ export function createHoleRegister({ words }: ResidencyNodes): HoleRegister {
         holes.nodes[place] = last;
         words[last + PARENT] = place;
       }
+      if (holes.nodes.length === 0) version++;
       words[node + PARENT] = -1;
       holes.unplaced -= isUnplaced(node);
       count--;

@@ -12,6 +12,7 @@ import {
   UNKNOWN_DEPTH,
 } from "./residency-nodes.ts";
 import { ResidencyTable } from "./residency-table.ts";
+import { createSharedControl, type SharedControl, type SharedIndexHandle } from "./shared-index.ts";
 
 /** Tiers of one target, best first, as bits. */
 export const TIER_DEVICE: number = 1;
@@ -24,6 +25,8 @@ export const DEFAULT_INDEX_BYTES: number = 256 * 1024 * 1024;
 export interface PrefixIndexOptions {
   /** Hard bound of all tables together, in bytes. Default 256 MiB; at least 1 MiB. */
   readonly maxBytes?: number;
+  /** Lets other threads read it, through `PrefixIndex.shared` and `openSharedIndex`. Default false. */
+  readonly isShared?: boolean;
 }
 
 /** Blocks as an event names them. */
@@ -81,6 +84,7 @@ export class PrefixIndex {
   private readonly hostTable: ResidencyTable;
   private readonly diskTable: ResidencyTable;
   private readonly holes: HoleRegister;
+  private readonly control: SharedControl | undefined;
   private readonly memory: IndexMemory;
   private readonly words: Int32Array;
   /** By public target number: the number its bits have now; changes when it is cleared. */
@@ -112,10 +116,12 @@ export class PrefixIndex {
   constructor(options: PrefixIndexOptions = {}) {
     const maxBytes = options.maxBytes ?? DEFAULT_INDEX_BYTES;
     if (!(maxBytes >= LEAST_INDEX_BYTES)) throw new RangeError(`maxBytes is ${maxBytes}; it must be at least ${LEAST_INDEX_BYTES}.`);
-    this.memory = new IndexMemory(maxBytes);
+    const isShared = options.isShared === true;
+    this.memory = new IndexMemory(maxBytes, isShared);
+    this.control = isShared ? createSharedControl(this.memory.blocks) : undefined;
     this.nodes = new ResidencyNodes(this.memory);
     this.words = this.memory.words;
-    this.table = new ResidencyTable(this.memory);
+    this.table = new ResidencyTable(this.memory, this.control);
     this.hostTable = new ResidencyTable(this.memory);
     this.diskTable = new ResidencyTable(this.memory);
     this.holes = createHoleRegister(this.nodes);
@@ -126,6 +132,12 @@ export class PrefixIndex {
       sharedDepth: 0,
       probes: 0,
     };
+  }
+
+  /** What another thread opens with `openSharedIndex`; undefined unless `isShared`. */
+  get shared(): SharedIndexHandle | undefined {
+    if (this.control === undefined) return undefined;
+    return { words: this.words.buffer as unknown as SharedArrayBuffer, control: this.control.buffer };
   }
 
   get bytes(): number {
@@ -148,6 +160,7 @@ export class PrefixIndex {
   addTarget(): number {
     const target = this.freeTargets.pop() ?? this.bitOf.length;
     this.bitOf[target] = this.takeBit();
+    this.publish();
     return target;
   }
 
@@ -156,12 +169,14 @@ export class PrefixIndex {
     this.retireBit(this.bitOf[target]!);
     this.bitOf[target] = -1;
     this.freeTargets.push(target);
+    this.publish();
   }
 
   /** Forgets all blocks of a target, at once for lookups; its memory is swept along with later events. */
   clear(target: number): void {
     this.retireBit(this.bitOf[target]!);
     this.bitOf[target] = this.takeBit();
+    this.publish();
   }
 
   /** Residencies of a target, and the XOR of their names: equal on two indexes that saw the same events. */
@@ -181,14 +196,19 @@ export class PrefixIndex {
   /** A chain of blocks is now on a target, in a tier. Returns how many were taken in. */
   store(target: number, blocks: StoredBlocks, tier: number = TIER_DEVICE): number {
     this.sweep(blocks.names.length);
-    return this.storeBit(this.bitOf[target]!, blocks, tier);
+    const holes = this.holes.version();
+    const stored = this.storeBit(this.bitOf[target]!, blocks, tier);
+    if (this.control !== undefined && this.holes.version() !== holes) this.publish();
+    return stored;
   }
 
   /** Blocks left a tier of a target. By `keys` if given, else by name; unknown ones are ignored. */
   remove(target: number, names: BigUint64Array, keys: BigUint64Array | undefined, tier: number = TIER_DEVICE): void {
     const words = wordsOf(keys ?? names);
     this.sweep(words.length >>> 1);
+    const holes = this.holes.version();
     this.removeWords(this.bitOf[target]!, words, tier);
+    if (this.control !== undefined && this.holes.version() !== holes) this.publish();
   }
 
   /** Like `store` and `remove`, for the storage that all targets read; always by name. */
@@ -253,6 +273,10 @@ export class PrefixIndex {
       this.isBitTaken[bit] = 0;
     }
     this.sweeping = [];
+  }
+
+  private publish(): void {
+    this.control?.publish(this.width, this.bitOf, this.live, (bit) => this.holes.byBit[bit] !== undefined && this.holes.byBit[bit].nodes.length > 0);
   }
 
   private takeBit(): number {

@@ -18,7 +18,7 @@ const BLOCK_BITS = 11;
 export interface TableWatcher {
   changing(block: number): void;
   changed(block: number): void;
-  restructured(): void;
+  restructured(directory: Int32Array, shift: number): void;
 }
 
 export class ResidencyTable {
@@ -47,7 +47,7 @@ export class ResidencyTable {
       this.localDepths[block] = 1;
       this.directory[i] = (block << 8) | 3;
     }
-    watcher?.restructured();
+    watcher?.restructured(this.directory, this.shift);
   }
 
   /** Word offset of the slot with this key, or -1; `stride` is its width. `lo` must not be 0. */
@@ -191,7 +191,7 @@ export class ResidencyTable {
       if (((i >>> (bits - 1 - depth)) & 1) === 1) this.directory[i] = (sibling << 8) | stride;
     }
     if (this.watcher !== undefined) {
-      this.watcher.restructured();
+      this.watcher.restructured(this.directory, this.shift);
       this.watcher.changed(block);
     }
     return true;
@@ -220,7 +220,7 @@ export class ResidencyTable {
     }
     this.memory.freeSegment(block, stride);
     if (this.watcher !== undefined) {
-      this.watcher.restructured();
+      this.watcher.restructured(this.directory, this.shift);
       this.watcher.changed(block);
     }
     return true;

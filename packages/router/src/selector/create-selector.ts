@@ -124,6 +124,7 @@ export function createSelector(options: SelectorOptions = {}): Selector {
     get blockTokens() {
       return blockTokens;
     },
+    sharedIndex: index.shared,
     addWorker(worker, card) {
       const known = workers.get(worker.id);
       if (known?.worker.epoch === worker.epoch) return;
@@ -237,6 +238,7 @@ export function createSelector(options: SelectorOptions = {}): Selector {
         queuedPrefillTokens: target.pendingTokens + target.foreignTokens,
         queueMs: queueMsOf(target, clock.now()),
         decodeBlocks: target.bookedBlocks + target.foreignBlocks,
+        indexTarget: target.number,
         indexedBlocks: index.digest(target.number).blocks,
         prediction: target.prediction.record,
         prefill: { fixedMs: intercept, msPerToken: slope, errorMs: deviation, samples: target.prefill.samples },

@@ -9,6 +9,7 @@ import type {
   Worker,
   WorkerEpoch,
 } from "@stator/core";
+import type { SharedIndexHandle } from "../index/shared-index.ts";
 
 /** One data-parallel rank of one worker in one life: the unit of placement. */
 export interface Target {
@@ -172,6 +173,8 @@ export interface TargetLoad extends Target {
   readonly queuedPrefillTokens: number;
   readonly queueMs: number;
   readonly decodeBlocks: number;
+  /** Its number in the index: where a `SharedIndexReader` reports its depth. */
+  readonly indexTarget: number;
   /** Blocks that the index holds for it. */
   readonly indexedBlocks: number;
   /** Decisions whose predicted cached tokens the engine confirmed or denied. */
@@ -205,6 +208,8 @@ export interface PredictionRecord {
 export interface Selector {
   readonly policy: string;
   readonly blockTokens: number | undefined;
+  /** For `openSharedIndex` on other threads, when `index.isShared` was asked for. */
+  readonly sharedIndex: SharedIndexHandle | undefined;
   /**
    * Makes a worker's ranks candidates. Another epoch of a known id replaces it and drops what was known of it.
    *
