@@ -1,3 +1,4 @@
+/// <reference lib="dom" />
 // The console in a real browser, on a graph under load.
 import { existsSync, mkdirSync } from "node:fs";
 import { type Browser, chromium, type Page } from "playwright-core";

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { Counter as PromCounter, Registry } from "prom-client";
+import { type OpenMetricsContentType, Counter as PromCounter, Registry } from "prom-client";
 import { describe, expect, test } from "vitest";
 import { createMetrics } from "@stator/metrics";
 import { seriesOf } from "./testing/series-of.ts";
@@ -97,7 +97,9 @@ describe("createMetrics", () => {
   });
 
   test("an OpenMetrics registry gets counters without a doubled suffix, and an end mark", async () => {
-    const metrics = createMetrics({ ...bare, registry: new Registry(Registry.OPENMETRICS_CONTENT_TYPE) });
+    const registry = new Registry<OpenMetricsContentType>();
+    registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
+    const metrics = createMetrics({ ...bare, registry });
     metrics.counter({ name: "hits", help: "Hits." }).labels({}).add(2);
     const text = await metrics.expose();
     expect(metrics.contentType).toContain("openmetrics");

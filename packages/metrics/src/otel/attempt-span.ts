@@ -32,11 +32,14 @@ export async function* generateAttempt(
     parentContext(request.traceparent),
   );
   let isFinished = false;
+  // A stream is complete with its final batch: nobody has to come back for what follows it.
+  const end = (): void => span.end(clock.now());
   try {
     const stream = engine.generate({ ...request, traceparent: toTraceparent(span.spanContext()) }, options);
     for await (const batch of stream) {
       // A handoff's consumer may stop here: everything that was asked for is there.
       isFinished ||= batch.finish !== undefined || batch.handoff !== undefined;
+      if (batch.finish !== undefined) end();
       yield batch;
     }
     if (!isFinished) failed.add(request, span.spanContext());
@@ -45,6 +48,6 @@ export async function* generateAttempt(
     if (!isFinished) failed.add(request, span.spanContext());
     throw error;
   } finally {
-    span.end(clock.now());
+    if (span.isRecording()) end();
   }
 }

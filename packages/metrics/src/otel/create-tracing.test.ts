@@ -112,6 +112,16 @@ describe("tracing", () => {
     expect(named("generate tiny")[0]?.attributes).toMatchObject({ "stator.cancelled": true });
   });
 
+  test("a reader who stops at the final batch leaves no span open", async () => {
+    const engine = tracing.traced(graph(sourceOf(worker("a", [1, 2, 3, 4]), worker("b", []))));
+    const iterator = engine.generate(request, { signal: new AbortController().signal })[Symbol.asyncIterator]();
+    for (;;) {
+      const { value, done } = await iterator.next();
+      if (done === true || value.finish !== undefined) break;
+    }
+    expect(exporter.getFinishedSpans().map(({ name }) => name).sort()).toEqual(["decode", "generate tiny", "prefill", "route", "rpc Generate", "worker generate"]);
+  });
+
   test("without a provider everything runs and nothing is recorded", async () => {
     const silent = createTracing();
     expect(await collectIds(silent.traced(silent.tracedWorker(worker("a", [1, 2, 3, 4]).engine)), request)).toEqual([1, 2, 3, 4]);

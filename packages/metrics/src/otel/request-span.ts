@@ -33,6 +33,10 @@ export async function* generateServed(scope: TraceScope, engine: Engine, request
   const describe = eventSpans(scope, span, inside);
   let outputTokens = 0;
   let lastTokenMs: number | undefined;
+  const end = (): void => {
+    span.setAttribute(genAi.outputTokens, outputTokens);
+    span.end(clock.now());
+  };
   try {
     const stream = engine.generate(
       { ...request, traceparent: toTraceparent(span.spanContext()) },
@@ -58,7 +62,12 @@ export async function* generateServed(scope: TraceScope, engine: Engine, request
         outputTokens += batch.ids.length;
       }
       if (batch.cachedTokens !== undefined) span.setAttribute(genAi.cacheReadTokens, batch.cachedTokens);
-      if (batch.finish !== undefined) span.setAttribute(genAi.finishReasons, [batch.finish.reason]);
+      if (batch.finish !== undefined) {
+        span.setAttribute(genAi.finishReasons, [batch.finish.reason]);
+        // A stream is complete with its final batch: nobody has to come back for what follows it.
+        scope.failed.forget(request);
+        end();
+      }
       yield batch;
     }
   } catch (error) {
@@ -70,8 +79,7 @@ export async function* generateServed(scope: TraceScope, engine: Engine, request
     throw error;
   } finally {
     scope.failed.forget(request);
-    span.setAttribute(genAi.outputTokens, outputTokens);
-    span.end(clock.now());
+    if (span.isRecording()) end();
   }
 }
 

@@ -35,6 +35,12 @@ export async function* generateOnWorker(
   const stage = (name: string, fromMs: number, toMs: number): void => tracer.startSpan(name, { startTime: fromMs }, inside).end(toMs);
   let firstMs: number | undefined;
   let outputTokens = 0;
+  const end = (): void => {
+    const endMs = clock.now();
+    if (firstMs !== undefined && outputTokens > 1) stage("decode", firstMs, endMs);
+    span.setAttribute(genAi.outputTokens, outputTokens);
+    span.end(endMs);
+  };
   try {
     for await (const batch of engine.generate(request, options)) {
       if (firstMs === undefined) {
@@ -43,15 +49,14 @@ export async function* generateOnWorker(
       }
       if (batch.cachedTokens !== undefined) span.setAttribute(genAi.cacheReadTokens, batch.cachedTokens);
       outputTokens += batch.ids.length;
+      // A stream is complete with its final batch: nobody has to come back for what follows it.
+      if (batch.finish !== undefined) end();
       yield batch;
     }
   } catch (error) {
     if (!options.signal.aborted) failSpan(span, error);
     throw error;
   } finally {
-    const endMs = clock.now();
-    if (firstMs !== undefined && outputTokens > 1) stage("decode", firstMs, endMs);
-    span.setAttribute(genAi.outputTokens, outputTokens);
-    span.end(endMs);
+    if (span.isRecording()) end();
   }
 }

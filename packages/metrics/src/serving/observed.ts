@@ -29,7 +29,14 @@ async function* generate(
   const tell = recorder.onEvent;
   let outputTokens = request.outputIds.length;
   let cachedTokens = 0;
+  let isEnded = false;
   let end: { reason: "stop" | "length" | "abort" | "cancelled" | "error"; code?: string } = { reason: "cancelled" };
+  const finish = (): void => {
+    if (isEnded) return;
+    isEnded = true;
+    tell({ ...base, atMs: clock.now(), type: "finished", ...end, promptTokens: request.promptIds.length, outputTokens, cachedTokens });
+    recorder.end();
+  };
   try {
     const stream = engine.generate(request, {
       ...options,
@@ -43,14 +50,17 @@ async function* generate(
       cachedTokens = batch.cachedTokens ?? cachedTokens;
       outputTokens += batch.ids.length;
       if (batch.ids.length > 0) tell({ ...base, atMs: clock.now(), type: "tokens", count: batch.ids.length });
-      if (batch.finish !== undefined) end = { reason: batch.finish.reason };
+      if (batch.finish !== undefined) {
+        end = { reason: batch.finish.reason };
+        // A stream is complete with its final batch: nobody has to come back for what follows it.
+        finish();
+      }
       yield batch;
     }
   } catch (error) {
     if (!options.signal.aborted) end = { reason: "error", code: StatorError.from(error).code };
     throw error;
   } finally {
-    tell({ ...base, atMs: clock.now(), type: "finished", ...end, promptTokens: request.promptIds.length, outputTokens, cachedTokens });
-    recorder.end();
+    finish();
   }
 }
