@@ -2,7 +2,9 @@ import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { configureCommand } from "./commands/configure/index.ts";
 import { frontendCommand } from "./commands/frontend.ts";
+import { initCommand } from "./commands/init.ts";
 import { loadCommand } from "./commands/load.ts";
+import { routerCommand } from "./commands/router.ts";
 import { upCommand } from "./commands/up.ts";
 import { workerCommand } from "./commands/worker.ts";
 
@@ -19,5 +21,7 @@ export function createProgram(): Command {
     .addCommand(workerCommand())
     .addCommand(frontendCommand())
     .addCommand(loadCommand())
-    .addCommand(configureCommand());
+    .addCommand(routerCommand())
+    .addCommand(configureCommand())
+    .addCommand(initCommand(version));
 }

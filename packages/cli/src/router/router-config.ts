@@ -1,0 +1,53 @@
+import { readFile } from "node:fs/promises";
+import { CoreError } from "@stator/core";
+import { policyByName, type SelectorOptions } from "@stator/router";
+import { parse } from "yaml";
+import { z } from "zod";
+
+const schema = z.strictObject({
+  listen: z
+    .strictObject({
+      host: z.string().default("127.0.0.1"),
+      rpcPort: z.number().int().min(0).max(65535).default(9100),
+      httpPort: z.number().int().min(0).max(65535).default(9101),
+    })
+    .prefault({}),
+  model: z.string().min(1).describe("the one model that this router routes"),
+  policy: z
+    .strictObject({ name: z.string(), options: z.record(z.string(), z.unknown()).optional() })
+    .prefault({ name: "kv-aware" }),
+  indexBytes: z.number().int().positive().optional().describe("memory of the prefix index"),
+  leaseMs: z.number().positive().optional().describe("how long a reservation outlives its last progress"),
+});
+
+export interface RouterConfig {
+  readonly listen: { readonly host: string; readonly rpcPort: number; readonly httpPort: number };
+  readonly model: string;
+  readonly selector: SelectorOptions;
+  readonly leaseMs: number | undefined;
+}
+
+/**
+ * Reads the configuration of `stator router`: selector options and addresses, nothing else.
+ *
+ * @throws CoreError `CORE_OPTION_INVALID` that names the file and every wrong field.
+ */
+export async function readRouterConfig(file: string): Promise<RouterConfig> {
+  const fail = (detail: string): CoreError =>
+    new CoreError({ code: "CORE_OPTION_INVALID", kind: "invalid", message: `${file}: ${detail}` });
+  const text = await readFile(file, "utf8").catch((error: unknown) => {
+    throw fail(String(error));
+  });
+  const result = schema.safeParse(parse(text, { maxAliasCount: 100 }));
+  if (!result.success) throw fail(z.prettifyError(result.error));
+  const { listen, model, policy, indexBytes, leaseMs } = result.data;
+  return {
+    listen,
+    model,
+    leaseMs,
+    selector: {
+      policy: policyByName(policy.name, policy.options),
+      ...(indexBytes === undefined ? {} : { index: { maxBytes: indexBytes } }),
+    },
+  };
+}
