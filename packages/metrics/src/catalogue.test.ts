@@ -1,0 +1,42 @@
+import { expect, test } from "vitest";
+import { createMetrics, nameMap, nameMapVersion } from "@stator/metrics";
+import { createGpuSampler } from "@stator/metrics/gpu";
+
+/** The page of all metrics, made from what is exposed: `npx vitest run packages/metrics -u` writes it anew. */
+async function page(): Promise<string> {
+  const metrics = createMetrics({ process: false });
+  createGpuSampler({ metrics, sources: [] }).close();
+  const rows = new Map<string, { type: string; help: string }>();
+  for (const line of (await metrics.expose()).split("\n")) {
+    const [, kind, name = "", rest = ""] = /^# (HELP|TYPE) (\S+) (.*)$/.exec(line) ?? [];
+    if (kind === "HELP") rows.set(name, { type: "", help: rest });
+    if (kind === "TYPE") (rows.get(name) as { type: string }).type = rest;
+  }
+  const table = [...rows].sort(([a], [b]) => a.localeCompare(b)).map(([name, { type, help }]) => `| \`${name}\` | ${type} | ${help} |`);
+  const other = (text: string | undefined): string => (text === undefined ? "–" : `\`${text}\``);
+  const names = nameMap.map((m) => `| \`stator_${m.stator}\` | ${other(m.dynamo?.name)} | ${other(m.gie?.name)} | ${other(m.vllm)} | ${other(m.otel)} |`);
+  return [
+    "# Metrics",
+    "",
+    "Generated from the code by `packages/metrics/src/catalogue.test.ts`. Guide: [metrics](../metrics.md).",
+    "",
+    "| metric | type | what |",
+    "|---|---|---|",
+    ...table,
+    "",
+    "Besides these: `process_*` and `nodejs_*` of prom-client, and what other packages add through `Meter` (`stator_kv_transfer_*`, `stator_planner_*`, …).",
+    "",
+    `## Names of other systems (version ${nameMapVersion})`,
+    "",
+    'Served as well under `compat: ["dynamo"]` and `compat: ["gie"]`; the last two columns are for those who move dashboards.',
+    "",
+    "| Stator | Dynamo | Gateway API inference extension | vLLM | OpenTelemetry GenAI |",
+    "|---|---|---|---|---|",
+    ...names,
+    "",
+  ].join("\n");
+}
+
+test("the reference page lists every metric", async () => {
+  await expect(await page()).toMatchFileSnapshot("../../../docs/reference/metrics.md");
+});
