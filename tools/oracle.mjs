@@ -23,4 +23,6 @@ const result = await runOracle({
 });
 if (isJson) console.log(JSON.stringify(result));
 else console.log(`\n${JSON.stringify(result, undefined, 2)}`);
-process.exit(result.identical === result.cells && result.caught === result.planted && result.unconfirmed === 0 ? 0 : 1);
+process.exit(
+  result.identical === result.cells && result.caught === result.planted && result.unconfirmed === 0 ? 0 : 1,
+);

@@ -20,7 +20,8 @@ export function cells(every: number = 1, offset: number = 0): Cell[] {
     for (const fault of faults) {
       for (const sampling of ["greedy", "seeded"] as const) {
         for (const delivery of ["stream", "unary"] as const) {
-          for (const api of ["chat", "completions"] as const) all.push({ index, fault, sampling, delivery, api });
+          for (const api of ["chat", "completions"] as const)
+            all.push({ index, fault, sampling, delivery, api });
         }
       }
     }

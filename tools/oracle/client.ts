@@ -60,13 +60,18 @@ export async function ask(handler: OpenAIHandler, cell: Cell, salt: string = "")
     }),
   );
   const text = await response.text();
-  if (cell.delivery === "unary" || response.status !== 200) return fold(response.status, [JSON.parse(text) as Body], 1);
+  if (cell.delivery === "unary" || response.status !== 200)
+    return fold(response.status, [JSON.parse(text) as Body], 1);
   const events = text
     .split("\n\n")
     .filter((event) => event.startsWith("data: "))
     .map((event) => event.slice(6));
   const dones = events.filter((event) => event === "[DONE]").length;
-  return fold(response.status, events.filter((event) => event !== "[DONE]").map((event) => JSON.parse(event) as Body), dones);
+  return fold(
+    response.status,
+    events.filter((event) => event !== "[DONE]").map((event) => JSON.parse(event) as Body),
+    dones,
+  );
 }
 
 function fold(status: number, bodies: readonly Body[], dones: number): Observed {
@@ -81,7 +86,8 @@ function fold(status: number, bodies: readonly Body[], dones: number): Observed 
     for (const choice of body.choices ?? []) {
       text += choice.text ?? choice.delta?.content ?? choice.message?.content ?? "";
       if (typeof choice.finish_reason === "string") finishes.push(choice.finish_reason);
-      for (const list of Object.values(choice.logprobs ?? {})) if (Array.isArray(list)) logprobs.push(...(list as unknown[]));
+      for (const list of Object.values(choice.logprobs ?? {}))
+        if (Array.isArray(list)) logprobs.push(...(list as unknown[]));
     }
   }
   // Streams split the lists of `completions` by event: only their members are compared, in an order of their own.

@@ -1,4 +1,10 @@
-import { wrapEngine, type Engine, type GenerateOptions, type GenerateRequest, type TokenBatch } from "@stator/core";
+import {
+  wrapEngine,
+  type Engine,
+  type GenerateOptions,
+  type GenerateRequest,
+  type TokenBatch,
+} from "@stator/core";
 import type { CellOptions } from "./run-cell.ts";
 import type { Cell } from "./cells.ts";
 
@@ -14,11 +20,16 @@ function resumedThrough(
 ): (engine: Engine) => Engine {
   return (engine) =>
     wrapEngine(engine, {
-      generate: (request, options) => (request.outputIds.length > 0 ? spoil(engine, request, options) : engine.generate(request, options)),
+      generate: (request, options) =>
+        request.outputIds.length > 0 ? spoil(engine, request, options) : engine.generate(request, options),
     });
 }
 
-async function* dropFirst(engine: Engine, request: GenerateRequest, options: GenerateOptions): AsyncGenerator<TokenBatch> {
+async function* dropFirst(
+  engine: Engine,
+  request: GenerateRequest,
+  options: GenerateOptions,
+): AsyncGenerator<TokenBatch> {
   let isDropped = false;
   for await (const batch of engine.generate(request, options)) {
     const skip = !isDropped && batch.ids.length > 0 ? 1 : 0;
@@ -27,13 +38,20 @@ async function* dropFirst(engine: Engine, request: GenerateRequest, options: Gen
   }
 }
 
-async function* outputsAsPrompt(engine: Engine, request: GenerateRequest, options: GenerateOptions): AsyncGenerator<TokenBatch> {
+async function* outputsAsPrompt(
+  engine: Engine,
+  request: GenerateRequest,
+  options: GenerateOptions,
+): AsyncGenerator<TokenBatch> {
   const known = request.outputIds.length;
   const promptIds = new Uint32Array(request.promptIds.length + known);
   promptIds.set(request.promptIds);
   promptIds.set(request.outputIds, request.promptIds.length);
   const limits = { ...request.limits, maxTokens: request.limits.maxTokens - known };
-  for await (const batch of engine.generate({ ...request, promptIds, outputIds: new Uint32Array(0), limits }, options)) {
+  for await (const batch of engine.generate(
+    { ...request, promptIds, outputIds: new Uint32Array(0), limits },
+    options,
+  )) {
     yield { ...batch, firstIndex: batch.firstIndex + known };
   }
 }
@@ -45,7 +63,10 @@ export const planted: readonly Planted[] = [
     name: "the sampler is seeded anew",
     options: {
       spoil: resumedThrough((engine, request, options) =>
-        engine.generate({ ...request, sampling: { ...request.sampling, seed: request.sampling.seed + 1n } }, options),
+        engine.generate(
+          { ...request, sampling: { ...request.sampling, seed: request.sampling.seed + 1n } },
+          options,
+        ),
       ),
     },
   },
@@ -65,5 +86,11 @@ export const planted: readonly Planted[] = [
 
 /** Where each is planted. */
 export const plantedCells: readonly Cell[] = [3, 17, 40].flatMap((index) =>
-  (["chat", "completions"] as const).map((api): Cell => ({ index, fault: "kill", sampling: "seeded", delivery: "stream", api })),
+  (["chat", "completions"] as const).map((api): Cell => ({
+    index,
+    fault: "kill",
+    sampling: "seeded",
+    delivery: "stream",
+    api,
+  })),
 );

@@ -58,7 +58,10 @@ export async function runOracle(options: OracleOptions = {}): Promise<OracleResu
         if (!run.isConfirmed) unconfirmed += 1;
         worstGapMs[cell.fault] = Math.max(worstGapMs[cell.fault] ?? 0, Math.round(run.gapMs));
         recomputedTokensMax = Math.max(recomputedTokensMax, run.recomputedTokens);
-        return difference(expected.observed, run.observed) ?? (run.leakedBlocks > 0 ? `${run.leakedBlocks} blocks or bookings leaked` : undefined);
+        return (
+          difference(expected.observed, run.observed) ??
+          (run.leakedBlocks > 0 ? `${run.leakedBlocks} blocks or bookings leaked` : undefined)
+        );
       },
       (error: unknown) => `failed: ${String(error)}`,
     );

@@ -23,9 +23,19 @@ export function createSeveredTransfer(clock: Clock): SeveredTransfer {
         cuts += 1;
         let asked = 0;
         // The first blocks do arrive; all or nothing is the receiver's promise.
-        await inner.sink.fetch(opaque, { ...options, lacks: (index, key) => options.lacks(index, key) && asked++ < blocks });
-        if (how === "hangs") await new Promise<void>((_resolve, reject) => options.signal.addEventListener("abort", () => reject(options.signal.reason as Error)));
-        throw new EnginesError({ code: "ENGINES_HANDOFF_FAILED", kind: "unavailable", message: `The transfer broke after ${blocks} blocks.` });
+        await inner.sink.fetch(opaque, {
+          ...options,
+          lacks: (index, key) => options.lacks(index, key) && asked++ < blocks,
+        });
+        if (how === "hangs")
+          await new Promise<void>((_resolve, reject) =>
+            options.signal.addEventListener("abort", () => reject(options.signal.reason as Error)),
+          );
+        throw new EnginesError({
+          code: "ENGINES_HANDOFF_FAILED",
+          kind: "unavailable",
+          message: `The transfer broke after ${blocks} blocks.`,
+        });
       },
     },
     cut(skip, blocks, how) {

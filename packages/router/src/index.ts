@@ -3,12 +3,18 @@ export { RouterError, routerErrorCodes } from "./errors/router-error.ts";
 
 export type { ClosablePool, PoolOptions } from "./pool/create-pool.ts";
 export { createPool, defaultPoolQueue } from "./pool/create-pool.ts";
-export type { DisaggregatedCounts, DisaggregatedEngine, DisaggregatedOptions } from "./disaggregated/disaggregated.ts";
+export type {
+  DisaggregatedCounts,
+  DisaggregatedEngine,
+  DisaggregatedOptions,
+} from "./disaggregated/disaggregated.ts";
 export { defaultUncachedTokens, disaggregated } from "./disaggregated/disaggregated.ts";
 export type { When, WhenInput } from "./disaggregated/when.ts";
 export { always, uncachedTokensAbove } from "./disaggregated/when.ts";
 export type { MigratingCounts, MigratingEngine, MigratingOptions } from "./migrating/migrating.ts";
 export { defaultAttempts, defaultMaxTrackedTokens, migrating } from "./migrating/migrating.ts";
+export type { AdmittingEngine, AdmittingOptions } from "./admitting/admitting.ts";
+export { admitting } from "./admitting/admitting.ts";
 export type { RetryBudgetOptions } from "./migrating/retry-budget.ts";
 
 export type {
@@ -55,3 +61,13 @@ export type { RouterServiceHandle, RouterServiceOptions } from "./service/router
 export { createRouterService, DEFAULT_RESERVATION_LEASE_MS } from "./service/router-service.ts";
 export type { IndexerHandlerOptions } from "./service/indexer-handler.ts";
 export { createIndexerHandler } from "./service/indexer-handler.ts";
+
+export type { RecordedDecision } from "./explain/decision-log.ts";
+export { encodeDecision, parseDecisions } from "./explain/decision-log.ts";
+export type {
+  ReplicaMessage,
+  ReplicaRequest,
+  ReplicatedSelector,
+  ReplicatedSelectorOptions,
+} from "./replicas/replicated-selector.ts";
+export { createReplicatedSelector } from "./replicas/replicated-selector.ts";

@@ -1,4 +1,10 @@
-export type { FaultPoint, TestCluster, TestClusterOptions, TestWorker, TestWorkers } from "./cluster/test-cluster.ts";
+export type {
+  FaultPoint,
+  TestCluster,
+  TestClusterOptions,
+  TestWorker,
+  TestWorkers,
+} from "./cluster/test-cluster.ts";
 export { createTestCluster } from "./cluster/test-cluster.ts";
 export type { WorkerGate } from "./cluster/worker-gate.ts";
 export { createWorkerGate } from "./cluster/worker-gate.ts";
@@ -14,3 +20,7 @@ export type { Violation, WatchEntry } from "./history/check-history.ts";
 export { checkHistory, checkWatch } from "./history/check-history.ts";
 export type { VirtualClock } from "@stator/core";
 export { createVirtualClock } from "@stator/core";
+export type { ComplianceCase, DiscoveryFixture, WorkQueueFixture } from "@stator/runtime/testing";
+export { discoveryCompliance, workQueueCompliance } from "@stator/runtime/testing";
+export type { BoundEngineCase, EngineCase, EngineFixture } from "@stator/engines/testing";
+export { engineSuite } from "@stator/engines/testing";

@@ -35,12 +35,17 @@ export function classifyFailure(error: unknown, signal: AbortSignal): OutcomeTyp
 }
 
 /** The observation for a line of the table, to be told to a worker's health. */
-export function outcomeObservation(outcome: OutcomeType, cause?: unknown): { readonly type: OutcomeType; readonly cause?: unknown; readonly reason: string } {
+export function outcomeObservation(
+  outcome: OutcomeType,
+  cause?: unknown,
+): { readonly type: OutcomeType; readonly cause?: unknown; readonly reason: string } {
   const reason = cause instanceof Error ? cause.message : outcome;
   return { type: outcome, cause, reason };
 }
 
 function namedOutcome(error: unknown): OutcomeType | undefined {
   const named = StatorError.isInstance(error) ? error.data?.["observation"] : undefined;
-  return typeof named === "string" && Object.hasOwn(observationRules, named) ? (named as OutcomeType) : undefined;
+  return typeof named === "string" && Object.hasOwn(observationRules, named)
+    ? (named as OutcomeType)
+    : undefined;
 }

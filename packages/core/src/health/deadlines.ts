@@ -106,7 +106,11 @@ export function createDeadlines(overrides: Partial<Deadlines> = {}): Deadlines {
   const deadlines = { ...defaultDeadlines, ...overrides };
   for (const [name, value] of Object.entries(deadlines)) {
     if (!(name in defaultDeadlines)) {
-      throw new CoreError({ code: "CORE_OPTION_INVALID", kind: "invalid", message: `There is no deadline named ${name}.` });
+      throw new CoreError({
+        code: "CORE_OPTION_INVALID",
+        kind: "invalid",
+        message: `There is no deadline named ${name}.`,
+      });
     }
     if (typeof value !== "number" || !(value > 0 && value <= longestDeadlineMs)) {
       throw new CoreError({

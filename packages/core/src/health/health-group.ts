@@ -131,5 +131,8 @@ export interface WorkerHealthOptions extends HealthGroupOptions {
 
 /** The health of a single worker, for those who watch only one. */
 export function createWorkerHealth(options: WorkerHealthOptions = {}): WorkerHealth {
-  return createHealthGroup(options).worker({ worker: options.worker ?? "worker", epoch: options.epoch ?? "0" });
+  return createHealthGroup(options).worker({
+    worker: options.worker ?? "worker",
+    epoch: options.epoch ?? "0",
+  });
 }

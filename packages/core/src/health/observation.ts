@@ -30,7 +30,8 @@ export interface ObservationRule {
    */
   readonly migrate: "no" | "yes" | "free" | "oncePerWorker" | "compatible" | "thirdTime";
   /** What the worker's health does with it. */
-  readonly effect: "none" | "reset" | "eject" | "drain" | "dead" | "busyLease" | "unfit" | "exclude" | "ejectThirdTime";
+  readonly effect:
+    "none" | "reset" | "eject" | "drain" | "dead" | "busyLease" | "unfit" | "exclude" | "ejectThirdTime";
   /** The cause that a `migrated` event names. */
   readonly cause?: MigrationCause;
   /** An operator should be told. */
@@ -44,7 +45,13 @@ export const observationRules: Readonly<Record<OutcomeType, ObservationRule>> = 
   cancelled: { class: "cancelled", migrate: "no", effect: "none" },
   draining: { class: "draining", migrate: "free", effect: "drain", cause: "draining" },
   neverStarted: { class: "neverStarted", migrate: "free", effect: "eject", cause: "neverStarted" },
-  identityFailed: { class: "neverStarted", migrate: "free", effect: "eject", cause: "neverStarted", isAlert: true },
+  identityFailed: {
+    class: "neverStarted",
+    migrate: "free",
+    effect: "eject",
+    cause: "neverStarted",
+    isAlert: true,
+  },
   silent: { class: "dead", migrate: "yes", effect: "dead", cause: "dead" },
   stuck: { class: "stuck", migrate: "yes", effect: "eject", cause: "stuck" },
   busy: { class: "backpressure", migrate: "oncePerWorker", effect: "busyLease", cause: "overloaded" },
@@ -59,5 +66,10 @@ export const observationRules: Readonly<Record<OutcomeType, ObservationRule>> = 
     isAlert: true,
   },
   deadline: { class: "timeout", migrate: "no", effect: "none" },
-  protocolFault: { class: "protocolFault", migrate: "thirdTime", effect: "ejectThirdTime", cause: "protocolFault" },
+  protocolFault: {
+    class: "protocolFault",
+    migrate: "thirdTime",
+    effect: "ejectThirdTime",
+    cause: "protocolFault",
+  },
 };

@@ -5,7 +5,12 @@ const remembered = 256;
 /** Whether an engine goes on with its work. */
 export interface Progress {
   /** One look at its step counter. */
-  see(nowMs: number, step: number | undefined, work: number | undefined, stepExpectedMs: number | undefined): void;
+  see(
+    nowMs: number,
+    step: number | undefined,
+    work: number | undefined,
+    stepExpectedMs: number | undefined,
+  ): void;
   /** Work, but no step for longer than it may take. */
   isStuck(nowMs: number): boolean;
   readonly hasWork: boolean;
@@ -49,7 +54,9 @@ export function createProgress(deadlines: Deadlines): Progress {
     },
     isStuck(nowMs) {
       const waitedMs = nowMs - lastProgressMs;
-      return hasWork && waitedMs > deadlines.stuckMs && waitedMs > stuckAfterMs(deadlines, p99Ms(), expectedMs);
+      return (
+        hasWork && waitedMs > deadlines.stuckMs && waitedMs > stuckAfterMs(deadlines, p99Ms(), expectedMs)
+      );
     },
     stop() {
       hasWork = false;

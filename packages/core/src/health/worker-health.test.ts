@@ -9,28 +9,96 @@ import type { Observation, WorkerCondition } from "./worker-health.ts";
 
 const half = (): number => 0.5;
 
-function one(): { clock: ReturnType<typeof createVirtualClock>; health: ReturnType<typeof createWorkerHealth> } {
+function one(): {
+  clock: ReturnType<typeof createVirtualClock>;
+  health: ReturnType<typeof createWorkerHealth>;
+} {
   const clock = createVirtualClock();
   return { clock, health: createWorkerHealth({ clock, random: half }) };
 }
 
 describe("the table of observations, line by line", () => {
   const lines: [string, Observation, { class: string; migrate: string }, WorkerCondition][] = [
-    ["a final frame is done and counts for the worker", { type: "done" }, { class: "done", migrate: "no" }, "ready"],
-    ["a stream cut without our signal is a crash: migrate, eject", { type: "cut" }, { class: "crashed", migrate: "yes" }, "ejected"],
-    ["a stream cut by our signal is a cancel", { type: "cancelled" }, { class: "cancelled", migrate: "no" }, "ready"],
-    ["GOAWAY drains: new work elsewhere", { type: "draining" }, { class: "draining", migrate: "free" }, "draining"],
-    ["refused before dispatch is a free retry and counts", { type: "neverStarted" }, { class: "neverStarted", migrate: "free" }, "ejected"],
-    ["an identity failure counts and alerts", { type: "identityFailed" }, { class: "neverStarted", migrate: "free" }, "ejected"],
+    [
+      "a final frame is done and counts for the worker",
+      { type: "done" },
+      { class: "done", migrate: "no" },
+      "ready",
+    ],
+    [
+      "a stream cut without our signal is a crash: migrate, eject",
+      { type: "cut" },
+      { class: "crashed", migrate: "yes" },
+      "ejected",
+    ],
+    [
+      "a stream cut by our signal is a cancel",
+      { type: "cancelled" },
+      { class: "cancelled", migrate: "no" },
+      "ready",
+    ],
+    [
+      "GOAWAY drains: new work elsewhere",
+      { type: "draining" },
+      { class: "draining", migrate: "free" },
+      "draining",
+    ],
+    [
+      "refused before dispatch is a free retry and counts",
+      { type: "neverStarted" },
+      { class: "neverStarted", migrate: "free" },
+      "ejected",
+    ],
+    [
+      "an identity failure counts and alerts",
+      { type: "identityFailed" },
+      { class: "neverStarted", migrate: "free" },
+      "ejected",
+    ],
     ["missed pings are death", { type: "silent" }, { class: "dead", migrate: "yes" }, "silent"],
     ["a flat step counter is a stuck engine", { type: "stuck" }, { class: "stuck", migrate: "yes" }, "stuck"],
-    ["a worker at capacity gets a busy lease, no blame", { type: "busy" }, { class: "backpressure", migrate: "oncePerWorker" }, "busy"],
-    ["a pool at capacity is overload, no blame", { type: "poolBusy" }, { class: "overload", migrate: "no" }, "ready"],
-    ["a client error never counts", { type: "clientError" }, { class: "clientError", migrate: "no" }, "ready"],
-    ["an engine's fatal report makes it unfit", { type: "unfit", reason: "device lost" }, { class: "unfit", migrate: "yes" }, "unfit"],
-    ["a contract mismatch excludes and alerts", { type: "contractMismatch" }, { class: "contractMismatch", migrate: "compatible" }, "incompatible"],
-    ["our own deadline is a timeout, no blame", { type: "deadline" }, { class: "timeout", migrate: "no" }, "ready"],
-    ["a bad index is dropped at first", { type: "protocolFault" }, { class: "protocolFault", migrate: "thirdTime" }, "ready"],
+    [
+      "a worker at capacity gets a busy lease, no blame",
+      { type: "busy" },
+      { class: "backpressure", migrate: "oncePerWorker" },
+      "busy",
+    ],
+    [
+      "a pool at capacity is overload, no blame",
+      { type: "poolBusy" },
+      { class: "overload", migrate: "no" },
+      "ready",
+    ],
+    [
+      "a client error never counts",
+      { type: "clientError" },
+      { class: "clientError", migrate: "no" },
+      "ready",
+    ],
+    [
+      "an engine's fatal report makes it unfit",
+      { type: "unfit", reason: "device lost" },
+      { class: "unfit", migrate: "yes" },
+      "unfit",
+    ],
+    [
+      "a contract mismatch excludes and alerts",
+      { type: "contractMismatch" },
+      { class: "contractMismatch", migrate: "compatible" },
+      "incompatible",
+    ],
+    [
+      "our own deadline is a timeout, no blame",
+      { type: "deadline" },
+      { class: "timeout", migrate: "no" },
+      "ready",
+    ],
+    [
+      "a bad index is dropped at first",
+      { type: "protocolFault" },
+      { class: "protocolFault", migrate: "thirdTime" },
+      "ready",
+    ],
   ];
   it.each(lines)("%s", (_name, observation, meaning, condition) => {
     const { health } = one();
@@ -39,7 +107,9 @@ describe("the table of observations, line by line", () => {
   });
 
   it("has one test for each of its lines", () => {
-    expect(new Set(lines.map(([, observation]) => observation.type))).toEqual(new Set(Object.keys(observationRules)));
+    expect(new Set(lines.map(([, observation]) => observation.type))).toEqual(
+      new Set(Object.keys(observationRules)),
+    );
   });
 
   it("ejects at the third bad index", () => {
@@ -76,7 +146,12 @@ describe("what an error means", () => {
     expect(classifyFailure(new Error("socket hang up"), AbortSignal.abort())).toBe("cancelled");
   });
   it("takes the observation that the error names", () => {
-    const error = new StatorError({ code: "X", kind: "unavailable", message: "x", data: { observation: "draining" } });
+    const error = new StatorError({
+      code: "X",
+      kind: "unavailable",
+      message: "x",
+      data: { observation: "draining" },
+    });
     expect(classifyFailure(error, live)).toBe("draining");
   });
 });
@@ -159,14 +234,23 @@ describe("silence", () => {
     }
     lateMs = 3_000;
     inner.advance(100);
-    expect(workers.map((w) => [w.state, w.counts.ejections])).toEqual([["ready", 0], ["ready", 0], ["ready", 0]]);
+    expect(workers.map((w) => [w.state, w.counts.ejections])).toEqual([
+      ["ready", 0],
+      ["ready", 0],
+      ["ready", 0],
+    ]);
     inner.advance(1_100 + defaultDeadlines.commonSilenceMs);
     expect(workers.map((w) => w.state)).toEqual(["dead", "dead", "dead"]);
   });
 });
 
 describe("progress", () => {
-  const beat = (clock: ReturnType<typeof createVirtualClock>, health: ReturnType<typeof createWorkerHealth>, ms: number, frame: { step: number; running: number; stepExpectedMs?: number }): void => {
+  const beat = (
+    clock: ReturnType<typeof createVirtualClock>,
+    health: ReturnType<typeof createWorkerHealth>,
+    ms: number,
+    frame: { step: number; running: number; stepExpectedMs?: number },
+  ): void => {
     for (let t = 0; t < ms; t += 250) {
       health.observe({ type: "frame", ...frame });
       clock.advance(250);

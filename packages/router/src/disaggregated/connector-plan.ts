@@ -23,8 +23,16 @@ export interface ConnectorPlan {
 }
 
 /** Why two workers cannot hand over, or how they will. */
-export function planHandoff(prefill: Reservation, decode: Reservation, promptTokens: number, random: () => number): ConnectorPlan | string {
-  if (prefill.card.kvLayoutDigest !== decode.card.kvLayoutDigest || prefill.card.weightsDigest !== decode.card.weightsDigest) {
+export function planHandoff(
+  prefill: Reservation,
+  decode: Reservation,
+  promptTokens: number,
+  random: () => number,
+): ConnectorPlan | string {
+  if (
+    prefill.card.kvLayoutDigest !== decode.card.kvLayoutDigest ||
+    prefill.card.weightsDigest !== decode.card.weightsDigest
+  ) {
     return `${prefill.worker} and ${decode.worker} differ in weights or KV layout`;
   }
   const pair = commonConnector(prefill.card.connectors, decode.card.connectors);

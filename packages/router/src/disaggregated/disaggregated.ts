@@ -1,8 +1,6 @@
 import {
   cancelled,
   createDeadlines,
-  observationRules,
-  StatorError,
   systemClock,
   wrapEngine,
   type Clock,
@@ -11,19 +9,18 @@ import {
   type GenerateOptions,
   type GenerateRequest,
   type Handoff,
-  type OutcomeType,
   type Pool,
   type Reservation,
   type TokenBatch,
-  type WorkerEpoch,
 } from "@stator/core";
 
 import { routerError } from "../errors/router-error.ts";
 import { createPool } from "../pool/create-pool.ts";
-import { isHandoffFailure } from "../pool/reservation.ts";
 import { linkAbort } from "../streams/linked-abort.ts";
 import { withTail, type Prelude } from "../streams/tail.ts";
-import { planHandoff, type ConnectorPlan } from "./connector-plan.ts";
+import { deathOf, isAttemptFailure, isCallersFault, mustMigrate } from "./failures.ts";
+import { firstOfDecode, type HandOver } from "./first-of-decode.ts";
+import { planHandoff } from "./connector-plan.ts";
 import { startPrefill, type PrefillRun } from "./prefill-run.ts";
 import { uncachedTokensAbove, type When } from "./when.ts";
 
@@ -92,7 +89,12 @@ export function disaggregated(options: DisaggregatedOptions): DisaggregatedEngin
       next: () =>
         stream.next().catch((error: unknown) => {
           if (!isAttemptFailure(error)) throw error;
-          throw routerError("ROUTER_ATTEMPT_FAILED", error.message, { ...error.data, alsoDied: [died] }, error);
+          throw routerError(
+            "ROUTER_ATTEMPT_FAILED",
+            error.message,
+            { ...error.data, alsoDied: [died] },
+            error,
+          );
         }),
       return: () => stream.return!(),
     };
@@ -104,7 +106,10 @@ export function disaggregated(options: DisaggregatedOptions): DisaggregatedEngin
     if (request.mode === "prefill") return prefill.generate(request, generateOptions)[Symbol.asyncIterator]();
     const promptTokens = request.promptIds.length + request.outputIds.length;
     const uncachedTokens = promptTokens - (decode.estimate?.(request)?.cachedTokens ?? 0);
-    if (request.handoff !== undefined || !when({ request, promptTokens, uncachedTokens, activePrefills: counts.activePrefills })) {
+    if (
+      request.handoff !== undefined ||
+      !when({ request, promptTokens, uncachedTokens, activePrefills: counts.activePrefills })
+    ) {
       counts.direct += 1;
       return decode.generate(request, generateOptions)[Symbol.asyncIterator]();
     }
@@ -113,13 +118,21 @@ export function disaggregated(options: DisaggregatedOptions): DisaggregatedEngin
     let isDecodingOurs = true;
     try {
       const prefilling = await reservePrefill(request, generateOptions);
-      const plan = prefilling === undefined ? undefined : planHandoff(prefilling, decoding, promptTokens, random);
+      const plan =
+        prefilling === undefined ? undefined : planHandoff(prefilling, decoding, promptTokens, random);
       if (prefilling === undefined || plan === undefined || typeof plan === "string") {
         prefilling?.release();
         isDecodingOurs = false;
         return locally(request, generateOptions, decoding, undefined);
       }
-      const rest = yield* handOver({ request, options: generateOptions, prefilling, decoding, plan, promptTokens });
+      const rest = yield* handOver({
+        request,
+        options: generateOptions,
+        prefilling,
+        decoding,
+        plan,
+        promptTokens,
+      });
       isDecodingOurs = rest === undefined;
       return rest;
     } finally {
@@ -129,11 +142,18 @@ export function disaggregated(options: DisaggregatedOptions): DisaggregatedEngin
   }
 
   /** A place for the prompt, if there is one soon. */
-  const reservePrefill = async (request: GenerateRequest, generateOptions: GenerateOptions): Promise<Reservation | undefined> => {
+  const reservePrefill = async (
+    request: GenerateRequest,
+    generateOptions: GenerateOptions,
+  ): Promise<Reservation | undefined> => {
     try {
       return await prefill.reserve(
         { ...request, mode: "prefill" },
-        { ...generateOptions, phase: "prefill", waitMs: prefill.card === undefined ? 0 : deadlines.dispatchAckMs },
+        {
+          ...generateOptions,
+          phase: "prefill",
+          waitMs: prefill.card === undefined ? 0 : deadlines.dispatchAckMs,
+        },
       );
     } catch (error) {
       if (generateOptions.signal.aborted) throw cancelled(generateOptions.signal);
@@ -174,7 +194,11 @@ export function disaggregated(options: DisaggregatedOptions): DisaggregatedEngin
           yield result.batch;
           return undefined;
         }
-        if (result.type === "ended") throw routerError("ROUTER_ATTEMPT_FAILED", `Prefill at ${prefilling.worker} ended without a handoff.`);
+        if (result.type === "ended")
+          throw routerError(
+            "ROUTER_ATTEMPT_FAILED",
+            `Prefill at ${prefilling.worker} ended without a handoff.`,
+          );
         handoff = result.handoff;
         const { batch } = result;
         billedTokens = batch.cachedTokens ?? prefilling.cachedTokens;
@@ -198,9 +222,16 @@ export function disaggregated(options: DisaggregatedOptions): DisaggregatedEngin
         handoff = plan.offer;
         running.result.then(endPrefill, endPrefill);
       }
-      const decodeRequest: GenerateRequest = { ...request, outputIds, mode: "full", ...(handoff === undefined ? {} : { handoff }) };
-      const first = await firstOfDecode(run, decodeRequest, handoff, running);
-      if (first.type === "fallback") return locally({ ...request, outputIds }, generateOptions, undefined, first.error);
+      const decodeRequest: GenerateRequest = {
+        ...request,
+        outputIds,
+        mode: "full",
+        ...(handoff === undefined ? {} : { handoff }),
+      };
+      const first = await firstOfDecode({ clock, deadlines }, run, decodeRequest, handoff, running);
+      if (first.type === "fallback")
+        return locally({ ...request, outputIds }, generateOptions, undefined, first.error);
+      counts.handedOver += 1;
       isDecoding = true;
       // A consumer that leaves at this yield leaves a stream that is open.
       left = first.rest;
@@ -227,81 +258,6 @@ export function disaggregated(options: DisaggregatedOptions): DisaggregatedEngin
     }
   }
 
-  /** Starts decode and waits for its first token. `fallback`: the KV did not come and nothing was decoded yet. */
-  const firstOfDecode = async (
-    run: HandOver,
-    request: GenerateRequest,
-    handoff: Handoff | undefined,
-    running: PrefillRun,
-  ): Promise<FirstOfDecode> => {
-    const { options: generateOptions, prefilling, decoding, plan } = run;
-    const { signal, onEvent } = generateOptions;
-    const rest = decoding.generate(request, generateOptions)[Symbol.asyncIterator]();
-    let startedMs = clock.now();
-    let givenUp: { readonly error: unknown } | undefined;
-    let wake = (): void => {};
-    const giveUp = (error: unknown): void => {
-      givenUp ??= { error };
-      wake();
-    };
-    const expire = (): void =>
-      giveUp(
-        routerError("ROUTER_FIRST_TOKEN_DEADLINE", `Decode at ${decoding.worker} gave request ${request.id} no token from the KV of ${prefilling.worker}.`),
-      );
-    const firstTokenMs = deadlines.kvTransferBaseMs + 4 * decoding.costMs;
-    let timer = plan.decodeStarts === "onHandoff" ? clock.schedule(firstTokenMs, expire) : undefined;
-    let isSettled = false;
-    if (plan.decodeStarts === "atOnce") {
-      // Decode waits for prefill in its room: its own time begins when that is done.
-      running.result.then(() => {
-        startedMs = clock.now();
-        if (!isSettled) timer = clock.schedule(firstTokenMs, expire);
-      }, giveUp);
-    }
-    const renewal = handoff === undefined ? undefined : keepAlive(handoff, prefilling);
-    try {
-      for (;;) {
-        const next = rest.next();
-        const result = await new Promise<IteratorResult<TokenBatch> | undefined>((resolve, reject) => {
-          wake = () => resolve(undefined);
-          if (givenUp !== undefined) wake();
-          next.then(resolve, reject);
-        });
-        if (result === undefined) return { type: "fallback", error: givenUp?.error };
-        if (result.done === true) throw routerError("ROUTER_ATTEMPT_FAILED", `Decode at ${decoding.worker} ended without its final batch.`);
-        const batch = result.value;
-        if (batch.ids.length === 0 && batch.finish === undefined) continue;
-        counts.handedOver += 1;
-        onEvent?.({
-          type: "transferred",
-          atMs: clock.now(),
-          requestId: request.id,
-          choice: request.choice,
-          attempt: request.attempt,
-          from: prefilling.worker,
-          to: decoding.worker,
-          heldTokens: handoff?.heldTokens ?? 0,
-          durationMs: clock.now() - startedMs,
-        });
-        isSettled = true;
-        return { type: "decoding", batch, rest };
-      }
-    } catch (error) {
-      if (signal.aborted) throw cancelled(signal);
-      const cause = givenUp === undefined ? error : givenUp.error;
-      if (isCallersFault(cause) || mustMigrate(request, cause)) throw cause;
-      if (givenUp === undefined && !isHandoffFailure(error)) throw error;
-      return { type: "fallback", error: cause };
-    } finally {
-      timer?.cancel();
-      renewal?.cancel();
-      if (!isSettled) {
-        isSettled = true;
-        void rest.return?.();
-      }
-    }
-  };
-
   /** Lets prefill end by itself, within the time of a transfer. */
   const watchOut = (running: PrefillRun, letGo: () => void): void => {
     const timer = clock.schedule(deadlines.kvTransferBaseMs, letGo);
@@ -311,37 +267,12 @@ export function disaggregated(options: DisaggregatedOptions): DisaggregatedEngin
     });
   };
 
-  /** Renews the source's lease until cancelled, three times in its length. */
-  const keepAlive = (handoff: Handoff, prefilling: Reservation): { cancel(): void } | undefined => {
-    if (handoff.lease === undefined) return undefined;
-    const everyMs = handoff.lease.durationMs / 3;
-    const beat = (): void => {
-      prefilling.renewHandoff(handoff);
-      timer = clock.schedule(everyMs, beat);
-    };
-    let timer = clock.schedule(everyMs, beat);
-    return { cancel: () => timer.cancel() };
-  };
-
   const generate = (request: GenerateRequest, generateOptions: GenerateOptions): AsyncIterable<TokenBatch> =>
     withTail(() => begin(request, generateOptions));
   const engine = wrapEngine(decode, { generate });
   Object.defineProperty(engine, "card", { get: () => decode.card, enumerable: true, configurable: true });
   return Object.defineProperty(engine, "counts", { value: counts, enumerable: true }) as DisaggregatedEngine;
 }
-
-interface HandOver {
-  readonly request: GenerateRequest;
-  readonly options: GenerateOptions;
-  readonly prefilling: Reservation;
-  readonly decoding: Reservation;
-  readonly plan: ConnectorPlan;
-  readonly promptTokens: number;
-}
-
-type FirstOfDecode =
-  | { readonly type: "decoding"; readonly batch: TokenBatch; readonly rest: AsyncIterator<TokenBatch> }
-  | { readonly type: "fallback"; readonly error: unknown };
 
 function asPool(engine: Engine, name: string, clock: Clock): Pool {
   return "reserve" in engine ? (engine as Pool) : createPool({ workers: [engine], name, clock });
@@ -360,31 +291,4 @@ function withCached(batch: TokenBatch, billedTokens: number | undefined): TokenB
   if (batch.cachedTokens === undefined) return batch;
   const { cachedTokens: _received, ...rest } = batch;
   return rest;
-}
-
-/** Another worker would say the same. */
-function isCallersFault(error: unknown): boolean {
-  return StatorError.isInstance(error) && (error.kind === "invalid" || error.kind === "notFound") && !isHandoffFailure(error);
-}
-
-function isAttemptFailure(error: unknown): error is StatorError {
-  return StatorError.isInstance(error) && error.code === "ROUTER_ATTEMPT_FAILED";
-}
-
-function ruleOf(error: unknown): (typeof observationRules)[OutcomeType] | undefined {
-  const observation = StatorError.isInstance(error) ? (error.data?.["observation"] as OutcomeType | undefined) : undefined;
-  return observation === undefined ? undefined : observationRules[observation];
-}
-
-/** The life that ended with this failure. */
-function deathOf(error: unknown): WorkerEpoch | undefined {
-  const rule = ruleOf(error);
-  const { worker, epoch } = (StatorError.isInstance(error) ? (error.data ?? {}) : {}) as Partial<WorkerEpoch>;
-  const isDeath = rule?.class === "crashed" || rule?.class === "dead" || rule?.class === "stuck" || rule?.class === "unfit";
-  return isDeath && worker !== undefined && epoch !== undefined ? { worker, epoch } : undefined;
-}
-
-/** A retried request whose prefill worker died may be the reason: those above must see it before it meets a third one. */
-function mustMigrate(request: GenerateRequest, error: unknown): boolean {
-  return request.attempt > 0 && deathOf(error) !== undefined;
 }

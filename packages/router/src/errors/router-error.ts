@@ -49,7 +49,12 @@ export class RouterError extends StatorError<RouterErrorCode> {
 }
 
 /** Makes a `RouterError` whose kind follows from its code. */
-export function routerError(code: RouterErrorCode, message: string, data?: ErrorData, cause?: unknown): RouterError {
+export function routerError(
+  code: RouterErrorCode,
+  message: string,
+  data?: ErrorData,
+  cause?: unknown,
+): RouterError {
   return new RouterError({
     code,
     kind: kinds[code],

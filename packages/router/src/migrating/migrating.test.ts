@@ -36,7 +36,10 @@ type Attempt = (request: GenerateRequest, options: GenerateOptions) => AsyncGene
 const idAt = (index: number): number => 100 + index;
 
 /** Attempts by script, each at a worker of its own; seen requests are kept. */
-function scripted(attempts: Attempt[], over: Partial<ModelCard> = {}): { engine: Engine; seen: GenerateRequest[] } {
+function scripted(
+  attempts: Attempt[],
+  over: Partial<ModelCard> = {},
+): { engine: Engine; seen: GenerateRequest[] } {
   const seen: GenerateRequest[] = [];
   const engine: Engine = {
     card: { ...card, ...over },
@@ -68,12 +71,15 @@ function scripted(attempts: Attempt[], over: Partial<ModelCard> = {}): { engine:
 }
 
 /** Yields ids from where the request is up to `until`, then fails (`how`) or finishes at the budget. */
-const upTo =
-  (until: number, how: "cut" | "throw" | StatorError | "finish"): Attempt =>
+const upTo = (until: number, how: "cut" | "throw" | StatorError | "finish"): Attempt =>
   async function* ({ outputIds, limits }) {
     for (let i = outputIds.length; i < Math.min(until, limits.maxTokens); i++) {
       const isLast = i + 1 === limits.maxTokens;
-      yield { firstIndex: i, ids: [idAt(i)], ...(isLast && how === "finish" ? { finish: { reason: "length" } } : {}) };
+      yield {
+        firstIndex: i,
+        ids: [idAt(i)],
+        ...(isLast && how === "finish" ? { finish: { reason: "length" } } : {}),
+      };
     }
     if (how === "throw") throw new Error("socket hang up");
     if (how instanceof Error) throw how;
@@ -86,33 +92,60 @@ async function run(
   attempts: Attempt[],
   one: GenerateRequest = request(),
   options: MigratingOptions & { card?: Partial<ModelCard> } = {},
-): Promise<{ ids: number[]; finish: unknown; error: StatorError | undefined; events: RequestEvent[]; seen: GenerateRequest[]; counts: ReturnType<typeof migrating>["counts"]; batches: TokenBatch[] }> {
+): Promise<{
+  ids: number[];
+  finish: unknown;
+  error: StatorError | undefined;
+  events: RequestEvent[];
+  seen: GenerateRequest[];
+  counts: ReturnType<typeof migrating>["counts"];
+  batches: TokenBatch[];
+}> {
   const { engine, seen } = scripted(attempts, options.card);
   const graph = migrating(engine, { deadlines: { retryBackoffMs: 1 }, ...options });
   const events: RequestEvent[] = [];
   const batches: TokenBatch[] = [];
   let error: StatorError | undefined;
   try {
-    for await (const batch of graph.generate(one, { signal: new AbortController().signal, onEvent: (event) => events.push(event) })) batches.push(batch);
+    for await (const batch of graph.generate(one, {
+      signal: new AbortController().signal,
+      onEvent: (event) => events.push(event),
+    }))
+      batches.push(batch);
   } catch (thrown) {
     error = StatorError.from(thrown);
   }
-  return { ids: batches.flatMap(({ ids }) => [...ids]), finish: batches.at(-1)?.finish, error, events, seen, counts: graph.counts, batches };
+  return {
+    ids: batches.flatMap(({ ids }) => [...ids]),
+    finish: batches.at(-1)?.finish,
+    error,
+    events,
+    seen,
+    counts: graph.counts,
+    batches,
+  };
 }
 const all = Array.from({ length: 10 }, (_, i) => idAt(i));
-const migrations = (events: RequestEvent[]): RequestEvent[] => events.filter(({ type }) => type === "migrated");
+const migrations = (events: RequestEvent[]): RequestEvent[] =>
+  events.filter(({ type }) => type === "migrated");
 
 describe("a stream whose worker fails", () => {
   it.each(["cut", "throw"] as const)("goes on at the next index elsewhere (%s)", async (how) => {
     const { ids, finish, seen, events, counts } = await run([upTo(4, how), upTo(10, "finish")]);
     expect(ids).toEqual(all);
     expect(finish).toEqual({ reason: "length" });
-    expect(seen[1]).toMatchObject({ attempt: 1, avoid: [{ worker: "w0", epoch: "e" }], hints: { weightsDigest: "w" } });
+    expect(seen[1]).toMatchObject({
+      attempt: 1,
+      avoid: [{ worker: "w0", epoch: "e" }],
+      hints: { weightsDigest: "w" },
+    });
     expect([...seen[1]!.outputIds]).toEqual(all.slice(0, 4));
     expect(seen[1]!.promptIds).toBe(seen[0]!.promptIds);
     expect(seen[1]!.sampling).toBe(seen[0]!.sampling);
     expect(seen[1]!.limits).toBe(seen[0]!.limits);
-    expect(migrations(events)).toMatchObject([{ from: "w0", cause: "crashed", outcome: "resumed", recomputedTokens: 8 }]);
+    expect(migrations(events)).toMatchObject([
+      { from: "w0", cause: "crashed", outcome: "resumed", recomputedTokens: 8 },
+    ]);
     expect(counts).toMatchObject({ active: 0, trackedTokens: 0 });
   });
 
@@ -136,9 +169,15 @@ describe("a stream whose worker fails", () => {
       yield { firstIndex: 0, ids: [7, eos] };
     };
     expect(await run([ending])).toMatchObject({ ids: [7, eos], finish: { reason: "stop", stopId: eos } });
-    expect((await run([ending, upTo(10, "finish")], request({ limits: { maxTokens: 10, ignoreEos: true } }))).seen).toHaveLength(2);
-    expect((await run([ending, upTo(10, "finish")], request({ limits: { maxTokens: 10, minTokens: 5 } }))).seen).toHaveLength(2);
-    expect(await run([ending], request({ limits: { maxTokens: 10, ignoreEos: true, stopIds: [eos] } }))).toMatchObject({
+    expect(
+      (await run([ending, upTo(10, "finish")], request({ limits: { maxTokens: 10, ignoreEos: true } }))).seen,
+    ).toHaveLength(2);
+    expect(
+      (await run([ending, upTo(10, "finish")], request({ limits: { maxTokens: 10, minTokens: 5 } }))).seen,
+    ).toHaveLength(2);
+    expect(
+      await run([ending], request({ limits: { maxTokens: 10, ignoreEos: true, stopIds: [eos] } })),
+    ).toMatchObject({
       finish: { reason: "stop" },
     });
   });
@@ -159,7 +198,9 @@ describe("a stream whose worker fails", () => {
         }
       };
     const { batches } = await run([cached(3, upTo(4, "cut")), cached(19, upTo(10, "finish"))]);
-    expect(batches.filter((batch) => batch.cachedTokens !== undefined).map((batch) => batch.cachedTokens)).toEqual([3]);
+    expect(
+      batches.filter((batch) => batch.cachedTokens !== undefined).map((batch) => batch.cachedTokens),
+    ).toEqual([3]);
   });
 });
 
@@ -168,7 +209,8 @@ describe("order", () => {
     const twice: Attempt = async function* () {
       yield { firstIndex: 0, ids: [idAt(0), idAt(1)] };
       yield { firstIndex: 1, ids: [idAt(1)] };
-      for (let i = 2; i < 10; i++) yield { firstIndex: i, ids: [idAt(i)], ...(i === 9 ? { finish: { reason: "length" } } : {}) };
+      for (let i = 2; i < 10; i++)
+        yield { firstIndex: i, ids: [idAt(i)], ...(i === 9 ? { finish: { reason: "length" } } : {}) };
     };
     expect(await run([twice])).toMatchObject({ ids: all, counts: { droppedBatches: 1 } });
   });
@@ -195,7 +237,12 @@ describe("what is not migrated", () => {
     ["overloaded", "poolBusy"],
   ] as const;
   it.each(kinds)("an error of kind %s is the caller's", async (kind, observation) => {
-    const error = new StatorError({ code: "X", kind, message: "x", ...(observation === undefined ? {} : { data: { observation } }) });
+    const error = new StatorError({
+      code: "X",
+      kind,
+      message: "x",
+      ...(observation === undefined ? {} : { data: { observation } }),
+    });
     const result = await run([upTo(4, error)]);
     expect(result.error).toBe(error);
     expect(result.seen).toHaveLength(1);
@@ -208,17 +255,24 @@ describe("what is not migrated", () => {
     [{ sampling: { ...request().sampling, temperature: 1 } }, { rng: false }, "rng"],
     [{ sampling: { ...request().sampling, presencePenalty: 1 } }, { penalties: false }, "penalties"],
   ];
-  it.each(needs)("what the engine cannot carry over fails honestly after the first token, and restarts before it", async (over, lacks, missing) => {
-    const options = { card: { resume: { ...card.resume, ...lacks } } };
-    const late = await run([upTo(4, "cut"), upTo(10, "finish")], request(over), options);
-    expect(late.error).toMatchObject({ code: "ROUTER_RESUME_UNSUPPORTED", data: { missing } });
-    expect(late.seen).toHaveLength(1);
-    expect(migrations(late.events)).toMatchObject([{ outcome: "failed" }]);
-    expect(await run([upTo(0, "cut"), upTo(10, "finish")], request(over), options)).toMatchObject({ ids: all });
-  });
+  it.each(needs)(
+    "what the engine cannot carry over fails honestly after the first token, and restarts before it",
+    async (over, lacks, missing) => {
+      const options = { card: { resume: { ...card.resume, ...lacks } } };
+      const late = await run([upTo(4, "cut"), upTo(10, "finish")], request(over), options);
+      expect(late.error).toMatchObject({ code: "ROUTER_RESUME_UNSUPPORTED", data: { missing } });
+      expect(late.seen).toHaveLength(1);
+      expect(migrations(late.events)).toMatchObject([{ outcome: "failed" }]);
+      expect(await run([upTo(0, "cut"), upTo(10, "finish")], request(over), options)).toMatchObject({
+        ids: all,
+      });
+    },
+  );
 
   it("what is beyond the memory cap", async () => {
-    const { error, counts } = await run([upTo(4, "cut"), upTo(10, "finish")], request(), { maxTrackedTokens: 10 });
+    const { error, counts } = await run([upTo(4, "cut"), upTo(10, "finish")], request(), {
+      maxTrackedTokens: 10,
+    });
     expect(error).toMatchObject({ code: "ROUTER_NOT_MIGRATABLE" });
     expect(counts).toMatchObject({ notMigratable: 1, trackedTokens: 0 });
   });
@@ -231,15 +285,24 @@ describe("what is not migrated", () => {
 
 describe("bounds", () => {
   it("three attempts, then one clean error", async () => {
-    const { error, seen, events } = await run([upTo(2, "cut"), upTo(4, "cut"), upTo(6, "cut"), upTo(10, "finish")], request(), { attempts: 3 });
+    const { error, seen, events } = await run(
+      [upTo(2, "cut"), upTo(4, "cut"), upTo(6, "cut"), upTo(10, "finish")],
+      request(),
+      { attempts: 3 },
+    );
     expect(error).toMatchObject({ code: "ROUTER_ATTEMPTS_EXHAUSTED", kind: "unavailable" });
     expect(seen).toHaveLength(3);
     expect(seen[2]!.avoid.map(({ worker }) => worker)).toEqual(["w0", "w1"]);
-    expect(migrations(events).map((event) => event.type === "migrated" && event.outcome)).toEqual(["resumed", "resumed", "failed"]);
+    expect(migrations(events).map((event) => event.type === "migrated" && event.outcome)).toEqual([
+      "resumed",
+      "resumed",
+      "failed",
+    ]);
   });
 
   it("refusals before dispatch, draining and busy workers use up none, but end too", async () => {
-    const refused = (observation: string): StatorError => routerError("ROUTER_ATTEMPT_FAILED", "x", { observation });
+    const refused = (observation: string): StatorError =>
+      routerError("ROUTER_ATTEMPT_FAILED", "x", { observation });
     const free = ["neverStarted", "draining", "busy", "identityFailed"].map((one) => upTo(0, refused(one)));
     expect(await run([...free, upTo(10, "finish")])).toMatchObject({ ids: all });
     const { error, seen } = await run([upTo(0, refused("busy"))]);
@@ -254,7 +317,8 @@ describe("bounds", () => {
     };
     const { engine } = scripted([hang]);
     const graph = migrating(engine, { clock, deadlines: { requestMs: 5_000 } });
-    const stream = graph.generate(request(), { signal: new AbortController().signal })[Symbol.asyncIterator]();
+    const output = graph.generate(request(), { signal: new AbortController().signal });
+    const stream = output[Symbol.asyncIterator]();
     const result = stream.next().catch((error: unknown) => error);
     expect(await clock.run(result)).toMatchObject({ code: "ROUTER_REQUEST_DEADLINE", kind: "deadline" });
     expect(clock.now()).toBe(5_000);
@@ -268,7 +332,8 @@ describe("bounds", () => {
     const controller = new AbortController();
     const ids: number[] = [];
     const work = (async () => {
-      for await (const batch of graph.generate(request(), { signal: controller.signal })) ids.push(...batch.ids);
+      for await (const batch of graph.generate(request(), { signal: controller.signal }))
+        ids.push(...batch.ids);
     })();
     clock.schedule(1, () => controller.abort());
     await expect(clock.run(work)).rejects.toMatchObject({ kind: "cancelled" });
@@ -292,13 +357,19 @@ describe("bounds", () => {
         most = Math.max(most, running);
         await new Promise<void>((resolve) => clock.schedule(10, resolve));
         running -= 1;
-        for (let i = outputIds.length; i < limits.maxTokens; i++) yield { firstIndex: i, ids: [idAt(i)], ...(i + 1 === limits.maxTokens ? { finish: { reason: "length" as const } } : {}) };
+        for (let i = outputIds.length; i < limits.maxTokens; i++)
+          yield {
+            firstIndex: i,
+            ids: [idAt(i)],
+            ...(i + 1 === limits.maxTokens ? { finish: { reason: "length" as const } } : {}),
+          };
       },
     };
     const graph = migrating(engine, { clock });
     const one = async (id: string): Promise<number[]> => {
       const ids: number[] = [];
-      for await (const batch of graph.generate(request({ id }), { signal: new AbortController().signal })) ids.push(...batch.ids);
+      for await (const batch of graph.generate(request({ id }), { signal: new AbortController().signal }))
+        ids.push(...batch.ids);
       return ids;
     };
     const results = await clock.run(Promise.all(Array.from({ length: 50 }, (_, i) => one(`r${i}`))));
@@ -314,7 +385,9 @@ describe("a poison request", () => {
     const graph = migrating(engine, { clock, attempts: 5 });
     const code = async (promptIds: Uint32Array): Promise<string> => {
       try {
-        for await (const _batch of graph.generate(request({ promptIds }), { signal: new AbortController().signal }));
+        for await (const _batch of graph.generate(request({ promptIds }), {
+          signal: new AbortController().signal,
+        }));
         return "ok";
       } catch (error) {
         return StatorError.from(error).code;

@@ -1,3 +1,4 @@
+// Longer than other files: one request is one closure over its state, so that a token passes without a generator per layer.
 import {
   cancelled,
   classifyFailure,
@@ -15,17 +16,13 @@ import {
   type GenerateRequest,
   type Meter,
   type MigrationCause,
-  type OutcomeType,
-  type RequestEvent,
-  type RequestObserver,
   type TokenBatch,
-  type WorkerEpoch,
 } from "@stator/core";
 
 import { routerError, type RouterErrorCode } from "../errors/router-error.ts";
-import { linkAbort } from "../streams/linked-abort.ts";
+import { alsoDied, lifeOf, startAttempt, type Attempt } from "./attempt.ts";
 import { createJournal, type Journal } from "./journal.ts";
-import { createQuarantine, type Suspect } from "./quarantine.ts";
+import { createQuarantine } from "./quarantine.ts";
 import { finishLocally, missingToResume } from "./resume-rules.ts";
 import { createRetryBudget, type RetryBudgetOptions } from "./retry-budget.ts";
 
@@ -98,7 +95,10 @@ export function migrating(inner: Engine, options: MigratingOptions = {}): Migrat
   const budget = createRetryBudget(options.retryBudget);
   const quarantine = createQuarantine({ clock, quarantineMs: deadlines.quarantineMs });
   const dropped = (options.meter ?? noopMeter)
-    .counter({ name: "duplicate_frames_dropped", help: "Batches of requests that were not the next ones and were dropped." })
+    .counter({
+      name: "duplicate_frames_dropped",
+      help: "Batches of requests that were not the next ones and were dropped.",
+    })
     .labels({});
   const counts = {
     active: 0,
@@ -123,15 +123,22 @@ export function migrating(inner: Engine, options: MigratingOptions = {}): Migrat
   };
 
   /** One request, without a generator: this is on the way of every token. */
-  const start = (request: GenerateRequest, { signal, onEvent }: GenerateOptions): AsyncIterator<TokenBatch> => {
+  const start = (
+    request: GenerateRequest,
+    { signal, onEvent }: GenerateOptions,
+  ): AsyncIterator<TokenBatch> => {
     const journal = createJournal(request);
     const suspect = quarantine.suspect(request);
     const whole = new AbortController();
     const timer = clock.schedule(deadlines.requestMs, () =>
       stop(
-        routerError("ROUTER_REQUEST_DEADLINE", `Request ${request.id} took longer than ${deadlines.requestMs} ms.`, {
-          observation: "deadline",
-        }),
+        routerError(
+          "ROUTER_REQUEST_DEADLINE",
+          `Request ${request.id} took longer than ${deadlines.requestMs} ms.`,
+          {
+            observation: "deadline",
+          },
+        ),
       ),
     );
     const leaveBudget = budget.enter();
@@ -151,7 +158,11 @@ export function migrating(inner: Engine, options: MigratingOptions = {}): Migrat
       counts.trackedTokens += journal.tokens - tracked;
       tracked = journal.tokens;
     };
-    const tell = (of: { readonly from: string; readonly cause: MigrationCause }, outcome: Outcome, recomputedTokens: number): void => {
+    const tell = (
+      of: { readonly from: string; readonly cause: MigrationCause },
+      outcome: Outcome,
+      recomputedTokens: number,
+    ): void => {
       counts[outcome] += 1;
       counts.recomputedTokens += recomputedTokens;
       onEvent?.({
@@ -212,9 +223,13 @@ export function migrating(inner: Engine, options: MigratingOptions = {}): Migrat
           pull();
           return;
         }
-        const error = routerError("ROUTER_PROTOCOL_FAULT", `The stream of request ${request.id} had three wrong indexes.`, {
-          observation: "protocolFault",
-        });
+        const error = routerError(
+          "ROUTER_PROTOCOL_FAULT",
+          `The stream of request ${request.id} had three wrong indexes.`,
+          {
+            observation: "protocolFault",
+          },
+        );
         current.abort(error);
         onError(error);
         return;
@@ -222,7 +237,11 @@ export function migrating(inner: Engine, options: MigratingOptions = {}): Migrat
       if (batch.ids.length > 0) {
         track();
         if (move !== undefined) {
-          tell(move, move.outcome, Math.max(0, move.tokens - (batch.cachedTokens ?? current.routed.cachedTokens)));
+          tell(
+            move,
+            move.outcome,
+            Math.max(0, move.tokens - (batch.cachedTokens ?? current.routed.cachedTokens)),
+          );
           move = undefined;
           endRetry?.();
           suspect.cleared();
@@ -233,7 +252,11 @@ export function migrating(inner: Engine, options: MigratingOptions = {}): Migrat
         current.isFinished = true;
         settle();
       }
-      answer(batch.cachedTokens === undefined ? (result as IteratorYieldResult<TokenBatch>) : { done: false, value: billed(journal, batch) });
+      answer(
+        batch.cachedTokens === undefined
+          ? (result as IteratorYieldResult<TokenBatch>)
+          : { done: false, value: billed(journal, batch) },
+      );
     };
     const onError = (error: unknown): void => {
       if (isOver) return;
@@ -252,7 +275,7 @@ export function migrating(inner: Engine, options: MigratingOptions = {}): Migrat
       );
     };
     const begin = (): void => {
-      run = startAttempt(request, journal, suspect, whole.signal, onEvent);
+      run = startAttempt(inner, request, journal, suspect, whole.signal, onEvent);
     };
 
     /** After a failed attempt: resolves when the next one may begin, or with a last batch made here. */
@@ -273,7 +296,8 @@ export function migrating(inner: Engine, options: MigratingOptions = {}): Migrat
       const last = { from: life?.worker ?? "unknown", cause: rule.cause };
 
       for (const one of dead) journal.shun(one);
-      const isDeath = rule.class === "crashed" || rule.class === "dead" || rule.class === "stuck" || rule.class === "unfit";
+      const isDeath =
+        rule.class === "crashed" || rule.class === "dead" || rule.class === "stuck" || rule.class === "unfit";
       if (isDeath && dead.map((one) => suspect.died(one)).includes(true)) {
         tell(last, "failed", 0);
         throw quarantined(request, deadlines.quarantineMs);
@@ -296,7 +320,11 @@ export function migrating(inner: Engine, options: MigratingOptions = {}): Migrat
       move = { ...last, outcome: journal.next > 0 ? "resumed" : "restarted", tokens: journal.tokens };
       journal.nextAttempt(failed.routed.weightsDigest);
       // Full jitter: workers' deaths release many requests in one moment.
-      await sleep(clock, random() * deadlines.retryBackoffMs * 2 ** Math.min(counted + free - 2, 6), whole.signal);
+      await sleep(
+        clock,
+        random() * deadlines.retryBackoffMs * 2 ** Math.min(counted + free - 2, 6),
+        whole.signal,
+      );
       endRetry = await budget.acquire(whole.signal);
       return undefined;
     };
@@ -305,15 +333,24 @@ export function migrating(inner: Engine, options: MigratingOptions = {}): Migrat
       const what = `Request ${request.id} lost its worker after output token ${journal.next}`;
       const refuse = (code: RouterErrorCode, why: string, data: object = {}): StatorError =>
         routerError(code, `${what}${why}`, { ...error?.data, ...data }, error);
-      if (!isMigratable) return refuse("ROUTER_NOT_MIGRATABLE", " and was not tracked: maxTrackedTokens was reached.");
-      if (request.hints?.pin !== undefined && journal.next > 0) return refuse("ROUTER_NOT_MIGRATABLE", " and is pinned to it.");
+      if (!isMigratable)
+        return refuse("ROUTER_NOT_MIGRATABLE", " and was not tracked: maxTrackedTokens was reached.");
+      if (request.hints?.pin !== undefined && journal.next > 0)
+        return refuse("ROUTER_NOT_MIGRATABLE", " and is pinned to it.");
       const { card } = inner;
       const missing = card === undefined || journal.next === 0 ? undefined : missingToResume(request, card);
       if (missing !== undefined) {
-        return refuse("ROUTER_RESUME_UNSUPPORTED", `; the engine cannot resume it: it does not carry over ${missing}.`, { missing });
+        return refuse(
+          "ROUTER_RESUME_UNSUPPORTED",
+          `; the engine cannot resume it: it does not carry over ${missing}.`,
+          { missing },
+        );
       }
       if (counted < attempts && free < mostFreeAttempts) return undefined;
-      return refuse("ROUTER_ATTEMPTS_EXHAUSTED", ` and had failed on ${counted} workers: ${error?.message ?? "its stream was cut"}`);
+      return refuse(
+        "ROUTER_ATTEMPTS_EXHAUSTED",
+        ` and had failed on ${counted} workers: ${error?.message ?? "its stream was cut"}`,
+      );
     };
 
     if (!isMigratable) counts.notMigratable += 1;
@@ -353,63 +390,13 @@ export function migrating(inner: Engine, options: MigratingOptions = {}): Migrat
     },
   });
 
-  const startAttempt = (
-    request: GenerateRequest,
-    journal: Journal,
-    suspect: Suspect,
-    parent: AbortSignal,
-    onEvent: RequestObserver | undefined,
-  ): Attempt => {
-    const linked = linkAbort(parent);
-    const routed: { life?: WorkerEpoch; cachedTokens: number; weightsDigest?: string } = { cachedTokens: 0 };
-    const observe = (event: RequestEvent): void => {
-      if (event.type === "routed" && event.epoch !== undefined) {
-        const life = { worker: event.worker, epoch: event.epoch };
-        suspect.placed(life);
-        if (event.phase !== "prefill" || routed.life === undefined) {
-          routed.life = life;
-          routed.cachedTokens = event.cachedTokens;
-          if (event.weightsDigest !== undefined) routed.weightsDigest = event.weightsDigest;
-        }
-      }
-      onEvent?.(event);
-    };
-    const crowded = suspect.crowded();
-    const current = journal.request();
-    const sent = crowded.length === 0 ? current : { ...current, avoid: [...current.avoid, ...crowded] };
-    const iterator = inner.generate(sent, { signal: linked.signal, onEvent: observe })[Symbol.asyncIterator]();
-    const attempt: Attempt = {
-      attempt: current.attempt,
-      iterator,
-      signal: linked.signal,
-      routed,
-      isFinished: false,
-      abort: (reason) => linked.abort(reason),
-      close() {
-        linked.unlink();
-        if (attempt.isFinished) return;
-        linked.abort(routerError("ROUTER_CLOSED", `Attempt ${attempt.attempt} of request ${request.id} is over.`));
-        // What hangs may never answer; its rejection, if it comes at all, has no reader.
-        iterator.return?.().catch(() => {});
-      },
-    };
-    return attempt;
-  };
-
-  return Object.defineProperty(wrapEngine(inner, { generate }), "counts", { value: counts, enumerable: true }) as MigratingEngine;
+  return Object.defineProperty(wrapEngine(inner, { generate }), "counts", {
+    value: counts,
+    enumerable: true,
+  }) as MigratingEngine;
 }
 
 type Outcome = "resumed" | "restarted" | "finishedLocally" | "failed";
-
-interface Attempt {
-  readonly attempt: number;
-  readonly iterator: AsyncIterator<TokenBatch>;
-  readonly signal: AbortSignal;
-  readonly routed: { readonly life?: WorkerEpoch; readonly cachedTokens: number; readonly weightsDigest?: string };
-  isFinished: boolean;
-  abort(reason: unknown): void;
-  close(): void;
-}
 
 /** Cached tokens are told once, by the first attempt that reports them: recomputation is not the client's bill. */
 function billed(journal: Journal, batch: TokenBatch): TokenBatch {
@@ -423,15 +410,8 @@ function failing(error: Error): AsyncIterator<TokenBatch> {
 }
 
 function truncated(request: GenerateRequest): StatorError {
-  return routerError("ROUTER_ATTEMPT_FAILED", `The stream of request ${request.id} ended without its final batch.`);
-}
-
-function lifeOf(error: StatorError | undefined): WorkerEpoch | undefined {
-  const { worker, epoch } = (error?.data ?? {}) as Partial<WorkerEpoch>;
-  return typeof worker === "string" && typeof epoch === "string" ? { worker, epoch } : undefined;
-}
-
-/** Lives that ended in the same attempt before the one that the error names: a prefill worker's, usually. */
-function alsoDied(error: StatorError | undefined): readonly WorkerEpoch[] {
-  return (error?.data?.["alsoDied"] as readonly WorkerEpoch[] | undefined) ?? [];
+  return routerError(
+    "ROUTER_ATTEMPT_FAILED",
+    `The stream of request ${request.id} ended without its final batch.`,
+  );
 }

@@ -14,8 +14,11 @@ export interface Suspect {
   readonly deaths: number;
   /** Of these, those where it was the only one that had seen a death before. */
   readonly blames: number;
-  /** Lives on which another suspect runs now: to be avoided, so that the next death names one. */
-  crowded(): readonly WorkerEpoch[];
+  /**
+   * `avoid` and the lives on which another suspect runs, so that the next death names one. The array is live: it follows
+   * the suspects while the request waits for a place.
+   */
+  avoiding(avoid: readonly WorkerEpoch[]): readonly WorkerEpoch[];
   /** It runs there now, there too if prefill and decode are apart. */
   placed(life: WorkerEpoch): void;
   /** The new attempt spoke: whatever killed the last worker did not kill this one. */
@@ -34,6 +37,12 @@ export interface Quarantine {
   readonly blocked: number;
 }
 
+interface View {
+  readonly avoid: readonly WorkerEpoch[];
+  readonly at: ReadonlySet<string>;
+  readonly lives: WorkerEpoch[];
+}
+
 /** A request dies with at most this many workers before its fingerprint is blocked. */
 export const deathsToQuarantine: number = 3;
 const mostBlocked = 10_000;
@@ -42,8 +51,17 @@ export function createQuarantine({ clock, quarantineMs, burstMs = 1_000 }: Quara
   const blocked = new Map<bigint, number>();
   const suspectsAt = new Map<string, Set<object>>();
   const livesAt = new Map<string, WorkerEpoch>();
+  const views = new Set<View>();
   /** Deaths of the last moments: life and time. */
   let recent: { readonly key: string; readonly atMs: number }[] = [];
+
+  const refresh = (): void => {
+    for (const { avoid, at, lives } of views) {
+      lives.length = 0;
+      lives.push(...avoid);
+      for (const [key, life] of livesAt) if (!at.has(key)) lives.push(life);
+    }
+  };
 
   const block = (fingerprint: bigint): void => {
     if (blocked.size >= mostBlocked) blocked.delete(blocked.keys().next().value!);
@@ -70,8 +88,11 @@ export function createQuarantine({ clock, quarantineMs, burstMs = 1_000 }: Quara
       const at = new Set<string>();
       let deaths = 0;
       let blames = 0;
+      let view: View | undefined;
 
       const leave = (): void => {
+        if (view !== undefined) views.delete(view);
+        view = undefined;
         for (const key of at) {
           const there = suspectsAt.get(key);
           there?.delete(self);
@@ -80,6 +101,7 @@ export function createQuarantine({ clock, quarantineMs, burstMs = 1_000 }: Quara
           livesAt.delete(key);
         }
         at.clear();
+        refresh();
       };
 
       return {
@@ -90,7 +112,13 @@ export function createQuarantine({ clock, quarantineMs, burstMs = 1_000 }: Quara
           return blames;
         },
         // After one death all of its requests are suspects and spread freely; after two, those that saw both are kept apart.
-        crowded: () => (deaths < 2 ? [] : [...livesAt].filter(([key]) => !at.has(key)).map(([, life]) => life)),
+        avoiding(avoid) {
+          if (deaths < 2) return avoid;
+          view = { avoid, at, lives: [] };
+          views.add(view);
+          refresh();
+          return view.lives;
+        },
         placed(life) {
           if (deaths === 0) return;
           const key = keyOf(life);
@@ -99,6 +127,7 @@ export function createQuarantine({ clock, quarantineMs, burstMs = 1_000 }: Quara
           const there = suspectsAt.get(key) ?? new Set();
           there.add(self);
           suspectsAt.set(key, there);
+          refresh();
         },
         cleared: leave,
         died(life) {

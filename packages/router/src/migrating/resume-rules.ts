@@ -12,11 +12,14 @@ export function finishLocally(
 ): Finish | undefined {
   const { limits } = request;
   if (lastId !== undefined && next > request.outputIds.length && next >= (limits.minTokens ?? 0)) {
-    const endsHere = limits.stopIds?.includes(lastId) === true || (limits.ignoreEos !== true && card?.specialIds.eos.includes(lastId) === true);
+    const endsHere =
+      limits.stopIds?.includes(lastId) === true ||
+      (limits.ignoreEos !== true && card?.specialIds.eos.includes(lastId) === true);
     if (endsHere) return { reason: "stop", stopId: lastId };
   }
   if (next >= limits.maxTokens) return { reason: "length" };
-  if (card !== undefined && request.promptIds.length + next >= card.contextTokens) return { reason: "length" };
+  if (card !== undefined && request.promptIds.length + next >= card.contextTokens)
+    return { reason: "length" };
   return undefined;
 }
 
@@ -25,13 +28,17 @@ export function neededToResume(request: GenerateRequest): (keyof ResumeCapabilit
   const { sampling, limits } = request;
   const needs: (keyof ResumeCapabilities)[] = [];
   if (sampling.temperature > 0) needs.push("rng");
-  if (sampling.presencePenalty !== 0 || sampling.frequencyPenalty !== 0 || (limits.minTokens ?? 0) > 0) needs.push("penalties");
+  if (sampling.presencePenalty !== 0 || sampling.frequencyPenalty !== 0 || (limits.minTokens ?? 0) > 0)
+    needs.push("penalties");
   if (request.grammar !== undefined) needs.push("grammar");
   if (request.topLogprobs !== undefined) needs.push("logprobs");
   return needs;
 }
 
 /** The first needed capability that the card lacks. */
-export function missingToResume(request: GenerateRequest, card: ModelCard): keyof ResumeCapabilities | undefined {
+export function missingToResume(
+  request: GenerateRequest,
+  card: ModelCard,
+): keyof ResumeCapabilities | undefined {
   return neededToResume(request).find((need) => !card.resume[need]);
 }

@@ -38,13 +38,21 @@ const cardOf = (over: Partial<ModelCard> = {}): ModelCard => ({
   ...over,
 });
 
-type Behaviour = (request: GenerateRequest, signal: AbortSignal, clock: VirtualClock) => AsyncGenerator<TokenBatch>;
+type Behaviour = (
+  request: GenerateRequest,
+  signal: AbortSignal,
+  clock: VirtualClock,
+) => AsyncGenerator<TokenBatch>;
 
 const answering: Behaviour = async function* (request, signal, clock) {
   for (let i = 0; i < request.limits.maxTokens; i++) {
     await new Promise<void>((resolve) => clock.schedule(10, resolve));
     if (signal.aborted) throw new StatorError({ code: "X", kind: "cancelled", message: "aborted" });
-    yield { firstIndex: i, ids: [i], ...(i + 1 === request.limits.maxTokens ? { finish: { reason: "length" } } : {}) };
+    yield {
+      firstIndex: i,
+      ids: [i],
+      ...(i + 1 === request.limits.maxTokens ? { finish: { reason: "length" } } : {}),
+    };
   }
 };
 const hanging: Behaviour = async function* () {
@@ -60,7 +68,11 @@ interface Rig {
   readonly group: HealthGroup;
   readonly pool: ClosablePool;
   readonly handles: Map<string, WorkerHandle>;
-  add(id: string, behaviour?: Behaviour, over?: { card?: Partial<ModelCard>; requests?: number; queue?: number; epoch?: string }): WorkerHandle;
+  add(
+    id: string,
+    behaviour?: Behaviour,
+    over?: { card?: Partial<ModelCard>; requests?: number; queue?: number; epoch?: string },
+  ): WorkerHandle;
   remove(id: string): void;
   run(over?: Partial<GenerateRequest>, signal?: AbortSignal): Promise<number | string>;
   events: RequestEvent[];
@@ -118,10 +130,17 @@ function rig(options: Partial<PoolOptions> = {}): Rig {
       for (const listener of listeners) listener({ type: "left", handle });
     },
     async run(over = {}, signal = new AbortController().signal) {
-      const request = createRequest({ id: `r${requests++}`, model: "m", promptIds: new Uint32Array(40), limits: { maxTokens: 5 }, ...over });
+      const request = createRequest({
+        id: `r${requests++}`,
+        model: "m",
+        promptIds: new Uint32Array(40),
+        limits: { maxTokens: 5 },
+        ...over,
+      });
       let tokens = 0;
       try {
-        for await (const batch of pool.generate(request, { signal, onEvent: (event) => events.push(event) })) tokens += batch.ids.length;
+        for await (const batch of pool.generate(request, { signal, onEvent: (event) => events.push(event) }))
+          tokens += batch.ids.length;
         return tokens;
       } catch (error) {
         return StatorError.from(error).code;
@@ -157,7 +176,9 @@ describe("a pool without room", () => {
     const { clock, add, run, pool } = rig();
     add("a", answering, { requests: 2, queue: 1 });
     const order: string[] = [];
-    const runs = [0, 0, 0, 0, 5].map((priority, i) => run({ priority }).then((tokens) => order.push(`${i}:${tokens}`)));
+    const runs = [0, 0, 0, 0, 5].map((priority, i) =>
+      run({ priority }).then((tokens) => order.push(`${i}:${tokens}`)),
+    );
     await clock.pass(1);
     expect(pool.counts).toMatchObject({ booked: 3, waiting: 2 });
     await clock.run(Promise.all(runs));
@@ -307,15 +328,25 @@ describe("plain engines", () => {
     const pool = createPool({ workers: [engine], clock });
     const reserve = (): Promise<string> =>
       pool
-        .reserve(createRequest({ id: "r", model: "m", promptIds: new Uint32Array(8) }), { signal: new AbortController().signal, waitMs: 0 })
-        .then((place) => {
-          place.release();
-          return place.epoch;
-        }, (error: StatorError) => error.code);
+        .reserve(createRequest({ id: "r", model: "m", promptIds: new Uint32Array(8) }), {
+          signal: new AbortController().signal,
+          waitMs: 0,
+        })
+        .then(
+          (place) => {
+            place.release();
+            return place.epoch;
+          },
+          (error: StatorError) => error.code,
+        );
     expect(await reserve()).toBe("0");
     tell(status({ unfit: "device lost" }));
     expect(await reserve()).toBe("ROUTER_NO_WORKERS");
-    tell(status({ events: [{ worker: "me", epoch: "e1", sequence: 1n, events: [{ type: "cleared", rank: 0 }] }] }));
+    tell(
+      status({
+        events: [{ worker: "me", epoch: "e1", sequence: 1n, events: [{ type: "cleared", rank: 0 }] }],
+      }),
+    );
     expect(await reserve()).toBe("e1");
     expect(pool.counts).toMatchObject(nothing);
   });
@@ -324,33 +355,38 @@ describe("plain engines", () => {
 it("frees every booking on every path: random ends leave nothing behind", async () => {
   const ends = fc.constantFrom("finish", "throw", "truncate", "abandon", "abort", "refuse", "release");
   await fc.assert(
-    fc.asyncProperty(fc.array(ends, { minLength: 1, maxLength: 12 }), fc.integer({ min: 1, max: 3 }), async (plan, workers) => {
-      const { clock, pool, add } = rig();
-      const behaviour: Behaviour = async function* (request, signal) {
-        const end = plan[Number(request.id)]!;
-        yield { firstIndex: 0, ids: [1] };
-        await new Promise<void>((resolve) => clock.schedule(5, resolve));
-        if (signal.aborted || end === "throw") throw new Error("gone");
-        if (end === "refuse") throw new StatorError({ code: "X", kind: "overloaded", message: "full" });
-        if (end !== "truncate") yield { firstIndex: 1, ids: [2], finish: { reason: "stop" } };
-      };
-      for (let i = 0; i < workers; i++) add(`w${i}`, behaviour);
-      const one = async (end: string, i: number): Promise<void> => {
-        const controller = new AbortController();
-        const request = createRequest({ id: String(i), model: "m", promptIds: new Uint32Array(20) });
-        if (end === "release") {
-          const place = await pool.reserve(request, { signal: controller.signal });
-          place.release();
-          place.release();
-          return;
-        }
-        if (end === "abort") clock.schedule(2, () => controller.abort());
-        for await (const _batch of pool.generate(request, { signal: controller.signal })) if (end === "abandon") break;
-      };
-      await clock.run(Promise.allSettled(plan.map(one)));
-      expect(pool.counts).toMatchObject(nothing);
-      await pool.close();
-    }),
+    fc.asyncProperty(
+      fc.array(ends, { minLength: 1, maxLength: 12 }),
+      fc.integer({ min: 1, max: 3 }),
+      async (plan, workers) => {
+        const { clock, pool, add } = rig();
+        const behaviour: Behaviour = async function* (request, signal) {
+          const end = plan[Number(request.id)]!;
+          yield { firstIndex: 0, ids: [1] };
+          await new Promise<void>((resolve) => clock.schedule(5, resolve));
+          if (signal.aborted || end === "throw") throw new Error("gone");
+          if (end === "refuse") throw new StatorError({ code: "X", kind: "overloaded", message: "full" });
+          if (end !== "truncate") yield { firstIndex: 1, ids: [2], finish: { reason: "stop" } };
+        };
+        for (let i = 0; i < workers; i++) add(`w${i}`, behaviour);
+        const one = async (end: string, i: number): Promise<void> => {
+          const controller = new AbortController();
+          const request = createRequest({ id: String(i), model: "m", promptIds: new Uint32Array(20) });
+          if (end === "release") {
+            const place = await pool.reserve(request, { signal: controller.signal });
+            place.release();
+            place.release();
+            return;
+          }
+          if (end === "abort") clock.schedule(2, () => controller.abort());
+          for await (const _batch of pool.generate(request, { signal: controller.signal }))
+            if (end === "abandon") break;
+        };
+        await clock.run(Promise.allSettled(plan.map(one)));
+        expect(pool.counts).toMatchObject(nothing);
+        await pool.close();
+      },
+    ),
     { numRuns: 30 },
   );
 });

@@ -1,3 +1,4 @@
+// Longer than other files: the pool is one closure over its members, and each of its methods reads them.
 import {
   cancelled,
   createDeadlines,
@@ -24,6 +25,7 @@ import { createSelector } from "../selector/create-selector.ts";
 import type { Decision, Policy, SelectRequest, Selector } from "../selector/selector.ts";
 import { withTail, type Prelude } from "../streams/tail.ts";
 import { refusalOf } from "./eligibility.ts";
+import { createPaceWatch } from "./pace-watch.ts";
 import { createReservation } from "./reservation.ts";
 import { createWaitingLine } from "./waiting-line.ts";
 import { engineSource, type EngineSource } from "./worker-set.ts";
@@ -86,7 +88,8 @@ export function createPool(options: PoolOptions): ClosablePool {
     throw routerError("ROUTER_OPTION_INVALID", `queue is ${queue}; give a whole number of at least 0.`);
   }
   const selector =
-    options.selector ?? createSelector({ clock, ...(options.policy === undefined ? {} : { policy: options.policy }) });
+    options.selector ??
+    createSelector({ clock, ...(options.policy === undefined ? {} : { policy: options.policy }) });
   const isSource = "onChange" in options.workers;
   const owned: EngineSource | undefined = isSource
     ? undefined
@@ -94,6 +97,7 @@ export function createPool(options: PoolOptions): ClosablePool {
   const source: WorkerSource = owned ?? (options.workers as WorkerSource);
   const members = new Map<string, Member>();
   const line = createWaitingLine(clock);
+  const pace = createPaceWatch({ clock });
   const prepared = new WeakMap<Uint32Array, Prepared>();
   let booked = 0;
   let isClosed = false;
@@ -133,6 +137,7 @@ export function createPool(options: PoolOptions): ClosablePool {
     if (handle === undefined || member?.handle !== handle) return;
     for (const stop of member.stops) stop();
     members.delete(handle.worker.id);
+    pace.forget(handle.health);
     selector.removeWorker(handle.worker.id, handle.worker.epoch);
   };
   const unwatch = source.onChange(({ type, handle }) => (type === "joined" ? join(handle) : leave(handle)));
@@ -174,13 +179,19 @@ export function createPool(options: PoolOptions): ClosablePool {
         ...named,
         exclude: (worker) => {
           const member = members.get(worker);
-          return member === undefined ? "not in this pool" : refusalOf(member.handle, request, member.booked)?.reason;
+          return member === undefined
+            ? "not in this pool"
+            : refusalOf(member.handle, request, member.booked)?.reason;
         },
       },
       { explain: isTold },
     );
 
-  const reserveNow = (request: GenerateRequest, named: SelectRequest, options: ReserveOptions): Reservation | undefined => {
+  const reserveNow = (
+    request: GenerateRequest,
+    named: SelectRequest,
+    options: ReserveOptions,
+  ): Reservation | undefined => {
     const { onEvent } = options;
     const startedMs = clock.now();
     const decision = place(request, named, onEvent !== undefined);
@@ -216,6 +227,8 @@ export function createPool(options: PoolOptions): ClosablePool {
       handle: member.handle,
       booking,
       admission,
+      clock,
+      pace,
       onRelease() {
         member.booked -= 1;
         booked -= 1;
@@ -233,10 +246,14 @@ export function createPool(options: PoolOptions): ClosablePool {
     const reasons = refusals.map(({ worker, reason }) => `${worker}: ${reason}`).join("; ");
     const waited = waitedMs === 0 ? "" : ` within ${Math.round(waitedMs)} ms`;
     if (refusals.some(({ mayPass }) => mayPass)) {
-      return routerError("ROUTER_OVERLOADED", `No worker of ${name} could take request ${request.id}${waited} (${reasons}).`, {
-        retryAfterMs: 1_000,
-        observation: "poolBusy",
-      });
+      return routerError(
+        "ROUTER_OVERLOADED",
+        `No worker of ${name} could take request ${request.id}${waited} (${reasons}).`,
+        {
+          retryAfterMs: 1_000,
+          observation: "poolBusy",
+        },
+      );
     }
     return routerError(
       "ROUTER_NO_WORKERS",
@@ -249,14 +266,24 @@ export function createPool(options: PoolOptions): ClosablePool {
     const { signal, onEvent } = reserveOptions;
     if (signal.aborted) throw cancelled(signal);
     if (isClosed) throw routerError("ROUTER_CLOSED", `${name} is closed.`);
-    const phase = reserveOptions.phase ?? (request.mode === "prefill" ? "prefill" : request.handoff === undefined ? "full" : "decode");
+    const phase =
+      reserveOptions.phase ??
+      (request.mode === "prefill" ? "prefill" : request.handoff === undefined ? "full" : "decode");
     // Named anew at each try: the block size is not known before the first worker joins. The names themselves are kept.
-    const attempt = (): Reservation | undefined => reserveNow(request, { ...nameOnce(request), phase }, reserveOptions);
+    const attempt = (): Reservation | undefined =>
+      reserveNow(request, { ...nameOnce(request), phase }, reserveOptions);
     const now = line.length === 0 ? attempt() : undefined;
     if (now !== undefined) return now;
     const waitMs = reserveOptions.waitMs ?? deadlines.queueWaitMs;
     if (line.length >= queue || waitMs <= 0) throw refusalError(request, 0);
-    onEvent?.({ type: "queued", atMs: clock.now(), requestId: request.id, choice: request.choice, attempt: request.attempt, where: name });
+    onEvent?.({
+      type: "queued",
+      atMs: clock.now(),
+      requestId: request.id,
+      choice: request.choice,
+      attempt: request.attempt,
+      where: name,
+    });
     try {
       const waiting = line.wait({
         priority: request.priority ?? 0,
@@ -319,7 +346,12 @@ export function createPool(options: PoolOptions): ClosablePool {
           failure = error;
         }
       }
-      throw routerError("ROUTER_NO_WORKERS", `No worker of ${name} has artefact ${digest}.`, undefined, failure);
+      throw routerError(
+        "ROUTER_NO_WORKERS",
+        `No worker of ${name} has artefact ${digest}.`,
+        undefined,
+        failure,
+      );
     },
     renewHandoff(handoff) {
       const member = handoff.source === undefined ? undefined : members.get(handoff.source.worker);

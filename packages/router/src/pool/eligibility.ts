@@ -10,7 +10,11 @@ export interface Refusal {
 }
 
 /** Whether this worker may serve this request now. `booked` counts this pool's requests there. */
-export function refusalOf(handle: WorkerHandle, request: GenerateRequest, booked: number): Refusal | undefined {
+export function refusalOf(
+  handle: WorkerHandle,
+  request: GenerateRequest,
+  booked: number,
+): Refusal | undefined {
   const { worker, card, health } = handle;
   if (request.avoid.some((life) => life.worker === worker.id && life.epoch === worker.epoch)) {
     return { reason: "this request failed there", mayPass: false };
@@ -29,7 +33,8 @@ export function refusalOf(handle: WorkerHandle, request: GenerateRequest, booked
   if (missing !== undefined) return { reason: `cannot resume: ${missing}`, mayPass: false };
   if (!health.isSelectable) {
     const { condition } = health;
-    const isOver = condition === "unfit" || condition === "gone" || condition === "silent" || condition === "incompatible";
+    const isOver =
+      condition === "unfit" || condition === "gone" || condition === "silent" || condition === "incompatible";
     return { reason: health.reason ?? condition, mayPass: !isOver };
   }
   const limit = worker.capacity.requests + worker.capacity.queue;

@@ -5,6 +5,7 @@ import {
   outcomeObservation,
   StatorError,
   type Admission,
+  type Clock,
   type GenerateOptions,
   type GenerateRequest,
   type Handoff,
@@ -17,20 +18,34 @@ import {
 
 import { routerError } from "../errors/router-error.ts";
 import type { Booking } from "../selector/selector.ts";
+import type { PaceWatch } from "./pace-watch.ts";
 
 export interface ReservationParts {
   readonly handle: WorkerHandle;
   readonly booking: Booking;
   readonly admission: Admission;
+  readonly clock: Clock;
+  readonly pace: PaceWatch;
   /** The place is free again. */
   readonly onRelease: () => void;
 }
 
 /** Conditions in which running work must leave, and the line of the table that each is. */
-const leaving: Partial<Record<WorkerCondition, "silent" | "stuck" | "unfit">> = { silent: "silent", stuck: "stuck", unfit: "unfit" };
+const leaving: Partial<Record<WorkerCondition, "silent" | "stuck" | "unfit">> = {
+  silent: "silent",
+  stuck: "stuck",
+  unfit: "unfit",
+};
 
 /** A booked place at one worker: freed on every path out of `generate`, or by `release`. */
-export function createReservation({ handle, booking, admission, onRelease }: ReservationParts): Reservation {
+export function createReservation({
+  handle,
+  booking,
+  admission,
+  clock,
+  pace,
+  onRelease,
+}: ReservationParts): Reservation {
   const { worker, card, engine, health } = handle;
   let isReleased = false;
   let isStarted = false;
@@ -43,7 +58,12 @@ export function createReservation({ handle, booking, admission, onRelease }: Res
     onRelease();
   };
 
-  const failed = (error: unknown, options: GenerateOptions, request: GenerateRequest, isSpeaking: boolean): Error => {
+  const failed = (
+    error: unknown,
+    options: GenerateOptions,
+    request: GenerateRequest,
+    isSpeaking: boolean,
+  ): Error => {
     const outcome = classifyFailure(error, options.signal);
     // KV that could not be fetched is the source's fault or the network's, not this worker's.
     if (request.handoff !== undefined && isHandoffFailure(error)) {
@@ -77,6 +97,7 @@ export function createReservation({ handle, booking, admission, onRelease }: Res
     let unwatch = (): void => {};
     let outputs = request.outputIds.length;
     let isSpeaking = false;
+    let lastMs = 0;
     let isOver = false;
     let failure: { readonly error: unknown } | undefined;
 
@@ -86,7 +107,9 @@ export function createReservation({ handle, booking, admission, onRelease }: Res
       unwatch();
       signal.removeEventListener("abort", onAbort);
       if (!isEngineDone) {
-        controller.abort(signal.aborted ? signal.reason : routerError("ROUTER_CLOSED", "The attempt is over."));
+        controller.abort(
+          signal.aborted ? signal.reason : routerError("ROUTER_CLOSED", "The attempt is over."),
+        );
         // A hung engine may never answer; its rejection, if it comes at all, has no reader.
         iterator?.return?.().catch(() => {});
       }
@@ -104,7 +127,10 @@ export function createReservation({ handle, booking, admission, onRelease }: Res
     const leave = (condition: WorkerCondition): void => {
       const observation = leaving[condition];
       if (observation === undefined) return;
-      fail(routerError("ROUTER_ATTEMPT_FAILED", `It is ${health.reason ?? condition}.`, { observation }), false);
+      fail(
+        routerError("ROUTER_ATTEMPT_FAILED", `It is ${health.reason ?? condition}.`, { observation }),
+        false,
+      );
     };
     const onError = (error: unknown): void => fail(error, true);
     const onResult = (result: IteratorResult<TokenBatch>): void => {
@@ -117,9 +143,16 @@ export function createReservation({ handle, booking, admission, onRelease }: Res
       const count = batch.ids.length;
       if (!isSpeaking && (count > 0 || batch.handoff !== undefined)) {
         isSpeaking = true;
-        booking.prefilled(batch.cachedTokens === undefined ? undefined : { cachedTokens: batch.cachedTokens });
+        booking.prefilled(
+          batch.cachedTokens === undefined ? undefined : { cachedTokens: batch.cachedTokens },
+        );
       }
-      if (count > 0) booking.progress((outputs += count));
+      if (count > 0) {
+        booking.progress((outputs += count));
+        const nowMs = clock.now();
+        if (lastMs > 0) pace.see(health, nowMs - lastMs, count);
+        lastMs = nowMs;
+      }
       if (batch.finish !== undefined) {
         health.observe({ type: "done" });
         end(true);
@@ -134,7 +167,10 @@ export function createReservation({ handle, booking, admission, onRelease }: Res
       unwatch = health.onChange((_state, condition) => leave(condition));
       leave(health.condition);
       if (isOver) return undefined;
-      const sent = worker.ranks > 1 ? { ...request, hints: { ...request.hints, pin: { worker: worker.id, rank: booking.rank } } } : request;
+      const sent =
+        worker.ranks > 1
+          ? { ...request, hints: { ...request.hints, pin: { worker: worker.id, rank: booking.rank } } }
+          : request;
       return engine.generate(sent, { ...options, signal: controller.signal })[Symbol.asyncIterator]();
     };
 

@@ -90,7 +90,12 @@ export function engineSource(
 
 const noCapacityLimit = Number.MAX_SAFE_INTEGER;
 
-function handleOf(engine: Engine, index: number, epoch: string, group: HealthGroup): WorkerHandle | undefined {
+function handleOf(
+  engine: Engine,
+  index: number,
+  epoch: string,
+  group: HealthGroup,
+): WorkerHandle | undefined {
   const { card } = engine;
   if (card === undefined) return undefined;
   const worker: Worker = {

@@ -11,8 +11,11 @@ export function withTail<T>(prelude: () => Prelude<T>): AsyncIterable<T> {
       const head = prelude();
       let tail: AsyncIterator<T> | undefined;
       let isLeft = false;
-      const leave = (): Promise<IteratorResult<T>> => tail?.return?.() ?? Promise.resolve({ done: true, value: undefined });
-      const handOver = (result: IteratorResult<T, AsyncIterator<T> | undefined>): IteratorResult<T> | Promise<IteratorResult<T>> => {
+      const leave = (): Promise<IteratorResult<T>> =>
+        tail?.return?.() ?? Promise.resolve({ done: true, value: undefined });
+      const handOver = (
+        result: IteratorResult<T, AsyncIterator<T> | undefined>,
+      ): IteratorResult<T> | Promise<IteratorResult<T>> => {
         if (result.done !== true) return result;
         tail = result.value;
         // Left while the prelude was still at it: what it opened for the rest is closed again.

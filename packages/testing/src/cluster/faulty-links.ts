@@ -1,7 +1,8 @@
 import type { SessionLink } from "@stator/runtime";
 
 type LinkMessage = ReturnType<SessionLink["session"]> extends AsyncIterable<infer Message> ? Message : never;
-type LinkRequest = Parameters<SessionLink["session"]>[0] extends AsyncIterable<infer Message> ? Message : never;
+type LinkRequest =
+  Parameters<SessionLink["session"]>[0] extends AsyncIterable<infer Message> ? Message : never;
 
 /** How the links to one worker behave. */
 export interface LinkState {
@@ -64,7 +65,10 @@ export function createFaultyLinks(): FaultyLinks {
             }
           }
           const up = hurt(named(), "up", () => worker, signal);
-          return cutShort<LinkMessage>(hurt(link.session(up, signal), "down", () => worker, signal), signal);
+          return cutShort<LinkMessage>(
+            hurt(link.session(up, signal), "down", () => worker, signal),
+            signal,
+          );
         },
         fetch: (request, signal) => link.fetch(request, signal),
         close: () => link.close(),
@@ -78,7 +82,10 @@ export function createFaultyLinks(): FaultyLinks {
 }
 
 /** Ends with the signal even while the inner one waits for a message that never comes. */
-async function* cutShort<Message>(messages: AsyncIterable<Message>, signal: AbortSignal): AsyncGenerator<Message> {
+async function* cutShort<Message>(
+  messages: AsyncIterable<Message>,
+  signal: AbortSignal,
+): AsyncGenerator<Message> {
   const iterator = messages[Symbol.asyncIterator]();
   let onAbort = (): void => {};
   const aborted = new Promise<IteratorResult<Message>>((resolve) => {

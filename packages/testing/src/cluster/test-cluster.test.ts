@@ -1,7 +1,22 @@
-import { createRequest, createVirtualClock, type Clock, type Engine, type GenerateRequest, type StatorError } from "@stator/core";
+import {
+  createRequest,
+  createVirtualClock,
+  type Clock,
+  type Engine,
+  type GenerateRequest,
+  type StatorError,
+} from "@stator/core";
 import fc from "fast-check";
 import { linearStepTime } from "@stator/engines/simulated";
-import { always, createPool, disaggregated, migrating, type ClosablePool, type MigratingEngine } from "@stator/router";
+import {
+  always,
+  createPool,
+  disaggregated,
+  migrating,
+  roundRobin,
+  type ClosablePool,
+  type MigratingEngine,
+} from "@stator/router";
 import type { Runtime } from "@stator/runtime";
 import { afterEach, describe, expect, it } from "vitest";
 import { collect, createEventLog } from "../collect/collect.ts";
@@ -15,8 +30,10 @@ afterEach(async () => {
   cluster = undefined;
 });
 
-const start = async (options: TestClusterOptions): Promise<TestCluster> => (cluster = await createTestCluster(options));
-const aggregated = (runtime: Runtime): Engine => migrating(createPool({ workers: runtime.workers({ role: "decode" }) }));
+const start = async (options: TestClusterOptions): Promise<TestCluster> =>
+  (cluster = await createTestCluster(options));
+const aggregated = (runtime: Runtime): Engine =>
+  migrating(createPool({ workers: runtime.workers({ role: "decode" }) }));
 const request = (over: Partial<GenerateRequest> = {}): GenerateRequest =>
   createRequest({
     id: "r",
@@ -28,7 +45,10 @@ const request = (over: Partial<GenerateRequest> = {}): GenerateRequest =>
 
 describe.each(["memory", "http2"] as const)("a cluster over %s", (transport) => {
   it("goes on in another worker after a kill, as if nothing had happened", async () => {
-    const { runtime, kill, undisturbed } = await start({ transport, workers: [{ role: "decode", count: 2, engine: { stepTime: linearStepTime({ baseMs: 2 }) } }] });
+    const { runtime, kill, undisturbed } = await start({
+      transport,
+      workers: [{ role: "decode", count: 2, engine: { stepTime: linearStepTime({ baseMs: 2 }) } }],
+    });
     const log = createEventLog();
     const run = collect(aggregated(runtime), request(), log);
     kill("decode-0", { afterTokens: 5 });
@@ -39,9 +59,18 @@ describe.each(["memory", "http2"] as const)("a cluster over %s", (transport) => 
 
 describe("a cluster in virtual time", () => {
   const pace = { stepTime: linearStepTime({ baseMs: 20, perPrefillTokenMs: 0.1 }) };
-  const virtual = async (options: Partial<TestClusterOptions> = {}): Promise<{ clock: ReturnType<typeof createVirtualClock> }> => {
+  const virtual = async (
+    options: Partial<TestClusterOptions> = {},
+  ): Promise<{ clock: ReturnType<typeof createVirtualClock> }> => {
     const clock = createVirtualClock();
-    await start({ clock, workers: [{ role: "decode", count: 3, engine: pace }, { role: "prefill", count: 2, engine: pace }], ...options });
+    await start({
+      clock,
+      workers: [
+        { role: "decode", count: 3, engine: pace },
+        { role: "prefill", count: 2, engine: pace },
+      ],
+      ...options,
+    });
     return { clock };
   };
   const faults: [string, string, number][] = [
@@ -50,23 +79,46 @@ describe("a cluster in virtual time", () => {
     ["unplug", "dead", 1_600],
     ["freeze", "stuck", 3_000],
   ];
-  it.each(faults)("%s in mid-stream: nothing is lost, cause %s, gap below %i ms", async (fault, cause, gapMs) => {
-    const { clock } = await virtual();
-    const { runtime, undisturbed } = cluster!;
-    const log = createEventLog();
-    const graph = migrating(createPool({ workers: runtime.workers({ role: "decode" }), clock }), { clock });
-    const run = collect(graph, request({ sampling: { ...request().sampling, temperature: 0.8, seed: 7n }, topLogprobs: 2 }), log);
-    cluster![fault as "kill"]("decode-0", { afterTokens: 5 });
-    expect(await clock.run(run)).toEqual(await undisturbed(request({ sampling: { ...request().sampling, temperature: 0.8, seed: 7n }, topLogprobs: 2 })));
-    expect(log.of("migrated")).toMatchObject([{ cause, outcome: "resumed" }]);
-    expect(log.of("migrated")[0]!.gapMs).toBeLessThan(gapMs + 40);
-    expect(graph.counts).toMatchObject({ active: 0, trackedTokens: 0, resumed: 1 });
-  });
+  it.each(faults)(
+    "%s in mid-stream: nothing is lost, cause %s, gap below %i ms",
+    async (fault, cause, gapMs) => {
+      const { clock } = await virtual();
+      const { runtime, undisturbed } = cluster!;
+      const log = createEventLog();
+      const graph = migrating(createPool({ workers: runtime.workers({ role: "decode" }), clock }), { clock });
+      const run = collect(
+        graph,
+        request({ sampling: { ...request().sampling, temperature: 0.8, seed: 7n }, topLogprobs: 2 }),
+        log,
+      );
+      cluster![fault as "kill"]("decode-0", { afterTokens: 5 });
+      expect(await clock.run(run)).toEqual(
+        await undisturbed(
+          request({ sampling: { ...request().sampling, temperature: 0.8, seed: 7n }, topLogprobs: 2 }),
+        ),
+      );
+      expect(log.of("migrated")).toMatchObject([{ cause, outcome: "resumed" }]);
+      expect(log.of("migrated")[0]!.gapMs).toBeLessThan(gapMs + 40);
+      expect(graph.counts).toMatchObject({ active: 0, trackedTokens: 0, resumed: 1 });
+    },
+  );
 
   const graphOf = (clock: Clock): { graph: MigratingEngine; prefill: ClosablePool; decode: ClosablePool } => {
-    const prefill = createPool({ workers: cluster!.runtime.workers({ role: "prefill" }), clock, name: "prefill" });
-    const decode = createPool({ workers: cluster!.runtime.workers({ role: "decode" }), clock, name: "decode" });
-    return { prefill, decode, graph: migrating(disaggregated({ prefill, decode, when: always, clock }), { clock }) };
+    const prefill = createPool({
+      workers: cluster!.runtime.workers({ role: "prefill" }),
+      clock,
+      name: "prefill",
+    });
+    const decode = createPool({
+      workers: cluster!.runtime.workers({ role: "decode" }),
+      clock,
+      name: "decode",
+    });
+    return {
+      prefill,
+      decode,
+      graph: migrating(disaggregated({ prefill, decode, when: always, clock }), { clock }),
+    };
   };
 
   it("keeps what survives a decode worker: recomputed tokens are those generated and one block at most", async () => {
@@ -79,14 +131,21 @@ describe("a cluster in virtual time", () => {
     const [move] = log.of("migrated");
     expect(move!.recomputedTokens).toBeLessThanOrEqual(21 + 16);
     await clock.pass(100);
-    expect({ prefill: prefill.counts.booked, decode: decode.counts.booked, kv: cluster!.usedBlocks() }).toEqual({ prefill: 0, decode: 0, kv: 0 });
+    expect({
+      prefill: prefill.counts.booked,
+      decode: decode.counts.booked,
+      kv: cluster!.usedBlocks(),
+    }).toEqual({ prefill: 0, decode: 0, kv: 0 });
   });
 
   it("loses no request to a prefill worker's death at any moment", async () => {
     const { clock } = await virtual();
     const { graph } = graphOf(clock);
     for (const atMs of [1, 10, 30, 60, 90]) {
-      const one = request({ id: `r${atMs}`, promptIds: Uint32Array.from({ length: 300 }, (_, i) => 32 + ((i * 7 + atMs) % 90)) });
+      const one = request({
+        id: `r${atMs}`,
+        promptIds: Uint32Array.from({ length: 300 }, (_, i) => 32 + ((i * 7 + atMs) % 90)),
+      });
       const run = collect(graph, one);
       clock.schedule(atMs, () => cluster!.kill("prefill-0"));
       expect(await clock.run(run)).toEqual(await cluster!.undisturbed(one));
@@ -95,12 +154,25 @@ describe("a cluster in virtual time", () => {
   });
 
   it("a 20 s prefill step causes 0 migrations", async () => {
-    const { clock } = await virtual({ workers: [{ role: "decode", count: 2, engine: { stepTime: ({ prefillTokens }) => (prefillTokens > 0 ? 20_000 : 10) } }] });
+    const { clock } = await virtual({
+      workers: [
+        {
+          role: "decode",
+          count: 2,
+          engine: { stepTime: ({ prefillTokens }) => (prefillTokens > 0 ? 20_000 : 10) },
+        },
+      ],
+    });
     const log = createEventLog();
     const graph = migrating(createPool({ workers: cluster!.runtime.workers(), clock }), { clock });
     expect(await clock.run(collect(graph, request(), log))).toEqual(await cluster!.undisturbed(request()));
     expect(log.of("migrated")).toEqual([]);
-    expect(cluster!.runtime.workers().current().map(({ health }) => health.counts.ejections)).toEqual([0, 0]);
+    expect(
+      cluster!.runtime
+        .workers()
+        .current()
+        .map(({ health }) => health.counts.ejections),
+    ).toEqual([0, 0]);
   });
 
   it("a caller that vanishes frees its KV within 2 s", async () => {
@@ -122,7 +194,9 @@ describe("a cluster in virtual time", () => {
     const { graph } = graphOf(clock);
     for (const atMs of [1, 50, 130, 300]) {
       const controller = new AbortController();
-      const run = collect(graph, request({ id: `c${atMs}`, limits: { maxTokens: 500 } }), { signal: controller.signal }).catch((error: unknown) => error);
+      const run = collect(graph, request({ id: `c${atMs}`, limits: { maxTokens: 500 } }), {
+        signal: controller.signal,
+      }).catch((error: unknown) => error);
       await clock.pass(atMs);
       controller.abort();
       await clock.pass(250);
@@ -173,15 +247,50 @@ describe("a cluster in virtual time", () => {
       cluster!.at(name, Number.MAX_SAFE_INTEGER, () => {});
     }
     const good = Array.from({ length: 50 }, (_, i) =>
-      request({ id: `g${i}`, promptIds: Uint32Array.from({ length: 60 }, (_, j) => 32 + ((i * 13 + j * 7) % 90)) }),
+      request({
+        id: `g${i}`,
+        promptIds: Uint32Array.from({ length: 60 }, (_, j) => 32 + ((i * 13 + j * 7) % 90)),
+      }),
     );
-    const bad = request({ id: "bad", promptIds: Uint32Array.from({ length: 60 }, (_, j) => (j === 40 ? poison : 33 + j)) });
-    const results = Promise.all([...good, bad].map((one) => collect(graph, one).catch((error: StatorError) => error.code)));
+    const bad = request({
+      id: "bad",
+      promptIds: Uint32Array.from({ length: 60 }, (_, j) => (j === 40 ? poison : 33 + j)),
+    });
+    const results = Promise.all(
+      [...good, bad].map((one) => collect(graph, one).catch((error: StatorError) => error.code)),
+    );
     const ends = await clock.run(results, 120_000);
     for (const [i, one] of good.entries()) expect(ends[i], one.id).toEqual(await cluster!.undisturbed(one));
     expect(ends[50]).toBe("ROUTER_REQUEST_QUARANTINED");
-    const down = cluster!.runtime.workers().current().filter(({ health }) => health.state === "dead").length;
+    const down = cluster!.runtime
+      .workers()
+      .current()
+      .filter(({ health }) => health.state === "dead").length;
     expect(down).toBeLessThanOrEqual(3);
+  });
+
+  it("a worker ten times slower than its peers is left alone, but never more than half of them", async () => {
+    const { clock } = await virtual({ workers: [{ role: "decode", count: 4, engine: pace }] });
+    const graph = migrating(
+      createPool({ workers: cluster!.runtime.workers(), clock, policy: roundRobin() }),
+      { clock },
+    );
+    for (const name of ["decode-0", "decode-1", "decode-2"])
+      cluster!.worker(name).engine.slowDown(name === "decode-0" ? 10 : 1);
+    const wave = (from: number): Promise<unknown> =>
+      Promise.all(
+        Array.from({ length: 8 }, (_, i) =>
+          collect(graph, request({ id: `s${from + i}`, limits: { maxTokens: 64 } })),
+        ),
+      );
+    await clock.run(wave(0));
+    await clock.run(wave(8));
+    const states = cluster!.runtime
+      .workers()
+      .current()
+      .map(({ worker, health }) => [worker.id, health.counts.ejections]);
+    expect(Object.fromEntries(states)).toMatchObject({ "decode-1": 0, "decode-2": 0, "decode-3": 0 });
+    expect(Object.fromEntries(states)["decode-0"]).toBeGreaterThan(0);
   });
 
   it("drains: nothing new, what runs ends, nothing is lost", async () => {
@@ -199,41 +308,61 @@ describe("a cluster in virtual time", () => {
 });
 
 describe("random faults", () => {
-  it("keep every invariant: one end each, every index once, the text of an undisturbed run, nothing held", { timeout: 120_000 }, async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(
-          fc.record({
-            atMs: fc.integer({ min: 1, max: 1_500 }),
-            fault: fc.constantFrom("kill", "stop", "freeze", "unplug", "restart"),
-            worker: fc.constantFrom("decode-0", "decode-1", "prefill-0", "prefill-1"),
-          }),
-          { minLength: 1, maxLength: 4 },
-        ),
-        async (plan) => {
-          const clock = createVirtualClock();
-          const engine = { stepTime: linearStepTime({ baseMs: 20, perPrefillTokenMs: 0.1 }) };
-          await using rig = await createTestCluster({ clock, workers: [{ role: "decode", count: 4, engine }, { role: "prefill", count: 2, engine }] });
-          const prefill = createPool({ workers: rig.runtime.workers({ role: "prefill" }), clock });
-          const decode = createPool({ workers: rig.runtime.workers({ role: "decode" }), clock });
-          const history = createHistory(() => clock.now());
-          const graph = history.record(migrating(disaggregated({ prefill, decode, when: always, clock }), { clock, attempts: 5 }));
-          for (const { atMs, fault, worker } of plan) {
-            clock.schedule(atMs, () => {
-              if (fault === "restart") void rig.restart(worker);
-              else rig[fault as "kill"](worker);
+  it(
+    "keep every invariant: one end each, every index once, the text of an undisturbed run, nothing held",
+    { timeout: 120_000 },
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(
+            fc.record({
+              atMs: fc.integer({ min: 1, max: 1_500 }),
+              fault: fc.constantFrom("kill", "stop", "freeze", "unplug", "restart"),
+              worker: fc.constantFrom("decode-0", "decode-1", "prefill-0", "prefill-1"),
+            }),
+            { minLength: 1, maxLength: 4 },
+          ),
+          async (plan) => {
+            const clock = createVirtualClock();
+            const engine = { stepTime: linearStepTime({ baseMs: 20, perPrefillTokenMs: 0.1 }) };
+            await using rig = await createTestCluster({
+              clock,
+              workers: [
+                { role: "decode", count: 4, engine },
+                { role: "prefill", count: 2, engine },
+              ],
             });
-            clock.schedule(atMs + 4_000, () => rig.thaw(worker));
-          }
-          const requests = Array.from({ length: 6 }, (_, i) => request({ id: `q${i}`, promptIds: Uint32Array.from({ length: 80 }, (_, j) => 32 + ((i * 5 + j * 3) % 90)) }));
-          const outputs = await clock.run(Promise.all(requests.map((one) => collect(graph, one))), 120_000);
-          for (const [i, one] of requests.entries()) expect(outputs[i]).toEqual(await rig.undisturbed(one));
-          expect(checkHistory(history.entries)).toEqual([]);
-          await clock.pass(15_000);
-          expect({ booked: prefill.counts.booked + decode.counts.booked, kv: rig.usedBlocks() }).toEqual({ booked: 0, kv: 0 });
-        },
-      ),
-      { numRuns: 8 },
-    );
-  });
+            const prefill = createPool({ workers: rig.runtime.workers({ role: "prefill" }), clock });
+            const decode = createPool({ workers: rig.runtime.workers({ role: "decode" }), clock });
+            const history = createHistory(() => clock.now());
+            const graph = history.record(
+              migrating(disaggregated({ prefill, decode, when: always, clock }), { clock, attempts: 5 }),
+            );
+            for (const { atMs, fault, worker } of plan) {
+              clock.schedule(atMs, () => {
+                if (fault === "restart") void rig.restart(worker);
+                else rig[fault as "kill"](worker);
+              });
+              clock.schedule(atMs + 4_000, () => rig.thaw(worker));
+            }
+            const requests = Array.from({ length: 6 }, (_, i) =>
+              request({
+                id: `q${i}`,
+                promptIds: Uint32Array.from({ length: 80 }, (_, j) => 32 + ((i * 5 + j * 3) % 90)),
+              }),
+            );
+            const outputs = await clock.run(Promise.all(requests.map((one) => collect(graph, one))), 120_000);
+            for (const [i, one] of requests.entries()) expect(outputs[i]).toEqual(await rig.undisturbed(one));
+            expect(checkHistory(history.entries)).toEqual([]);
+            await clock.pass(15_000);
+            expect({ booked: prefill.counts.booked + decode.counts.booked, kv: rig.usedBlocks() }).toEqual({
+              booked: 0,
+              kv: 0,
+            });
+          },
+        ),
+        { numRuns: 8 },
+      );
+    },
+  );
 });

@@ -2,8 +2,19 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock, type Clock, type Deadlines, type GenerateRequest, type WorkerRole } from "@stator/core";
-import { createSimulatedEngine, type SimulatedEngine, type SimulatedEngineOptions } from "@stator/engines/simulated";
-import { createRuntime, fileDiscovery, memoryDiscovery, type Discovery, type Runtime, type ServedEngine } from "@stator/runtime";
+import {
+  createSimulatedEngine,
+  type SimulatedEngine,
+  type SimulatedEngineOptions,
+} from "@stator/engines/simulated";
+import {
+  createRuntime,
+  fileDiscovery,
+  memoryDiscovery,
+  type Discovery,
+  type Runtime,
+  type ServedEngine,
+} from "@stator/runtime";
 
 import { collect, type Collected } from "../collect/collect.ts";
 import { createFaultyLinks, type FaultyLinks, type LinkState } from "./faulty-links.ts";
@@ -91,7 +102,8 @@ export interface TestCluster extends AsyncDisposable {
 export async function createTestCluster(options: TestClusterOptions): Promise<TestCluster> {
   const transport = options.transport ?? "memory";
   const clock = options.clock ?? systemClock;
-  if (transport === "http2" && clock !== systemClock) throw new Error("A virtual clock needs transport \"memory\": sockets take real time.");
+  if (transport === "http2" && clock !== systemClock)
+    throw new Error('A virtual clock needs transport "memory": sockets take real time.');
   const folder = transport === "http2" ? await mkdtemp(join(tmpdir(), "stator-cluster-")) : undefined;
   const discovery: Discovery = folder === undefined ? memoryDiscovery() : fileDiscovery({ dir: folder });
   const links: FaultyLinks = createFaultyLinks();
@@ -140,7 +152,8 @@ export async function createTestCluster(options: TestClusterOptions): Promise<Te
 
   const entry = (name: string): Entry => {
     const found = entries.get(name);
-    if (found === undefined) throw new Error(`There is no worker ${name}; there are ${[...entries.keys()].join(", ")}.`);
+    if (found === undefined)
+      throw new Error(`There is no worker ${name}; there are ${[...entries.keys()].join(", ")}.`);
     return found;
   };
   const at = (name: string, point: FaultPoint | undefined, act: () => void): void => {
@@ -152,7 +165,9 @@ export async function createTestCluster(options: TestClusterOptions): Promise<Te
 
   const known = runtime.workers();
   const isReady = (names: readonly string[]): boolean => {
-    const current = new Map(known.current().map(({ worker, health }) => [worker.id, { epoch: worker.epoch, health }]));
+    const current = new Map(
+      known.current().map(({ worker, health }) => [worker.id, { epoch: worker.epoch, health }]),
+    );
     return names.every((name) => {
       const found = current.get(name);
       return found?.epoch === entry(name).worker.served.worker.epoch && found.health.isSelectable;
@@ -161,7 +176,8 @@ export async function createTestCluster(options: TestClusterOptions): Promise<Te
   const ready = async (names: readonly string[]): Promise<void> => {
     const untilMs = performance.now() + (options.readyMs ?? 5_000);
     while (!isReady(names)) {
-      if (performance.now() > untilMs) throw new Error(`Workers ${names.join(", ")} are not known after ${options.readyMs ?? 5_000} ms.`);
+      if (performance.now() > untilMs)
+        throw new Error(`Workers ${names.join(", ")} are not known after ${options.readyMs ?? 5_000} ms.`);
       await nextLook(clock);
     }
   };
@@ -192,7 +208,10 @@ export async function createTestCluster(options: TestClusterOptions): Promise<Te
     unplug(name, point) {
       const direction = point?.direction ?? "both";
       at(name, point, () =>
-        setLink(name, { ...(direction === "down" ? {} : { up: "lost" }), ...(direction === "up" ? {} : { down: "lost" }) }),
+        setLink(name, {
+          ...(direction === "down" ? {} : { up: "lost" }),
+          ...(direction === "up" ? {} : { down: "lost" }),
+        }),
       );
     },
     thaw(name) {
@@ -210,7 +229,8 @@ export async function createTestCluster(options: TestClusterOptions): Promise<Te
     },
     at: (name, afterTokens, act) => entry(name).worker.gate.at(afterTokens, act),
     undisturbed(request) {
-      const spec = options.workers.find(({ model = "tiny" }) => model === request.model) ?? options.workers[0];
+      const spec =
+        options.workers.find(({ model = "tiny" }) => model === request.model) ?? options.workers[0];
       // In real time and alone: the text must not depend on either.
       const { stepTime: _pace, ...engine } = spec?.engine ?? {};
       return collect(createSimulatedEngine({ ...engine, model: request.model }), request);

@@ -1,4 +1,10 @@
-import { wrapEngine, type Engine, type GenerateOptions, type GenerateRequest, type TokenBatch } from "@stator/core";
+import {
+  wrapEngine,
+  type Engine,
+  type GenerateOptions,
+  type GenerateRequest,
+  type TokenBatch,
+} from "@stator/core";
 
 /** Watches what a worker yields and does something at an exact point of it. */
 export interface WorkerGate {

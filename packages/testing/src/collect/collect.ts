@@ -1,4 +1,11 @@
-import type { Engine, Finish, GenerateOptions, GenerateRequest, RequestEvent, TokenLogprob } from "@stator/core";
+import type {
+  Engine,
+  Finish,
+  GenerateOptions,
+  GenerateRequest,
+  RequestEvent,
+  TokenLogprob,
+} from "@stator/core";
 
 /** Everything of one choice that a client sees. Two runs are the same when these are equal. */
 export interface Collected {
@@ -24,7 +31,9 @@ export async function collect(
   const from = request.outputIds.length;
   for await (const batch of engine.generate(request, { ...options, signal })) {
     if (batch.ids.length > 0 && batch.firstIndex !== from + ids.length) {
-      throw new Error(`Request ${request.id}: a batch begins at output index ${batch.firstIndex}, not ${from + ids.length}.`);
+      throw new Error(
+        `Request ${request.id}: a batch begins at output index ${batch.firstIndex}, not ${from + ids.length}.`,
+      );
     }
     ids.push(...batch.ids);
     if (batch.logprobs !== undefined) logprobs.push(...batch.logprobs);
@@ -41,7 +50,11 @@ export function textOf(ids: readonly number[]): string {
 }
 
 /** Runs a request to its end on a simulated engine's graph and returns its text. */
-export async function collectText(engine: Engine, request: GenerateRequest, options?: Partial<GenerateOptions>): Promise<string> {
+export async function collectText(
+  engine: Engine,
+  request: GenerateRequest,
+  options?: Partial<GenerateOptions>,
+): Promise<string> {
   return textOf((await collect(engine, request, options)).ids);
 }
 

@@ -1,6 +1,26 @@
-import { createRequest, createVirtualClock, StatorError, type ConnectorStyle, type Engine, type GenerateRequest, type VirtualClock } from "@stator/core";
-import { createLoopback, createSimulatedEngine, linearStepTime, type SimulatedEngine } from "@stator/engines/simulated";
-import { always, createPool, disaggregated, uncachedTokensAbove, type ClosablePool, type DisaggregatedEngine } from "@stator/router";
+import {
+  createRequest,
+  createVirtualClock,
+  StatorError,
+  type ConnectorStyle,
+  type Engine,
+  type GenerateRequest,
+  type VirtualClock,
+} from "@stator/core";
+import {
+  createLoopback,
+  createSimulatedEngine,
+  linearStepTime,
+  type SimulatedEngine,
+} from "@stator/engines/simulated";
+import {
+  always,
+  createPool,
+  disaggregated,
+  uncachedTokensAbove,
+  type ClosablePool,
+  type DisaggregatedEngine,
+} from "@stator/router";
 import { describe, expect, it } from "vitest";
 import { collect, createEventLog } from "../collect/collect.ts";
 import { createMeetingPlace, styledEngine } from "./styled-engine.ts";
@@ -26,16 +46,25 @@ function rig(style: ConnectorStyle, over: { breakTransfer?: boolean } = {}): Rig
       fetch: (...args: Parameters<typeof loopback.sink.fetch>) => {
         if (!isBroken) return loopback.sink.fetch(...args);
         isBroken = false;
-        return Promise.reject(new StatorError({ code: "TRANSFER_PEER_LOST", kind: "unavailable", message: "The peer is gone." }));
+        return Promise.reject(
+          new StatorError({ code: "TRANSFER_PEER_LOST", kind: "unavailable", message: "The peer is gone." }),
+        );
       },
     },
   };
   const engine = (worker: string): SimulatedEngine =>
-    createSimulatedEngine({ worker, clock, transfer, onHandoffFailure: "fail", stepTime: linearStepTime({ baseMs: 10, perPrefillTokenMs: 0.2 }) });
+    createSimulatedEngine({
+      worker,
+      clock,
+      transfer,
+      onHandoffFailure: "fail",
+      stepTime: linearStepTime({ baseMs: 10, perPrefillTokenMs: 0.2 }),
+    });
   const place = createMeetingPlace();
   const prefills = ["p0", "p1"].map(engine);
   const decodes = ["d0", "d1"].map(engine);
-  const styled = (engines: SimulatedEngine[]): Engine[] => engines.map((one) => styledEngine(one, style, place));
+  const styled = (engines: SimulatedEngine[]): Engine[] =>
+    engines.map((one) => styledEngine(one, style, place));
   const prefill = createPool({ workers: styled(prefills), clock, name: "prefill" });
   const decode = createPool({ workers: styled(decodes), clock, name: "decode" });
   return {
@@ -65,98 +94,114 @@ const request = (over: Partial<GenerateRequest> = {}): GenerateRequest =>
     topLogprobs: 1,
     ...over,
   });
-const undisturbed = (one: GenerateRequest): ReturnType<typeof collect> => collect(createSimulatedEngine(), one);
+const undisturbed = (one: GenerateRequest): ReturnType<typeof collect> =>
+  collect(createSimulatedEngine(), one);
 const nothing = { prefill: 0, decode: 0, blocks: 0 };
 
-describe.each(["sequential", "rendezvous", "addressed"] as const)("disaggregation over a %s connector", (style) => {
-  it("gives the text of one worker doing both, and leaves nothing held", async () => {
-    const { clock, graph, held } = rig(style);
-    const log = createEventLog();
-    expect(await clock.run(collect(graph, request(), log))).toEqual(await undisturbed(request()));
-    expect(log.of("transferred")).toHaveLength(1);
-    expect(graph.counts).toMatchObject({ handedOver: 1, fallbacks: 0, activePrefills: 0 });
-    expect(await held()).toEqual(nothing);
-  });
+describe.each(["sequential", "rendezvous", "addressed"] as const)(
+  "disaggregation over a %s connector",
+  (style) => {
+    it("gives the text of one worker doing both, and leaves nothing held", async () => {
+      const { clock, graph, held } = rig(style);
+      const log = createEventLog();
+      expect(await clock.run(collect(graph, request(), log))).toEqual(await undisturbed(request()));
+      expect(log.of("transferred")).toHaveLength(1);
+      expect(graph.counts).toMatchObject({ handedOver: 1, fallbacks: 0, activePrefills: 0 });
+      expect(await held()).toEqual(nothing);
+    });
 
-  it.each([1, 2])("ends after %i tokens where the budget says so", async (maxTokens) => {
-    const { clock, graph, held } = rig(style);
-    const short = request({ limits: { maxTokens } });
-    expect(await clock.run(collect(graph, short))).toEqual(await undisturbed(short));
-    expect(await held()).toEqual(nothing);
-  });
+    it.each([1, 2])("ends after %i tokens where the budget says so", async (maxTokens) => {
+      const { clock, graph, held } = rig(style);
+      const short = request({ limits: { maxTokens } });
+      expect(await clock.run(collect(graph, short))).toEqual(await undisturbed(short));
+      expect(await held()).toEqual(nothing);
+    });
 
-  it("prefills locally when the prefill worker dies before the handoff", async () => {
-    const { clock, graph, prefills, held } = rig(style);
-    const run = collect(graph, request());
-    clock.schedule(30, () => prefills[0]!.crash());
-    expect(await clock.run(run)).toEqual(await undisturbed(request()));
-    expect(graph.counts).toMatchObject({ handedOver: 0, fallbacks: 1, activePrefills: 0 });
-    expect(await held()).toEqual(nothing);
-  });
+    it("prefills locally when the prefill worker dies before the handoff", async () => {
+      const { clock, graph, prefills, held } = rig(style);
+      const run = collect(graph, request());
+      clock.schedule(30, () => prefills[0]!.crash());
+      expect(await clock.run(run)).toEqual(await undisturbed(request()));
+      expect(graph.counts).toMatchObject({ handedOver: 0, fallbacks: 1, activePrefills: 0 });
+      expect(await held()).toEqual(nothing);
+    });
 
-  it("goes on undisturbed when the prefill worker dies after the transfer", async () => {
-    const { clock, graph, prefills, held } = rig(style);
-    const run = collect(graph, request());
-    clock.schedule(150, () => prefills[0]!.crash());
-    expect(await clock.run(run)).toEqual(await undisturbed(request()));
-    expect(graph.counts).toMatchObject({ handedOver: 1, fallbacks: 0 });
-    expect(await held()).toEqual(nothing);
-  });
+    it("goes on undisturbed when the prefill worker dies after the transfer", async () => {
+      const { clock, graph, prefills, held } = rig(style);
+      const run = collect(graph, request());
+      clock.schedule(150, () => prefills[0]!.crash());
+      expect(await clock.run(run)).toEqual(await undisturbed(request()));
+      expect(graph.counts).toMatchObject({ handedOver: 1, fallbacks: 0 });
+      expect(await held()).toEqual(nothing);
+    });
 
-  it("prefills locally when the transfer fails, and blames no decode worker", async () => {
-    const { clock, graph, decode, held } = rig(style, { breakTransfer: true });
-    expect(await clock.run(collect(graph, request()))).toEqual(await undisturbed(request()));
-    expect(graph.counts.fallbacks).toBe(1);
-    expect(await held()).toEqual(nothing);
-    // Both decode workers still take work: another request is not refused or delayed.
-    expect(await clock.run(collect(graph, request({ id: "s" })))).toEqual(await undisturbed(request()));
-    expect(decode.counts.booked).toBe(0);
-  });
+    it("prefills locally when the transfer fails, and blames no decode worker", async () => {
+      const { clock, graph, decode, held } = rig(style, { breakTransfer: true });
+      expect(await clock.run(collect(graph, request()))).toEqual(await undisturbed(request()));
+      expect(graph.counts.fallbacks).toBe(1);
+      expect(await held()).toEqual(nothing);
+      // Both decode workers still take work: another request is not refused or delayed.
+      expect(await clock.run(collect(graph, request({ id: "s" })))).toEqual(await undisturbed(request()));
+      expect(decode.counts.booked).toBe(0);
+    });
 
-  it("runs without any prefill worker, and disaggregates again when one is back", async () => {
-    const { clock, graph, prefills, held } = rig(style);
-    for (const one of prefills) one.crash();
-    await clock.pass(10);
-    expect(await clock.run(collect(graph, request()))).toEqual(await undisturbed(request()));
-    expect(graph.counts.fallbacks).toBe(1);
-    for (const one of prefills) one.restart();
-    await clock.pass(10);
-    const log = createEventLog();
-    const other = request({ id: "s", promptIds: Uint32Array.from({ length: 300 }, (_, i) => 40 + ((i * 13) % 80)) });
-    expect(await clock.run(collect(graph, other, log))).toEqual(await undisturbed(other));
-    expect(log.of("transferred")).toHaveLength(1);
-    expect(await held()).toEqual(nothing);
-  });
+    it("runs without any prefill worker, and disaggregates again when one is back", async () => {
+      const { clock, graph, prefills, held } = rig(style);
+      for (const one of prefills) one.crash();
+      await clock.pass(10);
+      expect(await clock.run(collect(graph, request()))).toEqual(await undisturbed(request()));
+      expect(graph.counts.fallbacks).toBe(1);
+      for (const one of prefills) one.restart();
+      await clock.pass(10);
+      const log = createEventLog();
+      const other = request({
+        id: "s",
+        promptIds: Uint32Array.from({ length: 300 }, (_, i) => 40 + ((i * 13) % 80)),
+      });
+      expect(await clock.run(collect(graph, other, log))).toEqual(await undisturbed(other));
+      expect(log.of("transferred")).toHaveLength(1);
+      expect(await held()).toEqual(nothing);
+    });
 
-  it.each([5, 40, 75, 95, 150])("cancels both sides at %i ms and holds nothing afterwards", async (atMs) => {
-    const { clock, graph, held } = rig(style);
-    const controller = new AbortController();
-    const run = collect(graph, request(), { signal: controller.signal });
-    clock.schedule(atMs, () => controller.abort());
-    await expect(clock.run(run)).rejects.toMatchObject({ kind: "cancelled" });
-    expect(graph.counts.activePrefills).toBe(0);
-    expect(await held()).toEqual(nothing);
-  });
+    it.each([5, 40, 75, 95, 150])(
+      "cancels both sides at %i ms and holds nothing afterwards",
+      async (atMs) => {
+        const { clock, graph, held } = rig(style);
+        const controller = new AbortController();
+        const run = collect(graph, request(), { signal: controller.signal });
+        clock.schedule(atMs, () => controller.abort());
+        await expect(clock.run(run)).rejects.toMatchObject({ kind: "cancelled" });
+        expect(graph.counts.activePrefills).toBe(0);
+        expect(await held()).toEqual(nothing);
+      },
+    );
 
-  it("gives up a decode worker's silence after the handoff by a deadline of its own", async () => {
-    const { clock, graph, decodes, prefills } = rig(style);
-    const run = collect(graph, request());
-    // Both hang while the KV is on its way; one comes back before the deadline's fallback needs it.
-    const hang = (): void => decodes.forEach((one) => one.freeze());
-    hang();
-    clock.schedule(4_000, () => decodes.forEach((one) => one.thaw()));
-    expect(prefills).toHaveLength(2);
-    const result = await clock.run(run.then((ok) => ok.ids.length, (error: StatorError) => error.code), 60_000);
-    expect([24, "ROUTER_ATTEMPT_FAILED"]).toContain(result);
-  });
+    it("gives up a decode worker's silence after the handoff by a deadline of its own", async () => {
+      const { clock, graph, decodes, prefills } = rig(style);
+      const run = collect(graph, request());
+      // Both hang while the KV is on its way; one comes back before the deadline's fallback needs it.
+      const hang = (): void => decodes.forEach((one) => one.freeze());
+      hang();
+      clock.schedule(4_000, () => decodes.forEach((one) => one.thaw()));
+      expect(prefills).toHaveLength(2);
+      const result = await clock.run(
+        run.then(
+          (ok) => ok.ids.length,
+          (error: StatorError) => error.code,
+        ),
+        60_000,
+      );
+      expect([24, "ROUTER_ATTEMPT_FAILED"]).toContain(result);
+    });
 
-  it("leaves a caller's fault to the caller", async () => {
-    const { clock, graph, held } = rig(style);
-    const bad = request({ promptIds: new Uint32Array(0) });
-    await expect(clock.run(collect(graph, bad))).rejects.toMatchObject({ kind: "invalid" });
-    expect(await held()).toEqual(nothing);
-  });
-});
+    it("leaves a caller's fault to the caller", async () => {
+      const { clock, graph, held } = rig(style);
+      const bad = request({ promptIds: new Uint32Array(0) });
+      await expect(clock.run(collect(graph, bad))).rejects.toMatchObject({ kind: "invalid" });
+      expect(await held()).toEqual(nothing);
+    });
+  },
+);
 
 it("decode tells prefill's first id where the connector says so", async () => {
   const clock = createVirtualClock();
@@ -172,14 +217,24 @@ describe("which requests are disaggregated", () => {
   it("those with more uncached tokens than the threshold, which is read anew each time", async () => {
     const { clock, prefill, decode } = rig("sequential");
     let threshold = 1_000;
-    const graph = disaggregated({ prefill, decode, clock, when: (input) => uncachedTokensAbove(threshold)(input) });
+    const graph = disaggregated({
+      prefill,
+      decode,
+      clock,
+      when: (input) => uncachedTokensAbove(threshold)(input),
+    });
     await clock.run(collect(graph, request()));
     expect(graph.counts).toMatchObject({ direct: 1, handedOver: 0 });
     threshold = 100;
     // Cached now where it was computed: nothing to disaggregate.
     await clock.run(collect(graph, request({ id: "again" })));
     expect(graph.counts).toMatchObject({ direct: 2, handedOver: 0 });
-    await clock.run(collect(graph, request({ id: "new", promptIds: Uint32Array.from({ length: 300 }, (_, i) => 33 + ((i * 17) % 80)) })));
+    await clock.run(
+      collect(
+        graph,
+        request({ id: "new", promptIds: Uint32Array.from({ length: 300 }, (_, i) => 33 + ((i * 17) % 80)) }),
+      ),
+    );
     expect(graph.counts).toMatchObject({ direct: 2, handedOver: 1 });
   });
 

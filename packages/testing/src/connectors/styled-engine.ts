@@ -1,4 +1,13 @@
-import { wrapEngine, type ConnectorStyle, type Engine, type GenerateOptions, type GenerateRequest, type Handoff, type ModelCard, type TokenBatch } from "@stator/core";
+import {
+  wrapEngine,
+  type ConnectorStyle,
+  type Engine,
+  type GenerateOptions,
+  type GenerateRequest,
+  type Handoff,
+  type ModelCard,
+  type TokenBatch,
+} from "@stator/core";
 
 /** Where the two sides of a rendezvous or addressed connector meet: what a bootstrap server does. */
 export interface MeetingPlace {
@@ -72,9 +81,16 @@ export function styledEngine(
         // Its first id is decode's to tell or to sample anew; prefill's own stream does not show it.
         place.leave(met.room, { ...handoff, firstEmittedBy });
         if (style === "addressed") {
-          yield { ...rest, ids: [], handoff: { ...met, firstEmittedBy, ...(handoff.lease === undefined ? {} : { lease: handoff.lease }) } };
-        }
-        else yield { ...rest, ids: [] };
+          yield {
+            ...rest,
+            ids: [],
+            handoff: {
+              ...met,
+              firstEmittedBy,
+              ...(handoff.lease === undefined ? {} : { lease: handoff.lease }),
+            },
+          };
+        } else yield { ...rest, ids: [] };
       }
       return;
     }

@@ -67,8 +67,17 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
   const pass = (from: Socket, to: Socket, direction: ProxyDirection): void => {
     let queue = Promise.resolve();
     const send = async (piece: Buffer): Promise<void> => {
-      const { latencyMs = 0, jitterMs = 0, bytesPerSecond, isBlackhole = false, corruptProbability = 0 } = faults[direction];
-      const delayMs = latencyMs + jitterMs * random() + (bytesPerSecond === undefined ? 0 : (piece.length / bytesPerSecond) * 1_000);
+      const {
+        latencyMs = 0,
+        jitterMs = 0,
+        bytesPerSecond,
+        isBlackhole = false,
+        corruptProbability = 0,
+      } = faults[direction];
+      const delayMs =
+        latencyMs +
+        jitterMs * random() +
+        (bytesPerSecond === undefined ? 0 : (piece.length / bytesPerSecond) * 1_000);
       if (delayMs > 0) await sleep(clock, delayMs);
       if (isBlackhole || to.destroyed) return;
       if (corruptProbability > 0 && random() < corruptProbability) {

@@ -27,7 +27,8 @@ export function checkHistory(entries: readonly HistoryEntry[]): readonly Violati
 
 function check(list: readonly HistoryEntry[], violations: Violation[]): void {
   const { request, choice } = list[0]!;
-  const report = (rule: Violation["rule"], detail: string): void => void violations.push({ request, choice, rule, detail });
+  const report = (rule: Violation["rule"], detail: string): void =>
+    void violations.push({ request, choice, rule, detail });
   let next: number | undefined;
   let budget = 0;
   let terminals = 0;
@@ -41,7 +42,8 @@ function check(list: readonly HistoryEntry[], violations: Violation[]): void {
         break;
       case "tokens":
         if (next === undefined) report("admittedFirst", "tokens before it was admitted");
-        if (entry.firstIndex !== next) report("indexesOnce", `index ${entry.firstIndex} where ${next} was due`);
+        if (entry.firstIndex !== next)
+          report("indexesOnce", `index ${entry.firstIndex} where ${next} was due`);
         next = entry.firstIndex + entry.ids.length;
         if (next > budget) report("withinBudget", `${next} tokens of ${budget}`);
         break;
@@ -62,7 +64,10 @@ export interface WatchEntry {
 }
 
 /** Checks a watch: nothing is told twice, nothing is deleted that was not there, and it ends in what is there now. */
-export function checkWatch(entries: readonly WatchEntry[], now: ReadonlyMap<string, string>): readonly string[] {
+export function checkWatch(
+  entries: readonly WatchEntry[],
+  now: ReadonlyMap<string, string>,
+): readonly string[] {
   const violations: string[] = [];
   const known = new Map<string, string>();
   for (const { type, id, epoch } of entries) {
@@ -74,7 +79,8 @@ export function checkWatch(entries: readonly WatchEntry[], now: ReadonlyMap<stri
     if (known.get(id) === epoch) violations.push(`${id} of epoch ${epoch} was told twice`);
     known.set(id, epoch);
   }
-  for (const [id, epoch] of now) if (known.get(id) !== epoch) violations.push(`${id} is ${epoch}, told was ${known.get(id) ?? "nothing"}`);
+  for (const [id, epoch] of now)
+    if (known.get(id) !== epoch) violations.push(`${id} is ${epoch}, told was ${known.get(id) ?? "nothing"}`);
   for (const id of known.keys()) if (!now.has(id)) violations.push(`${id} is gone but was not told`);
   return violations;
 }

@@ -1,4 +1,12 @@
-import { StatorError, wrapEngine, type Engine, type Finish, type GenerateOptions, type GenerateRequest, type TokenBatch } from "@stator/core";
+import {
+  StatorError,
+  wrapEngine,
+  type Engine,
+  type Finish,
+  type GenerateOptions,
+  type GenerateRequest,
+  type TokenBatch,
+} from "@stator/core";
 
 /** One operation, in the order of the recorder. */
 export type HistoryEntry = { readonly request: string; readonly choice: number; readonly atMs: number } & (
@@ -19,13 +27,27 @@ export interface History {
 export function createHistory(now: () => number = () => performance.now()): History {
   const entries: HistoryEntry[] = [];
 
-  async function* generate(engine: Engine, request: GenerateRequest, options: GenerateOptions): AsyncGenerator<TokenBatch> {
-    const base = (): { request: string; choice: number; atMs: number } => ({ request: request.id, choice: request.choice, atMs: now() });
-    entries.push({ ...base(), type: "admitted", from: request.outputIds.length, maxTokens: request.limits.maxTokens });
+  async function* generate(
+    engine: Engine,
+    request: GenerateRequest,
+    options: GenerateOptions,
+  ): AsyncGenerator<TokenBatch> {
+    const base = (): { request: string; choice: number; atMs: number } => ({
+      request: request.id,
+      choice: request.choice,
+      atMs: now(),
+    });
+    entries.push({
+      ...base(),
+      type: "admitted",
+      from: request.outputIds.length,
+      maxTokens: request.limits.maxTokens,
+    });
     let isOver = false;
     try {
       for await (const batch of engine.generate(request, options)) {
-        if (batch.ids.length > 0) entries.push({ ...base(), type: "tokens", firstIndex: batch.firstIndex, ids: [...batch.ids] });
+        if (batch.ids.length > 0)
+          entries.push({ ...base(), type: "tokens", firstIndex: batch.firstIndex, ids: [...batch.ids] });
         if (batch.finish !== undefined) {
           entries.push({ ...base(), type: "finished", finish: batch.finish });
           isOver = true;
@@ -36,7 +58,9 @@ export function createHistory(now: () => number = () => performance.now()): Hist
       isOver = true;
     } catch (error) {
       const { code, kind } = StatorError.from(error);
-      entries.push(kind === "cancelled" ? { ...base(), type: "cancelled" } : { ...base(), type: "failed", code, kind });
+      entries.push(
+        kind === "cancelled" ? { ...base(), type: "cancelled" } : { ...base(), type: "failed", code, kind },
+      );
       isOver = true;
       throw error;
     } finally {
@@ -46,6 +70,7 @@ export function createHistory(now: () => number = () => performance.now()): Hist
 
   return {
     entries,
-    record: (engine) => wrapEngine(engine, { generate: (request, options) => generate(engine, request, options) }),
+    record: (engine) =>
+      wrapEngine(engine, { generate: (request, options) => generate(engine, request, options) }),
   };
 }
