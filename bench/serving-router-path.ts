@@ -1,14 +1,15 @@
-// Router path: a session in this process to a simulated engine in another, at zero step time: what the wire costs.
-// Each stream runs requests of 512 tokens, one after the other.
+// Router path: a session in this process to an engine in another, at zero step time: what the wire costs. Once with the
+// simulated engine, once with one that only counts, so that the wire's share is seen. Each stream runs requests of 512
+// tokens, one after the other.
 // `npm run bench -- serving-router-path [--streams 64] [--tokens 20000] [--json]`.
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { createSimulatedEngine } from "@stator/engines/simulated";
 import { createRequest, type Engine, type WorkerHandle } from "@stator/core";
+import { createSimulatedEngine } from "@stator/engines/simulated";
 import { createRuntime, fileDiscovery, notifyReady, watchSupervisor } from "@stator/runtime";
 
 interface RouterPath {
@@ -19,55 +20,60 @@ interface RouterPath {
   readonly workerCpuMicrosecondsPerToken: number;
   /** The engine alone, in this process, without any wire. */
   readonly engineCpuMicrosecondsPerToken: number;
-  readonly streams: number;
   readonly tokensPerBatch: number;
 }
 
-export async function run(args: readonly string[]): Promise<{ routerPath: RouterPath }> {
+interface Result {
+  readonly streams: number;
+  readonly routerPath: RouterPath;
+  /** The same with an engine that costs next to nothing. */
+  readonly wireOnly: RouterPath;
+}
+
+const requestTokens = 512;
+
+export async function run(args: readonly string[]): Promise<Result> {
   const { values } = parseArgs({
     args: [...args],
     options: { streams: { type: "string", default: "64" }, tokens: { type: "string", default: "20000" } },
   });
   const streams = Number(values.streams);
   const tokens = Number(values.tokens);
+  return {
+    streams,
+    routerPath: await measure("simulated", streams, tokens),
+    wireOnly: await measure("counting", streams, tokens),
+  };
+}
+
+async function measure(kind: EngineKind, streams: number, tokens: number): Promise<RouterPath> {
   const dir = await mkdtemp(join(tmpdir(), "stator-bench-"));
-  const child = spawn(
-    process.execPath,
-    ["--import", "tsx", "--conditions=@stator/source", import.meta.filename, dir],
-    {
-      stdio: ["ignore", "inherit", "inherit", "ipc"],
-    },
-  );
+  const args = ["--import", "tsx", "--conditions=@stator/source", import.meta.filename, dir, kind];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
   try {
     await using runtime = await createRuntime({ discovery: fileDiscovery({ dir }) });
     const handle = await new Promise<WorkerHandle>((resolve) => {
-      const source = runtime.workers();
-      source.onChange((change) => resolve(change.handle));
+      runtime.workers().onChange((change) => resolve(change.handle));
     });
     await drive(handle.engine, streams, tokens / 10);
     const workerBefore = await cpuOf(child);
     const wire = await drive(handle.engine, streams, tokens);
     const workerCpu = (await cpuOf(child)) - workerBefore;
-    const engine = await createEngine();
+    const engine = createEngine(kind);
     await drive(engine, streams, tokens / 10);
     const alone = await drive(engine, streams, tokens / 2);
     return {
-      routerPath: {
-        tokensPerSecond: Math.round(wire.tokens / wire.seconds),
-        cpuMicrosecondsPerToken: round(wire.cpuMicroseconds / wire.tokens),
-        workerCpuMicrosecondsPerToken: round(workerCpu / wire.tokens),
-        engineCpuMicrosecondsPerToken: round(alone.cpuMicroseconds / alone.tokens),
-        streams,
-        tokensPerBatch: round(wire.tokens / wire.batches),
-      },
+      tokensPerSecond: Math.round(wire.tokens / wire.seconds),
+      cpuMicrosecondsPerToken: round(wire.cpuMicroseconds / wire.tokens),
+      workerCpuMicrosecondsPerToken: round(workerCpu / wire.tokens),
+      engineCpuMicrosecondsPerToken: round(alone.cpuMicroseconds / alone.tokens),
+      tokensPerBatch: round(wire.tokens / wire.batches),
     };
   } finally {
     child.kill("SIGKILL");
     await rm(dir, { recursive: true, force: true });
   }
 }
-
-const requestTokens = 512;
 
 async function drive(engine: Engine, streams: number, tokensPerStream: number) {
   let tokens = 0;
@@ -96,7 +102,7 @@ async function drive(engine: Engine, streams: number, tokensPerStream: number) {
 
 const round = (value: number): number => Math.round(value * 1000) / 1000;
 
-async function cpuOf(child: ReturnType<typeof spawn>): Promise<number> {
+async function cpuOf(child: ChildProcess): Promise<number> {
   child.send("cpu");
   for (;;) {
     const [message] = (await once(child, "message")) as [{ cpu?: number }];
@@ -104,20 +110,46 @@ async function cpuOf(child: ReturnType<typeof spawn>): Promise<number> {
   }
 }
 
-function createEngine(): Promise<Engine> {
-  return Promise.resolve(
-    createSimulatedEngine({ contextTokens: 1_000_000, kvBlocks: 200_000, maxRunning: 1024 }),
-  );
+type EngineKind = "simulated" | "counting";
+
+function createEngine(kind: EngineKind): Engine {
+  const simulated = createSimulatedEngine({ contextTokens: 1_000_000, kvBlocks: 200_000, maxRunning: 1024 });
+  return kind === "simulated" ? simulated : countingEngine(simulated.card);
+}
+
+/** All requests go on by one token in each turn of the loop. */
+function countingEngine(card: Engine["card"]): Engine {
+  let waiting: (() => void)[] = [];
+  const step = (): void => {
+    const going = waiting;
+    waiting = [];
+    for (const go of going) go();
+  };
+  const turn = (): Promise<void> =>
+    new Promise((resolve) => {
+      if (waiting.push(resolve) === 1) setImmediate(step);
+    });
+  return {
+    card,
+    async *generate({ limits }) {
+      for (let i = 0; i < limits.maxTokens; i++) {
+        await turn();
+        const finish = i === limits.maxTokens - 1 ? { finish: { reason: "length" as const } } : {};
+        yield { firstIndex: i, ids: [i], ...finish };
+      }
+    },
+  };
 }
 
 // This file is its own worker process.
 if (process.argv[1] === import.meta.filename) {
+  const [, , dir = "", kind = "simulated"] = process.argv;
   watchSupervisor();
   process.on("message", () => {
     const { user, system } = process.cpuUsage();
     process.send?.({ cpu: user + system });
   });
-  const runtime = await createRuntime({ discovery: fileDiscovery({ dir: process.argv[2] ?? "" }) });
-  await runtime.serveEngine(await createEngine(), { role: "both", capacity: { requests: 1024 } });
+  const runtime = await createRuntime({ discovery: fileDiscovery({ dir }) });
+  await runtime.serveEngine(createEngine(kind as EngineKind), { role: "both", capacity: { requests: 1024 } });
   notifyReady();
 }

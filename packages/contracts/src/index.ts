@@ -40,10 +40,18 @@ export {
   HandoffSchema,
   HandoffSourceSchema,
 } from "./gen/stator/v1/handoff_pb.ts";
-export type { KvCleared, KvEvent, KvEventBatch, KvRemoved, KvStored } from "./gen/stator/v1/kv_event_pb.ts";
+export type {
+  KvCleared,
+  KvEvent,
+  KvEventBatch,
+  KvEventColumns,
+  KvRemoved,
+  KvStored,
+} from "./gen/stator/v1/kv_event_pb.ts";
 export {
   KvClearedSchema,
   KvEventBatchSchema,
+  KvEventColumnsSchema,
   KvEventSchema,
   KvRemovedSchema,
   KvStoredSchema,

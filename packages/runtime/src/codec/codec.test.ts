@@ -132,7 +132,7 @@ const event = fc.oneof(
       tier: fc.constantFrom("device", "host", "disk", "shared"),
       rank: u32,
     },
-    { parent: u64, engineParent: u64, group: u32 },
+    { parent: u64, engineKeys: names.filter(({ length }) => length > 0), engineParent: u64, group: u32 },
   ),
   partly(
     {
@@ -156,7 +156,7 @@ test("every batch of KV events comes back as it went, in messages below their bo
         events,
         ...(isSnapshot ? { isSnapshot } : {}),
       };
-      const assembler = createBatchAssembler();
+      const assembler = createBatchAssembler({ worker: "x", epoch: "y" });
       const messages = [...batchToWire(batch, 80 * 1024)].map((wire) => toBinary(KvEventBatchSchema, wire));
       const back = messages.map((message) => assembler.add(fromBinary(KvEventBatchSchema, message)));
       expect(back.at(-1)).toEqual(batch);
@@ -172,7 +172,7 @@ test("a chain of a million blocks is cut into messages, and each piece names its
     sequence: 1n,
     events: [{ type: "stored", parent: 9n, sequenceHashes, tier: "device", rank: 0 }],
   };
-  const assembler = createBatchAssembler();
+  const assembler = createBatchAssembler({ worker: "x", epoch: "y" });
   let back: KvEventBatch | undefined;
   for (const wire of batchToWire(batch, 80 * 1024)) {
     const message = toBinary(KvEventBatchSchema, wire);

@@ -1,21 +1,9 @@
 import { create } from "@bufbuild/protobuf";
-import {
-  KvEventBatchSchema,
-  KvEventSchema,
-  KvTier,
-  type KvEvent as WireEvent,
-  type KvEventBatch as Wire,
-} from "@stator/contracts";
-import type { KvEvent, KvEventBatch, KvTier as Tier } from "@stator/core";
-import { given, names } from "./names.ts";
+import { KvEventSchema, type KvEvent as WireEvent, type KvEventBatch as Wire } from "@stator/contracts";
+import type { KvEvent, KvEventBatch } from "@stator/core";
+import { eventsFromColumns, eventsToColumns, tiers } from "./kv-event-columns.ts";
+import { given } from "./names.ts";
 import { bytesOfU64, u64OfBytes } from "./words.ts";
-
-const tiers = names<Tier, KvTier>({
-  device: KvTier.DEVICE,
-  host: KvTier.HOST,
-  disk: KvTier.DISK,
-  shared: KvTier.SHARED,
-});
 
 /** Blocks in one event on the wire: 4,096 names are 32 KiB. Longer chains are cut; each piece names its parent. */
 const blocksPerEvent = 4096;
@@ -26,30 +14,36 @@ const blocksPerEvent = 4096;
  * @param maxBytes at least 80 KiB, so that one event with engine keys always fits.
  */
 export function* batchToWire(batch: KvEventBatch, maxBytes: number): Generator<Wire> {
-  let events: WireEvent[] = [];
+  let events: KvEvent[] = [];
   let bytes = 0;
-  const message = (partial: boolean): Wire =>
-    create(KvEventBatchSchema, {
-      worker: batch.worker,
-      epoch: batch.epoch,
-      sequence: batch.sequence,
-      events,
-      snapshot: batch.isSnapshot ?? false,
-      partial,
-    });
   for (const event of batch.events) {
     for (const piece of piecesOf(event)) {
       const size = sizeOf(piece);
       if (bytes + size > maxBytes && events.length > 0) {
-        yield message(true);
+        yield messageOf(batch, events, true);
         events = [];
         bytes = 0;
       }
-      events.push(eventToWire(piece));
+      events.push(piece);
       bytes += size;
     }
   }
-  yield message(false);
+  yield messageOf(batch, events, false);
+}
+
+function messageOf(batch: KvEventBatch, events: readonly KvEvent[], partial: boolean): Wire {
+  const columns = eventsToColumns(events);
+  const message: Wire = {
+    $typeName: "stator.v1.KvEventBatch",
+    worker: batch.worker,
+    epoch: batch.epoch,
+    sequence: batch.sequence,
+    events: columns === undefined ? events.map(eventToWire) : [],
+    snapshot: batch.isSnapshot ?? false,
+    partial,
+  };
+  if (columns !== undefined) message.columns = columns;
+  return message;
 }
 
 /** Bytes of an event on the wire, rounded up. */
@@ -124,18 +118,23 @@ export interface BatchAssembler {
   add(wire: Wire): KvEventBatch | undefined;
 }
 
-export function createBatchAssembler(): BatchAssembler {
+/** @param own worker and epoch of batches that name none. */
+export function createBatchAssembler(own: {
+  readonly worker: string;
+  readonly epoch: string;
+}): BatchAssembler {
   let events: KvEvent[] = [];
   return {
     add(wire) {
+      if (wire.columns !== undefined) eventsFromColumns(wire.columns, events);
       for (const each of wire.events) {
         const event = eventFromWire(each);
         if (event !== undefined) events.push(event);
       }
       if (wire.partial) return undefined;
       const batch: KvEventBatch = {
-        worker: wire.worker,
-        epoch: wire.epoch,
+        worker: wire.worker === "" ? own.worker : wire.worker,
+        epoch: wire.epoch === "" ? own.epoch : wire.epoch,
         sequence: wire.sequence,
         events,
         ...(wire.snapshot ? { isSnapshot: true } : {}),

@@ -88,7 +88,7 @@ export function openSession(options: CallerSessionOptions): CallerSession {
   const { link, worker, clock, deadlines, health } = options;
   const turn = createTurn();
   const running = new Map<number, Running>();
-  const assembler = createBatchAssembler();
+  const assembler = createBatchAssembler(options);
   const controller = new AbortController();
   const outgoing: Outgoing[] = [];
   let cancels: number[] = [];
@@ -298,7 +298,7 @@ export function openSession(options: CallerSessionOptions): CallerSession {
     if (heldBatches !== undefined) return;
     heldBatches = [];
     const fetch = async (): Promise<void> => {
-      const pieces = createBatchAssembler();
+      const pieces = createBatchAssembler(options);
       const what = { case: "snapshot" as const, value: { epoch: options.epoch } };
       let snapshot: KvEventBatch | undefined;
       for await (const { events } of link.fetch(

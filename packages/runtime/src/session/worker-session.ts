@@ -118,7 +118,7 @@ export async function* serveSession(
 
   const served: ServedSession = {
     onStatus(batches) {
-      for (const batch of batches) events.push(...batchToWire(batch, eventBytes));
+      for (const batch of batches) events.push(...batchToWire(unnamed(batch), eventBytes));
       if (events.length > 0 || host.status.isDraining === true || host.status.unfit !== undefined)
         isStatusUrgent = true;
       if (isStatusUrgent) turn.open();
@@ -250,7 +250,7 @@ export async function* serveSession(
           : undefined;
       if (missed === undefined) isSnapshotDue = true;
       // Replayed ones first; those that wait already are among them.
-      else events = missed.flatMap((batch) => [...batchToWire(batch, eventBytes)]);
+      else events = missed.flatMap((batch) => [...batchToWire(unnamed(batch), eventBytes)]);
       isStatusUrgent = true;
       turn.open();
     }
@@ -380,9 +380,16 @@ function createWaiters(): Waiters {
   };
 }
 
-function wireBatchBytes(batch: WireBatch): number {
+/** Without worker and epoch: the session has them. */
+function unnamed(batch: KvEventBatch): KvEventBatch {
+  return { ...batch, worker: "", epoch: "" };
+}
+
+/** Bytes of a message of events, rounded up. */
+function wireBatchBytes({ columns, events }: WireBatch): number {
   let bytes = 128;
-  for (const { event } of batch.events) {
+  if (columns !== undefined) bytes += 25 * columns.kinds.length + columns.sequenceHashes.length;
+  for (const { event } of events) {
     bytes += 64;
     if (event.case === "stored" || event.case === "removed") {
       bytes += event.value.sequenceHashes.length + event.value.engineKeys.length;

@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file stator/v1/kv_event.proto.
  */
 export const file_stator_v1_kv_event: GenFile = /*@__PURE__*/
-  fileDesc("ChhzdGF0b3IvdjEva3ZfZXZlbnQucHJvdG8SCXN0YXRvci52MSLTAQoIS3ZTdG9yZWQSEwoGcGFyZW50GAEgASgGSACIAQESFwoPc2VxdWVuY2VfaGFzaGVzGAIgASgMEhMKC2VuZ2luZV9rZXlzGAMgASgMEhoKDWVuZ2luZV9wYXJlbnQYBCABKAZIAYgBARIfCgR0aWVyGAUgASgOMhEuc3RhdG9yLnYxLkt2VGllchIMCgRyYW5rGAYgASgNEhIKBWdyb3VwGAcgASgNSAKIAQFCCQoHX3BhcmVudEIQCg5fZW5naW5lX3BhcmVudEIICgZfZ3JvdXAihgEKCUt2UmVtb3ZlZBIXCg9zZXF1ZW5jZV9oYXNoZXMYASABKAwSEwoLZW5naW5lX2tleXMYAiABKAwSHwoEdGllchgDIAEoDjIRLnN0YXRvci52MS5LdlRpZXISDAoEcmFuaxgEIAEoDRISCgVncm91cBgFIAEoDUgAiAEBQggKBl9ncm91cCIZCglLdkNsZWFyZWQSDAoEcmFuaxgBIAEoDSKLAQoHS3ZFdmVudBIlCgZzdG9yZWQYASABKAsyEy5zdGF0b3IudjEuS3ZTdG9yZWRIABInCgdyZW1vdmVkGAIgASgLMhQuc3RhdG9yLnYxLkt2UmVtb3ZlZEgAEicKB2NsZWFyZWQYAyABKAsyFC5zdGF0b3IudjEuS3ZDbGVhcmVkSABCBwoFZXZlbnQihgEKDEt2RXZlbnRCYXRjaBIOCgZ3b3JrZXIYASABKAkSDQoFZXBvY2gYAiABKAkSEAoIc2VxdWVuY2UYAyABKAQSIgoGZXZlbnRzGAQgAygLMhIuc3RhdG9yLnYxLkt2RXZlbnQSEAoIc25hcHNob3QYBSABKAgSDwoHcGFydGlhbBgGIAEoCCptCgZLdlRpZXISFwoTS1ZfVElFUl9VTlNQRUNJRklFRBAAEhIKDktWX1RJRVJfREVWSUNFEAESEAoMS1ZfVElFUl9IT1NUEAISEAoMS1ZfVElFUl9ESVNLEAMSEgoOS1ZfVElFUl9TSEFSRUQQBGIGcHJvdG8z");
+  fileDesc("ChhzdGF0b3IvdjEva3ZfZXZlbnQucHJvdG8SCXN0YXRvci52MSLTAQoIS3ZTdG9yZWQSEwoGcGFyZW50GAEgASgGSACIAQESFwoPc2VxdWVuY2VfaGFzaGVzGAIgASgMEhMKC2VuZ2luZV9rZXlzGAMgASgMEhoKDWVuZ2luZV9wYXJlbnQYBCABKAZIAYgBARIfCgR0aWVyGAUgASgOMhEuc3RhdG9yLnYxLkt2VGllchIMCgRyYW5rGAYgASgNEhIKBWdyb3VwGAcgASgNSAKIAQFCCQoHX3BhcmVudEIQCg5fZW5naW5lX3BhcmVudEIICgZfZ3JvdXAihgEKCUt2UmVtb3ZlZBIXCg9zZXF1ZW5jZV9oYXNoZXMYASABKAwSEwoLZW5naW5lX2tleXMYAiABKAwSHwoEdGllchgDIAEoDjIRLnN0YXRvci52MS5LdlRpZXISDAoEcmFuaxgEIAEoDRISCgVncm91cBgFIAEoDUgAiAEBQggKBl9ncm91cCIZCglLdkNsZWFyZWQSDAoEcmFuaxgBIAEoDSKLAQoHS3ZFdmVudBIlCgZzdG9yZWQYASABKAsyEy5zdGF0b3IudjEuS3ZTdG9yZWRIABInCgdyZW1vdmVkGAIgASgLMhQuc3RhdG9yLnYxLkt2UmVtb3ZlZEgAEicKB2NsZWFyZWQYAyABKAsyFC5zdGF0b3IudjEuS3ZDbGVhcmVkSABCBwoFZXZlbnQieAoOS3ZFdmVudENvbHVtbnMSDQoFa2luZHMYASABKAwSDgoGY291bnRzGAIgASgMEg0KBXJhbmtzGAMgASgMEg4KBmdyb3VwcxgEIAEoDBIPCgdwYXJlbnRzGAUgASgMEhcKD3NlcXVlbmNlX2hhc2hlcxgGIAEoDCKyAQoMS3ZFdmVudEJhdGNoEg4KBndvcmtlchgBIAEoCRINCgVlcG9jaBgCIAEoCRIQCghzZXF1ZW5jZRgDIAEoBBIiCgZldmVudHMYBCADKAsyEi5zdGF0b3IudjEuS3ZFdmVudBIQCghzbmFwc2hvdBgFIAEoCBIPCgdwYXJ0aWFsGAYgASgIEioKB2NvbHVtbnMYByABKAsyGS5zdGF0b3IudjEuS3ZFdmVudENvbHVtbnMqbQoGS3ZUaWVyEhcKE0tWX1RJRVJfVU5TUEVDSUZJRUQQABISCg5LVl9USUVSX0RFVklDRRABEhAKDEtWX1RJRVJfSE9TVBACEhAKDEtWX1RJRVJfRElTSxADEhIKDktWX1RJRVJfU0hBUkVEEARiBnByb3RvMw");
 
 /**
  * Blocks now present: a chain, each following the one before it, the first following `parent`.
@@ -159,12 +159,70 @@ export const KvEventSchema: GenMessage<KvEvent> = /*@__PURE__*/
   messageDesc(file_stator_v1_kv_event, 3);
 
 /**
- * Events of one worker in order.
+ * Events without engine keys in parallel columns, as engines tell thousands a second. Words are little endian.
+ *
+ * @generated from message stator.v1.KvEventColumns
+ */
+export type KvEventColumns = Message<"stator.v1.KvEventColumns"> & {
+  /**
+   * A byte an event: 0 stored, 1 removed, 2 cleared; + 4: it has an entry in `parents`; + 8: in `groups`; + 16 × tier.
+   *
+   * @generated from field: bytes kinds = 1;
+   */
+  kinds: Uint8Array;
+
+  /**
+   * Blocks of each event, u32; empty: one each.
+   *
+   * @generated from field: bytes counts = 2;
+   */
+  counts: Uint8Array;
+
+  /**
+   * Rank of each event, u32; empty: all of rank 0.
+   *
+   * @generated from field: bytes ranks = 3;
+   */
+  ranks: Uint8Array;
+
+  /**
+   * u32 for those that have one.
+   *
+   * @generated from field: bytes groups = 4;
+   */
+  groups: Uint8Array;
+
+  /**
+   * u64 for those that have one.
+   *
+   * @generated from field: bytes parents = 5;
+   */
+  parents: Uint8Array;
+
+  /**
+   * Sequence hashes of all events, one after the other, u64.
+   *
+   * @generated from field: bytes sequence_hashes = 6;
+   */
+  sequenceHashes: Uint8Array;
+};
+
+/**
+ * Describes the message stator.v1.KvEventColumns.
+ * Use `create(KvEventColumnsSchema)` to create a new message.
+ */
+export const KvEventColumnsSchema: GenMessage<KvEventColumns> = /*@__PURE__*/
+  messageDesc(file_stator_v1_kv_event, 4);
+
+/**
+ * Events of one worker in order: either `columns` or `events`.
  *
  * @generated from message stator.v1.KvEventBatch
  */
 export type KvEventBatch = Message<"stator.v1.KvEventBatch"> & {
   /**
+   * Empty in a session: its own worker and epoch.
+   *
    * @generated from field: string worker = 1;
    */
   worker: string;
@@ -199,6 +257,11 @@ export type KvEventBatch = Message<"stator.v1.KvEventBatch"> & {
    * @generated from field: bool partial = 6;
    */
   partial: boolean;
+
+  /**
+   * @generated from field: stator.v1.KvEventColumns columns = 7;
+   */
+  columns?: KvEventColumns | undefined;
 };
 
 /**
@@ -206,7 +269,7 @@ export type KvEventBatch = Message<"stator.v1.KvEventBatch"> & {
  * Use `create(KvEventBatchSchema)` to create a new message.
  */
 export const KvEventBatchSchema: GenMessage<KvEventBatch> = /*@__PURE__*/
-  messageDesc(file_stator_v1_kv_event, 4);
+  messageDesc(file_stator_v1_kv_event, 5);
 
 /**
  * @generated from enum stator.v1.KvTier
