@@ -271,11 +271,32 @@ function ttftLoss(rows: readonly Arrival[], values: readonly number[]): number {
 // This source sent all requests of a run at once and no more: its first-token times are of a burst, not of a closed loop.
 const oneBurst = /sglang\/0\.5\.1\.post1/;
 
+// Nelder-Mead stops in the nearest hollow: the best of several starts is kept, and started from once more.
+function search(
+  loss: (values: readonly number[]) => number,
+  starts: readonly (readonly number[])[],
+): number[] {
+  const best = starts.map((start) => minimize(loss, start, 400)).sort((a, b) => a.loss - b.loss)[0]!;
+  return minimize(
+    loss,
+    best.values.map((value) => Math.max(1e-3, value)),
+    400,
+    0.6,
+  ).values;
+}
+
+const starts = [
+  [40, 1, 1.1, 0.2, 0.06],
+  [60, 0.5, 1.5, 0.5, 0.1],
+  [20, 2, 0.8, 0.05, 0.03],
+  [100, 0.1, 1, 1, 0.05],
+];
+
 function fitArrivals(train: readonly Arrival[]): Map<string, number[]> {
   const found = new Map<string, number[]>();
   for (const mode of ["agg", "disagg"]) {
     const all = train.filter(({ sample }) => sample.spec.mode === mode && !oneBurst.test(sample.row.source));
-    const pooled = minimize((values) => ttftLoss(all, values), [40, 1, 1.1, 0.2, 0.06], 500).values;
+    const pooled = search((values) => ttftLoss(all, values), starts);
     for (const backend of ["vllm", "sglang", "trtllm"]) {
       const rows = all.filter(({ sample }) => sample.row.backend === backend);
       const pull = 1.5 / Math.max(30, rows.length);
@@ -289,18 +310,22 @@ function fitArrivals(train: readonly Arrival[]): Map<string, number[]> {
         `${mode} ${backend}`,
         rows.length < 5
           ? pooled
-          : minimize(
+          : search(
               (values) => ttftLoss(rows, values) + penalty(values),
-              pooled.map((value) => Math.max(1e-3, value)),
-              500,
-            ).values,
+              [pooled.map((value) => Math.max(1e-3, value)), ...starts],
+            ),
       );
     }
   }
   return found;
 }
 
-function report(label: string, rows: readonly Sample[], terms: Terms, arrivals: Map<string, number[]>): void {
+function report(
+  label: string,
+  rows: readonly Sample[],
+  terms: Terms,
+  arrivals: Map<string, number[]>,
+): Record<string, number> {
   const tpot = errors(rows.map((sample) => [tpotMs(sample, terms), sample.row.tpotMs]));
   const ttft = errors(
     rows
@@ -312,6 +337,14 @@ function report(label: string, rows: readonly Sample[], terms: Terms, arrivals: 
     String(rows.length).padStart(5),
     `TPOT ${tpot.mape.toFixed(1)} / ${tpot.median.toFixed(1)}   TTFT ${ttft.mape.toFixed(1)} / ${ttft.median.toFixed(1)}`,
   );
+  const round = (value: number): number => Number(value.toFixed(1));
+  return {
+    rows: rows.length,
+    tpotMape: round(tpot.mape),
+    tpotMedian: round(tpot.median),
+    ttftMape: round(ttft.mape),
+    ttftMedian: round(ttft.median),
+  };
 }
 
 const groups = (key: (sample: Sample) => string): [string, Sample[]][] =>
@@ -333,13 +366,24 @@ for (const [key, rows] of groups(
 for (const [key, values] of arrivals)
   console.log("  ", key, values.map((value) => value.toPrecision(3)).join(" "));
 
+const crossValidation: Record<string, unknown> = {};
 if (process.argv.includes("--cross-validate")) {
-  const shape = (sample: Sample): string => `${sample.row.model.split("/").at(-1)?.slice(0, 8)}`;
+  const shape = (sample: Sample): string =>
+    (sample.row.model.split("/").at(-1) ?? "").replace(/-(Instruct|FP8).*/, "");
   for (const [name, rows] of groups(shape)) {
     const train = weighted.filter((sample) => !rows.includes(sample));
     const fitted = fitSteps(train);
-    report(`held out: ${name}`, rows, fitted, fitArrivals(train.map((sample) => arrivalOf(sample, fitted))));
+    crossValidation[name] = report(
+      `held out: ${name}`,
+      rows,
+      fitted,
+      fitArrivals(train.map((sample) => arrivalOf(sample, fitted))),
+    );
   }
+  writeFileSync(
+    new URL("cross-validation.json", import.meta.url),
+    `${JSON.stringify(crossValidation, undefined, 2)}\n`,
+  );
 }
 
 if (process.argv.includes("--write")) {
@@ -353,6 +397,7 @@ if (process.argv.includes("--write")) {
         .map((name) => [name.split("#")[1], round(terms[name]!)]),
     );
     // MXFP4 runs the same kernels as NVFP4 where FP4 tensor cores exist, and no fitted deployment used it.
+    if (architecture === "hopper") Object.assign(scale, { "experts:mxfp4": scale["experts:w4a16"] });
     if (architecture === "blackwell")
       Object.assign(scale, {
         "experts:mxfp4": scale["experts:nvfp4"],

@@ -17,16 +17,16 @@ export interface Inputs {
 }
 
 export const defaultInputs: Inputs = {
-  model: "openai/gpt-oss-120b",
-  system: "b200",
-  backend: "trtllm",
+  model: "Qwen/Qwen3-32B",
+  system: "h200",
+  backend: "vllm",
   quantization: "auto",
-  gpus: 8,
+  gpus: 16,
   isl: 8192,
   osl: 1024,
   prefix: 0,
   ttft: 2000,
-  tpot: 30,
+  tpot: 25,
   config: "",
   record: "",
 };
@@ -46,7 +46,7 @@ export const presets: readonly Preset[] = [
   {
     name: "Long documents",
     hint: "8k in, 1k out",
-    values: { isl: 8192, osl: 1024, prefix: 0, ttft: 2000, tpot: 30 },
+    values: { isl: 8192, osl: 1024, prefix: 0, ttft: 2000, tpot: 25 },
   },
   {
     name: "Reasoning",

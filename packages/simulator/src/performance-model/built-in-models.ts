@@ -374,5 +374,6 @@ export const builtInModelConfigs: Readonly<Record<string, HfConfig>> = {
     max_position_embeddings: 202752,
   },
   "MiniMaxAI/MiniMax-M2": minimaxM2,
+  "MiniMaxAI/MiniMax-M2.1": minimaxM2,
   "MiniMaxAI/MiniMax-M2.5": minimaxM2,
 };

@@ -36,11 +36,12 @@ export function findModel(name: string): ModelSpec {
 }
 
 const suffix =
-  /[-_.](instruct|chat|base|it|hf|thinking|fp8|nvfp4|fp4|int4|awq|gptq|w4a16|w8a8|dynamic|quantized|original|mxfp4|bf16|preview|\d{4}|v[12])$/;
+  /[-_.](instruct|chat|base|it|hf|thinking|fp8|nvfp4|fp4|int4|awq|gptq|w4a16|w8a8|dynamic|quantized|original|mxfp4|bf16|preview|exp|kv|\d{4}|v[12])$/;
 
 function canonical(name: string): string {
   let short = (name.split("/").at(-1) ?? name)
     .toLowerCase()
+    .replaceAll("_", "-")
     .replace(/^meta-/, "")
     .replace(/^nvidia-/, "");
   while (suffix.test(short)) short = short.replace(suffix, "");
