@@ -1,0 +1,83 @@
+import { createRequire } from "node:module";
+
+/** A native handle; the garbage collector closes what nobody closed. */
+export type NativeHandle = object & { readonly __handle?: never };
+
+export interface NativeDevice {
+  readonly index: number;
+  readonly name: string;
+  readonly pciBusId: string;
+  readonly uuid: Uint8Array;
+  readonly totalBytes: number;
+  readonly major: number;
+  readonly minor: number;
+  readonly multiprocessors: number;
+}
+
+export interface NativeCuda {
+  driverVersion(): number;
+  devices(): readonly NativeDevice[];
+  canAccessPeer(device: number, peer: number): boolean;
+  retain(device: number): NativeHandle;
+}
+
+export interface NativeNvml {
+  driverVersion(): string;
+  count(): number;
+  identity(index: number): { readonly name: string; readonly uuid: string };
+  read(index: number, figure: string): unknown;
+  nvlink(index: number): readonly { readonly link: number; readonly isActive: boolean; readonly transmitKib?: number; readonly receiveKib?: number }[];
+  watchXid(listener: (index: number, xid: number) => void): boolean;
+  close(): void;
+}
+
+/** What the C++ addon of this package exports. */
+export interface CudaAddon {
+  readonly Cuda: new (library: string) => NativeCuda;
+  readonly Nvml: new (library: string) => NativeNvml;
+  memoryInfo(context: NativeHandle): { readonly freeBytes: number; readonly totalBytes: number };
+  allocate(context: NativeHandle, bytes: number): NativeHandle;
+  addressOf(memory: NativeHandle): bigint;
+  pinned(context: NativeHandle, bytes: number): ArrayBuffer;
+  copy(kind: number, target: NativeHandle | Uint8Array, targetOffset: number, source: NativeHandle | Uint8Array, sourceOffset: number, bytes: number, stream?: NativeHandle): void;
+  fill(memory: NativeHandle, offset: number, value: number, bytes: number, stream?: NativeHandle): void;
+  createStream(context: NativeHandle): NativeHandle;
+  synchronize(stream: NativeHandle, done: (code?: string, result?: number) => void): void;
+  isStreamIdle(stream: NativeHandle): boolean;
+  createEvent(context: NativeHandle): NativeHandle;
+  recordEvent(event: NativeHandle, stream?: NativeHandle): void;
+  isEventDone(event: NativeHandle): boolean;
+  elapsedMs(from: NativeHandle, to: NativeHandle): number;
+  waitEvent(stream: NativeHandle | undefined, event: NativeHandle): void;
+  ipcExport(memory: NativeHandle): Uint8Array;
+  ipcImport(context: NativeHandle, handle: Uint8Array): NativeHandle;
+  enablePeer(from: NativeHandle, to: NativeHandle): void;
+  loadModule(context: NativeHandle, ptx: string): NativeHandle;
+  launch(module: NativeHandle, name: string, grid: number, block: number, args: readonly (number | bigint)[], stream?: NativeHandle): void;
+  close(handle: NativeHandle): void;
+}
+
+export type CudaAddonState = { readonly isAvailable: true; readonly addon: CudaAddon } | { readonly isAvailable: false; readonly reason: string };
+
+const requireHere = createRequire(import.meta.url);
+const platform = `${process.platform}-${process.arch}`;
+let state: CudaAddonState | undefined;
+
+/** Loads the addon once: a local build first, then the platform package; else says what to do. */
+export function loadCudaAddon(): CudaAddonState {
+  state ??= load();
+  return state;
+}
+
+function load(): CudaAddonState {
+  const tried: string[] = [];
+  for (const candidate of ["../native/build/stator_cuda.node", `@stator/cuda-bindings-${platform}`]) {
+    try {
+      return { isAvailable: true, addon: requireHere(candidate) as CudaAddon };
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code !== "MODULE_NOT_FOUND") tried.push(`${candidate}: ${message.split("\n")[0]}`);
+    }
+  }
+  return { isAvailable: false, reason: [...tried, `no addon for ${platform}: in the repository run \`npm run build:native\`, else install @stator/cuda-bindings-${platform}`].join("; ") };
+}
