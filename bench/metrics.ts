@@ -30,13 +30,21 @@ function cases(): Case[] {
   const counters = metrics.counter({ name: "bench_c", help: "c", labels: ["model", "status"] });
   const counter = counters.labels(labels);
   const gauge = metrics.gauge({ name: "bench_g", help: "g", labels: ["model", "status"] }).labels(labels);
-  const histogram = metrics.histogram({ name: "bench_h", help: "h", labels: ["model", "status"], buckets: itlBuckets }).labels(labels);
+  const histogram = metrics
+    .histogram({ name: "bench_h", help: "h", labels: ["model", "status"], buckets: itlBuckets })
+    .labels(labels);
 
   const labelNames = ["model", "status"];
   const promCounter = new Counter({ name: "c", help: "c", labelNames, registers });
   const promCounterChild = promCounter.labels(labels);
   const promGauge = new Gauge({ name: "g", help: "g", labelNames, registers }).labels(labels);
-  const promHistogram = new Histogram({ name: "h", help: "h", labelNames, registers, buckets: [...itlBuckets] }).labels(labels);
+  const promHistogram = new Histogram({
+    name: "h",
+    help: "h",
+    labelNames,
+    registers,
+    buckets: [...itlBuckets],
+  }).labels(labels);
 
   return [
     { name: "counter, kept series", update: () => counter.add(1) },
@@ -50,19 +58,38 @@ function cases(): Case[] {
   ];
 }
 
-async function scrape(series: number): Promise<{ series: number; bytes: number; p50Ms: number; maxMs: number; promClientP50Ms: number }> {
+async function scrape(
+  series: number,
+): Promise<{ series: number; bytes: number; p50Ms: number; maxMs: number; promClientP50Ms: number }> {
   const metrics: Metrics = createMetrics({ process: false, maxSeries: 1_000_000, maxLabelSets: 1_000_000 });
   const registry = new Registry();
   const sets = Math.ceil(series / (itlBuckets.length + 3 + 10));
-  const histogram = metrics.histogram({ name: "scrape", unit: "seconds", help: "h", labels: ["worker"], buckets: itlBuckets });
-  const promHistogram = new Histogram({ name: "h", help: "h", labelNames: ["worker"], registers: [registry], buckets: [...itlBuckets] });
+  const histogram = metrics.histogram({
+    name: "scrape",
+    unit: "seconds",
+    help: "h",
+    labels: ["worker"],
+    buckets: itlBuckets,
+  });
+  const promHistogram = new Histogram({
+    name: "h",
+    help: "h",
+    labelNames: ["worker"],
+    registers: [registry],
+    buckets: [...itlBuckets],
+  });
   for (let i = 0; i < sets; i++) {
     histogram.labels({ worker: `w${i}` }).observe(0.01);
     promHistogram.observe({ worker: `w${i}` }, 0.01);
   }
   for (let c = 0; c < 10; c++) {
     const counter = metrics.counter({ name: `scrape_c${c}`, help: "c", labels: ["worker"] });
-    const promCounter = new Counter({ name: `c${c}`, help: "c", labelNames: ["worker"], registers: [registry] });
+    const promCounter = new Counter({
+      name: `c${c}`,
+      help: "c",
+      labelNames: ["worker"],
+      registers: [registry],
+    });
     for (let i = 0; i < sets; i++) {
       counter.labels({ worker: `w${i}` }).add(i + 1);
       promCounter.inc({ worker: `w${i}` }, i + 1);
@@ -92,7 +119,17 @@ function nsPerToken(): number {
     const { onEvent, end } = metrics.startRequest({ model: "tiny", startMs: 0 });
     onEvent({ requestId, choice, attempt, type: "queued", where: "pool", atMs: 0 });
     for (let t = 1; t <= 128; t++) onEvent({ requestId, choice, attempt, type: "tokens", count: 1, atMs: t });
-    onEvent({ requestId, choice, attempt, type: "finished", reason: "stop", promptTokens: 512, outputTokens: 128, cachedTokens: 0, atMs: 130 });
+    onEvent({
+      requestId,
+      choice,
+      attempt,
+      type: "finished",
+      reason: "stop",
+      promptTokens: 512,
+      outputTokens: 128,
+      cachedTokens: 0,
+      atMs: 130,
+    });
     end();
   };
   const times: number[] = [];
@@ -116,7 +153,9 @@ export async function run(): Promise<unknown> {
   const scrapes = [];
   for (const series of [1_000, 5_000, 20_000]) scrapes.push(await scrape(series));
   return {
-    nsPerUpdate: Object.fromEntries([...times].map(([name, values]) => [name, Number(median(values).toFixed(1))])),
+    nsPerUpdate: Object.fromEntries(
+      [...times].map(([name, values]) => [name, Number(median(values).toFixed(1))]),
+    ),
     nsPerTokenOfARequest: Number(nsPerToken().toFixed(1)),
     scrape: scrapes,
   };

@@ -15,10 +15,15 @@ export function createServer() {
 
   // A scope for a component: the same meter with labels of its own.
   const meter = metrics.scope({ component: "guardrail" });
-  const engine = guarded(createSimulatedEngine({ model: "tiny" }), { meter, rules: { pii: new Set(), profanity: new Set([42]) } });
+  const engine = guarded(createSimulatedEngine({ model: "tiny" }), {
+    meter,
+    rules: { pii: new Set(), profanity: new Set([42]) },
+  });
 
   // A figure that is read rather than told: set it when somebody looks.
-  const queue = metrics.gauge({ name: "billing_queue", unit: "requests", help: "Bills not written yet." }).labels({});
+  const queue = metrics
+    .gauge({ name: "billing_queue", unit: "requests", help: "Bills not written yet." })
+    .labels({});
   metrics.onScrape(() => queue.set(3));
 
   return { server: createOpenAIServer({ models: { tiny: engine }, metrics }), metrics, logins };

@@ -9,10 +9,14 @@ import { sendLoad } from "./load.ts";
 
 const executablePath = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 const hasBrowser = existsSync(executablePath);
-if (!hasBrowser && process.env["STATOR_REQUIRE"]?.split(",").includes("browser")) throw new Error("STATOR_REQUIRE names browser, but chromium is missing.");
+if (!hasBrowser && process.env["STATOR_REQUIRE"]?.split(",").includes("browser"))
+  throw new Error("STATOR_REQUIRE names browser, but chromium is missing.");
 if (!hasBrowser) console.log("skipped: no chromium");
 
-const args = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync".split(" ");
+const args =
+  "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync".split(
+    " ",
+  );
 /** A folder for pictures of the page: `STATOR_SCREENSHOTS=docs/images`. */
 const pictures = process.env["STATOR_SCREENSHOTS"];
 
@@ -24,7 +28,10 @@ describe.skipIf(!hasBrowser)("the console", () => {
   let load: Promise<void>;
 
   beforeAll(async () => {
-    await build({ configFile: new URL("../../packages/console/web/vite.config.ts", import.meta.url).pathname, logLevel: "error" });
+    await build({
+      configFile: new URL("../../packages/console/web/vite.config.ts", import.meta.url).pathname,
+      logLevel: "error",
+    });
     graph = await observedGraph({ gpuSources: [] });
     ({ url } = await graph.server.listen({ port: 0 }));
     load = sendLoad({ url, clients: 4, signal: stop.signal });
@@ -38,13 +45,20 @@ describe.skipIf(!hasBrowser)("the console", () => {
     await graph?.[Symbol.asyncDispose]();
   }, 30_000);
 
-  async function opened(width: number, height: number, colorScheme: "light" | "dark"): Promise<{ page: Page; errors: string[] }> {
+  async function opened(
+    width: number,
+    height: number,
+    colorScheme: "light" | "dark",
+  ): Promise<{ page: Page; errors: string[] }> {
     const page = await browser.newPage({ viewport: { width, height }, colorScheme, reducedMotion: "reduce" });
     page.setDefaultTimeout(10_000);
     const errors: string[] = [];
     page.on("pageerror", (error) => errors.push(error.message));
     page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
-    page.on("request", (request) => new URL(request.url()).origin === url || errors.push(`asked ${request.url()}`));
+    page.on(
+      "request",
+      (request) => new URL(request.url()).origin === url || errors.push(`asked ${request.url()}`),
+    );
     await page.goto(`${url}/console`);
     await page.locator("#requests-list").getByRole("option").first().waitFor();
     return { page, errors };
@@ -54,7 +68,10 @@ describe.skipIf(!hasBrowser)("the console", () => {
     if (pictures === undefined) return;
     mkdirSync(pictures, { recursive: true });
     await page.evaluate(() => window.scrollTo(0, 0));
-    await page.screenshot({ path: `${pictures}/${name}.png`, fullPage: name !== "console-phone-light" && name !== "console-phone-dark" });
+    await page.screenshot({
+      path: `${pictures}/${name}.png`,
+      fullPage: name !== "console-phone-light" && name !== "console-phone-dark",
+    });
   }
 
   test("workers, requests and figures are live, and nothing is asked of elsewhere", async () => {
@@ -62,9 +79,15 @@ describe.skipIf(!hasBrowser)("the console", () => {
     await page.getByRole("row", { name: /decode-3/ }).waitFor();
     expect(await page.getByRole("row").count()).toBe(7);
     await page.getByText(/6 of 6 workers ready/).waitFor();
-    await expect.poll(() => page.locator(".figure .value").first().textContent(), { timeout: 8_000 }).toMatch(/^[1-9.]+\/s$/);
+    await expect
+      .poll(() => page.locator(".figure .value").first().textContent(), { timeout: 8_000 })
+      .toMatch(/^[1-9.]+\/s$/);
     const before = await page.locator("#requests-list").getByRole("option").first().getAttribute("id");
-    await expect.poll(() => page.locator("#requests-list").getByRole("option").first().getAttribute("id"), { timeout: 8_000 }).not.toBe(before);
+    await expect
+      .poll(() => page.locator("#requests-list").getByRole("option").first().getAttribute("id"), {
+        timeout: 8_000,
+      })
+      .not.toBe(before);
     expect(errors).toEqual([]);
     await page.close();
   });
@@ -75,8 +98,14 @@ describe.skipIf(!hasBrowser)("the console", () => {
     await page.keyboard.type("Hello there");
     await page.keyboard.press("Enter");
     await page.getByRole("log").getByText("Hello there").waitFor();
-    await page.getByRole("log").getByText(/first .* chunks\/s/).waitFor();
-    await page.getByRole("heading", { name: /(full|decode|prefill) to/ }).first().waitFor();
+    await page
+      .getByRole("log")
+      .getByText(/first .* chunks\/s/)
+      .waitFor();
+    await page
+      .getByRole("heading", { name: /(full|decode|prefill) to/ })
+      .first()
+      .waitFor();
 
     await page.keyboard.press("Escape");
     await page.keyboard.press("p");
@@ -107,7 +136,19 @@ describe.skipIf(!hasBrowser)("the console", () => {
     await page.getByText("4 now, 5 wanted").waitFor();
     await page.fill("#chat-input", "Where do tokens come from?");
     await page.press("#chat-input", "Enter");
-    await expect.poll(async () => Number(await page.getByRole("row", { name: /decode-1/ }).locator("td.number").first().textContent()), { timeout: 10_000 }).toBeGreaterThan(0);
+    await expect
+      .poll(
+        async () =>
+          Number(
+            await page
+              .getByRole("row", { name: /decode-1/ })
+              .locator("td.number")
+              .first()
+              .textContent(),
+          ),
+        { timeout: 10_000 },
+      )
+      .toBeGreaterThan(0);
     if (pictures !== undefined) await page.waitForTimeout(25_000);
     graph.workers.get("decode-1")?.kill();
     await page.locator(".slot.ejected, .slot.dead").first().waitFor({ state: "attached" });
@@ -126,7 +167,11 @@ describe.skipIf(!hasBrowser)("the console", () => {
   test.each(["light", "dark"] as const)("at 360 px everything fits, %s", async (scheme) => {
     const { page, errors } = await opened(360, 780, scheme);
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
-    const cut = await page.evaluate(() => [...document.querySelectorAll("button, h1, h2, .value")].filter((element) => element.getBoundingClientRect().right > 361).map((element) => element.textContent));
+    const cut = await page.evaluate(() =>
+      [...document.querySelectorAll("button, h1, h2, .value")]
+        .filter((element) => element.getBoundingClientRect().right > 361)
+        .map((element) => element.textContent),
+    );
     expect(cut).toEqual([]);
     await picture(page, `console-phone-${scheme}`);
     expect(errors).toEqual([]);
@@ -136,21 +181,38 @@ describe.skipIf(!hasBrowser)("the console", () => {
   test.each(["light", "dark"] as const)("text is readable on its ground, %s", async (scheme) => {
     const { page } = await opened(1440, 1000, scheme);
     const ratios = await page.evaluate(() => {
-      const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true }) as CanvasRenderingContext2D;
+      const canvas = document
+        .createElement("canvas")
+        .getContext("2d", { willReadFrequently: true }) as CanvasRenderingContext2D;
       const rgb = (css: string): readonly number[] => {
         canvas.fillStyle = css;
         canvas.fillRect(0, 0, 1, 1);
         return [...canvas.getImageData(0, 0, 1, 1).data];
       };
       const light = (css: string): number => {
-        const [r = 0, g = 0, b = 0] = rgb(css).map((value) => (value / 255 <= 0.03928 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4));
+        const [r = 0, g = 0, b = 0] = rgb(css).map((value) =>
+          value / 255 <= 0.03928 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4,
+        );
         return 0.2126 * r + 0.7152 * g + 0.0722 * b;
       };
       const style = getComputedStyle(document.documentElement);
       const of = (name: string): number => light(style.getPropertyValue(name).trim());
       const contrast = (a: number, b: number): number => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-      const names = ["--ink", "--quiet", "--copper", "--prefill", "--decode", "--both", "--good", "--warn", "--bad"];
-      return names.map((name) => [name, Math.min(contrast(of(name), of("--panel")), contrast(of(name), of("--bg")))] as const);
+      const names = [
+        "--ink",
+        "--quiet",
+        "--copper",
+        "--prefill",
+        "--decode",
+        "--both",
+        "--good",
+        "--warn",
+        "--bad",
+      ];
+      return names.map(
+        (name) =>
+          [name, Math.min(contrast(of(name), of("--panel")), contrast(of(name), of("--bg")))] as const,
+      );
     });
     // WCAG 2.2, 1.4.3: 4.5 to 1 for text.
     expect(ratios.filter(([, ratio]) => ratio < 4.5)).toEqual([]);

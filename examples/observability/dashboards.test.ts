@@ -16,11 +16,15 @@ import { sendLoad } from "./load.ts";
 import { isInstalled, type Prometheus, startPrometheus, writeMonitoring } from "./prometheus.ts";
 
 const hasPrometheus = isInstalled("prometheus");
-if (!hasPrometheus && process.env["STATOR_REQUIRE"]?.split(",").includes("servers")) throw new Error("STATOR_REQUIRE names servers, but prometheus is missing.");
+if (!hasPrometheus && process.env["STATOR_REQUIRE"]?.split(",").includes("servers"))
+  throw new Error("STATOR_REQUIRE names servers, but prometheus is missing.");
 if (!hasPrometheus) console.log("skipped: no prometheus");
 
 /** Two H100 in dcgm-exporter's format; their energy grows from scrape to scrape. */
-const scrape = readFileSync(new URL("../../packages/metrics/src/gpu/fixtures/dcgm-exporter.txt", import.meta.url), "utf8");
+const scrape = readFileSync(
+  new URL("../../packages/metrics/src/gpu/fixtures/dcgm-exporter.txt", import.meta.url),
+  "utf8",
+);
 
 describe.skipIf(!hasPrometheus)("the serving dashboard", () => {
   const closers: (() => unknown)[] = [];
@@ -29,7 +33,11 @@ describe.skipIf(!hasPrometheus)("the serving dashboard", () => {
 
   beforeAll(async () => {
     let millijoules = 48_211_973_344;
-    const exporter = await listening(createServer((_, response) => response.end(scrape.replaceAll("48211973344", String((millijoules += 480_000))))));
+    const exporter = await listening(
+      createServer((_, response) =>
+        response.end(scrape.replaceAll("48211973344", String((millijoules += 480_000)))),
+      ),
+    );
     closers.push(() => exporter.server.close());
     graph = await observedGraph({ gpuSources: [dcgmExporter({ url: exporter.url })], decode: 3 });
     closers.push(() => graph[Symbol.asyncDispose]());
@@ -51,7 +59,9 @@ describe.skipIf(!hasPrometheus)("the serving dashboard", () => {
     await refusal(graph);
     await cancellation(url);
     // Prometheus must have seen the counters before they move: a rate needs two looks.
-    await until(async () => (await ask(prometheus.url, "count_over_time(stator_kv_events_total[1m]) >= 2")).length > 0);
+    await until(
+      async () => (await ask(prometheus.url, "count_over_time(stator_kv_events_total[1m]) >= 2")).length > 0,
+    );
     graph.workers.get("decode-1")?.kill();
     await until(async () => /migrations_total\{.*\} [1-9]/.test(await graph.metrics.expose()));
   }, 60_000);
@@ -60,12 +70,17 @@ describe.skipIf(!hasPrometheus)("the serving dashboard", () => {
     for (const close of closers.reverse()) await close();
   }, 30_000);
 
-  const panels = servingDashboardRows().flatMap((row) => row.panels.map((panel) => ({ row: row.title, title: panel.title, panel })));
+  const panels = servingDashboardRows().flatMap((row) =>
+    row.panels.map((panel) => ({ row: row.title, title: panel.title, panel })),
+  );
 
   test.each(panels)("$row: $title has data", async ({ panel }) => {
     for (const { expr } of panel.queries) {
       // `or vector(0)` would fill a panel whatever its metric is called.
-      const query = expr.replaceAll("$__rate_interval", "15s").replaceAll("$model", ".*").replaceAll(" or vector(0)", "");
+      const query = expr
+        .replaceAll("$__rate_interval", "15s")
+        .replaceAll("$model", ".*")
+        .replaceAll(" or vector(0)", "");
       const figures = await until(async () => {
         const found = await ask(prometheus.url, query);
         return found.length > 0 && found.some((value) => !Number.isNaN(value)) ? found : undefined;
@@ -76,7 +91,9 @@ describe.skipIf(!hasPrometheus)("the serving dashboard", () => {
 
   test("its rules are loaded and evaluate without an error", async () => {
     const response = await fetch(`${prometheus.url}/api/v1/rules`);
-    const { data } = (await response.json()) as { data: { groups: { rules: { name: string; health: string; lastError?: string }[] }[] } };
+    const { data } = (await response.json()) as {
+      data: { groups: { rules: { name: string; health: string; lastError?: string }[] }[] };
+    };
     const rules = data.groups.flatMap((group) => group.rules);
     expect(rules.length).toBeGreaterThan(25);
     expect(rules.filter(({ health }) => health === "err")).toEqual([]);
@@ -90,7 +107,11 @@ async function refusal(graph: ObservedGraph): Promise<void> {
   const server = createOpenAIServer({ models: { absent }, metrics: graph.metrics });
   const { url } = await server.listen({ port: 0 });
   for (let i = 0; i < 3; i++) {
-    const response = await fetch(`${url}/v1/completions`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ model: "absent", prompt: "hi" }) });
+    const response = await fetch(`${url}/v1/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ model: "absent", prompt: "hi" }),
+    });
     expect(response.status).toBe(503);
   }
   await server.close();
@@ -113,7 +134,11 @@ async function cancellation(url: string): Promise<void> {
 
 async function ask(url: string, query: string): Promise<number[]> {
   const response = await fetch(`${url}/api/v1/query?query=${encodeURIComponent(query)}`);
-  const body = (await response.json()) as { status: string; error?: string; data?: { result: { value: [number, string] }[] } };
+  const body = (await response.json()) as {
+    status: string;
+    error?: string;
+    data?: { result: { value: [number, string] }[] };
+  };
   if (body.status !== "success") throw new Error(`${query}: ${body.error}`);
   return (body.data?.result ?? []).map(({ value }) => Number(value[1]));
 }

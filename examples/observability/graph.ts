@@ -54,7 +54,9 @@ export async function observedGraph(options: ObservedGraphOptions = {}): Promise
   const all = runtime.workers();
   const prefill = createPool({ workers: runtime.workers({ model: "tiny", role: "prefill" }) });
   const decode = createPool({ workers: runtime.workers({ model: "tiny", role: "decode" }) });
-  const tiny = migrating(disaggregated({ prefill, decode, when: uncachedTokensAbove(64) }), { meter: metrics });
+  const tiny = migrating(disaggregated({ prefill, decode, when: uncachedTokensAbove(64) }), {
+    meter: metrics,
+  });
 
   // The three lines that make it visible: workers, requests, GPUs.
   const stopWorkers = metrics.watchWorkers(all);

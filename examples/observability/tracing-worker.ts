@@ -1,5 +1,10 @@
 // A worker process that traces. `tsx tracing-worker.ts ROLE ID FOLDER`; spans leave as lines of JSON on stdout.
-import { type ReadableSpan, BasicTracerProvider, SimpleSpanProcessor, type SpanExporter } from "@opentelemetry/sdk-trace-base";
+import {
+  type ReadableSpan,
+  BasicTracerProvider,
+  SimpleSpanProcessor,
+  type SpanExporter,
+} from "@opentelemetry/sdk-trace-base";
 import { createSimulatedEngine, linearStepTime } from "@stator/engines/simulated";
 import { createTracing } from "@stator/metrics/otel";
 import { closeOnSignal, createRuntime, fileDiscovery } from "@stator/runtime";
@@ -13,7 +18,16 @@ const exporter: SpanExporter = {
   export(spans: ReadableSpan[], done) {
     for (const span of spans) {
       const { traceId, spanId } = span.spanContext();
-      console.log(JSON.stringify({ name: span.name, traceId, spanId, parentId: span.parentSpanContext?.spanId, pid: process.pid, worker: id }));
+      console.log(
+        JSON.stringify({
+          name: span.name,
+          traceId,
+          spanId,
+          parentId: span.parentSpanContext?.spanId,
+          pid: process.pid,
+          worker: id,
+        }),
+      );
     }
     done({ code: 0 });
   },

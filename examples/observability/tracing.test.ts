@@ -4,7 +4,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from "@opentelemetry/sdk-trace-base";
+import {
+  BasicTracerProvider,
+  InMemorySpanExporter,
+  SimpleSpanProcessor,
+} from "@opentelemetry/sdk-trace-base";
 import type { RequestEvent } from "@stator/core";
 import { createOpenAIServer } from "@stator/frontend";
 import { createTracing } from "@stator/metrics/otel";
@@ -32,13 +36,18 @@ test("a trace goes with its request through the server and three workers, and no
   const children = new Map<string, ChildProcess>();
   await Promise.all(
     ["prefill-0", "decode-0", "decode-1"].map(async (id) => {
-      const child = fork(new URL("./tracing-worker.ts", import.meta.url), [id.split("-")[0] as string, id, dir], {
-        execArgv: ["--conditions=@stator/source", "--import", "tsx"],
-        stdio: ["ignore", "pipe", "inherit", "ipc"],
-      });
+      const child = fork(
+        new URL("./tracing-worker.ts", import.meta.url),
+        [id.split("-")[0] as string, id, dir],
+        {
+          execArgv: ["--conditions=@stator/source", "--import", "tsx"],
+          stdio: ["ignore", "pipe", "inherit", "ipc"],
+        },
+      );
       closers.push(() => child.kill("SIGKILL"));
       children.set(id, child);
-      if (child.stdout !== null) createInterface({ input: child.stdout }).on("line", (line) => lines.push(JSON.parse(line) as Line));
+      if (child.stdout !== null)
+        createInterface({ input: child.stdout }).on("line", (line) => lines.push(JSON.parse(line) as Line));
       await new Promise((resolve, reject) => child.once("message", resolve).once("exit", reject));
     }),
   );
@@ -48,7 +57,8 @@ test("a trace goes with its request through the server and three workers, and no
   const tracing = createTracing({ tracer: provider.getTracer("server") });
   const runtime = await createRuntime({ discovery: fileDiscovery({ dir }) });
   closers.push(() => runtime.close());
-  const workers = (role: "prefill" | "decode") => tracing.tracedWorkers(runtime.workers({ model: "tiny", role }));
+  const workers = (role: "prefill" | "decode") =>
+    tracing.tracedWorkers(runtime.workers({ model: "tiny", role }));
   const decodeWorkers = workers("decode");
   const prefillWorkers = workers("prefill");
   const prefill = createPool({ workers: prefillWorkers });
@@ -67,14 +77,21 @@ test("a trace goes with its request through the server and three workers, and no
   const server = createOpenAIServer({ models: { tiny }, observers: [observer] });
   closers.push(() => server.close());
   const { url } = await server.listen({ port: 0 });
-  await expect.poll(() => decodeWorkers.current().length + prefillWorkers.current().length, { timeout: 15_000 }).toBe(3);
+  await expect
+    .poll(() => decodeWorkers.current().length + prefillWorkers.current().length, { timeout: 15_000 })
+    .toBe(3);
   await expect.poll(async () => (await fetch(`${url}/health`)).status, { timeout: 10_000 }).toBe(200);
 
   const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
   const response = await fetch(`${url}/v1/completions`, {
     method: "POST",
     headers: { "content-type": "application/json", traceparent: `00-${traceId}-00f067aa0ba902b7-01` },
-    body: JSON.stringify({ model: "tiny", prompt: "Once upon a time there was a turbine.", max_tokens: 60, ignore_eos: true }),
+    body: JSON.stringify({
+      model: "tiny",
+      prompt: "Once upon a time there was a turbine.",
+      max_tokens: 60,
+      ignore_eos: true,
+    }),
   });
   expect(response.status).toBe(200);
   const { usage } = (await response.json()) as { usage: { completion_tokens: number } };
@@ -98,6 +115,8 @@ test("a trace goes with its request through the server and three workers, and no
   await expect.poll(() => new Set(spans().map((span) => span.pid)).size, { timeout: 10_000 }).toBe(4);
   await expect.poll(orphans, { timeout: 10_000 }).toEqual([]);
   expect(new Set(spans().map((span) => span.traceId))).toEqual(new Set([traceId]));
-  const retried = exporter.getFinishedSpans().filter((span) => span.name === "rpc Generate" && span.links.length > 0);
+  const retried = exporter
+    .getFinishedSpans()
+    .filter((span) => span.name === "rpc Generate" && span.links.length > 0);
   expect(retried.length).toBeGreaterThan(0);
 }, 60_000);

@@ -56,7 +56,15 @@ describe("console", () => {
     const response = await fetch(`${url}/console/feed`, { signal: abort.signal });
     expect(response.headers.get("content-type")).toContain("text/event-stream");
     const secret = "sk-canary-0123456789";
-    const event = { type: "queued", where: secret, requestId: "r7", choice: 0, attempt: 0, atMs: 1, prompt: secret };
+    const event = {
+      type: "queued",
+      where: secret,
+      requestId: "r7",
+      choice: 0,
+      attempt: 0,
+      atMs: 1,
+      prompt: secret,
+    };
     page.observer(event as unknown as RequestEvent);
     let text = "";
     const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
@@ -68,7 +76,9 @@ describe("console", () => {
 
   test("more pages than mostPages are asked to wait", async () => {
     const abort = new AbortController();
-    const open = await Promise.all([1, 2, 3].map(() => fetch(`${url}/console/feed`, { signal: abort.signal })));
+    const open = await Promise.all(
+      [1, 2, 3].map(() => fetch(`${url}/console/feed`, { signal: abort.signal })),
+    );
     expect(open.map(({ status }) => status).sort()).toContain(503);
     abort.abort();
   });

@@ -51,7 +51,13 @@ export function createConsole(options: ConsoleOptions = {}): Console {
   const intervalMs = inRange("intervalMs", options.intervalMs ?? 400, 50, 60_000);
   const { workers = [] } = options;
   const app = loadApp();
-  const feed = createFeed({ title, workers: "current" in workers ? [workers] : workers, mostRequests, intervalMs, clock });
+  const feed = createFeed({
+    title,
+    workers: "current" in workers ? [workers] : workers,
+    mostRequests,
+    intervalMs,
+    clock,
+  });
   return {
     observer: feed.observe,
     routes: { [path]: consoleHandler({ feed, app, path, mostReaders: mostPages }) },
@@ -66,5 +72,9 @@ function inRange(name: string, value: number, least: number, most: number): numb
 }
 
 function invalid(name: string, value: unknown, expected: string): ConsoleError {
-  return new ConsoleError({ code: "CONSOLE_OPTION_INVALID", kind: "invalid", message: `createConsole: ${name} is ${JSON.stringify(value)}; give ${expected}.` });
+  return new ConsoleError({
+    code: "CONSOLE_OPTION_INVALID",
+    kind: "invalid",
+    message: `createConsole: ${name} is ${JSON.stringify(value)}; give ${expected}.`,
+  });
 }

@@ -18,7 +18,10 @@ export function App() {
   const [theme, setTheme] = useState(storedTheme);
   const [selected, setSelected] = useState<string>();
   const state = useFeed(isPaused);
-  const request = useMemo(() => state.requests.find(({ key }) => key === selected), [state.requests, selected]);
+  const request = useMemo(
+    () => state.requests.find(({ key }) => key === selected),
+    [state.requests, selected],
+  );
   const workers = useMemo(() => [...state.workers.values()].sort(byRoleAndName), [state.workers]);
 
   const changeTheme = (): void => {
@@ -65,7 +68,13 @@ export function App() {
           <Chat onRequest={setSelected} />
         </div>
         <div class="columns">
-          <Requests requests={state.requests} selected={selected} onSelect={setSelected} isPaused={isPaused} onPause={() => setPaused(!isPaused)} />
+          <Requests
+            requests={state.requests}
+            selected={selected}
+            onSelect={setSelected}
+            isPaused={isPaused}
+            onPause={() => setPaused(!isPaused)}
+          />
           <Inspector request={request} />
         </div>
         <div class="columns even">
@@ -80,6 +89,9 @@ export function App() {
 
 const roleOrder = { prefill: 0, both: 1, decode: 2 } as const;
 
-function byRoleAndName(a: { role: keyof typeof roleOrder; id: string }, b: { role: keyof typeof roleOrder; id: string }): number {
+function byRoleAndName(
+  a: { role: keyof typeof roleOrder; id: string },
+  b: { role: keyof typeof roleOrder; id: string },
+): number {
   return roleOrder[a.role] - roleOrder[b.role] || a.id.localeCompare(b.id, undefined, { numeric: true });
 }

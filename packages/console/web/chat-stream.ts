@@ -15,7 +15,11 @@ interface Chunk {
 }
 
 /** Streams an answer from this process' own OpenAI route. Throws with the server's message. */
-export async function* chatStream(model: string, messages: readonly Message[], signal: AbortSignal): AsyncGenerator<Piece> {
+export async function* chatStream(
+  model: string,
+  messages: readonly Message[],
+  signal: AbortSignal,
+): AsyncGenerator<Piece> {
   const response = await fetch("/v1/chat/completions", {
     method: "POST",
     headers: { "content-type": "application/json" },

@@ -1,5 +1,12 @@
 import { useEffect, useState } from "preact/hooks";
-import type { FeedMessage, FlowView, PlanView, RateView, RequestView, WorkerView } from "../src/feed/views.ts";
+import type {
+  FeedMessage,
+  FlowView,
+  PlanView,
+  RateView,
+  RequestView,
+  WorkerView,
+} from "../src/feed/views.ts";
 
 /** A flow with a name of its own, for its animation. */
 export interface Flow extends FlowView {
@@ -22,7 +29,16 @@ export interface State {
 const mostRequests = 200;
 const mostRates = 120;
 
-export const emptyState: State = { isLive: false, title: "Stator", uptimeMs: 0, workers: new Map(), requests: [], flows: [], rates: [], plan: [] };
+export const emptyState: State = {
+  isLive: false,
+  title: "Stator",
+  uptimeMs: 0,
+  workers: new Map(),
+  requests: [],
+  flows: [],
+  rates: [],
+  plan: [],
+};
 
 let flowKeys = 0;
 

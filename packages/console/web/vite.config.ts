@@ -6,5 +6,11 @@ export default defineConfig({
   root: import.meta.dirname,
   base: "./",
   plugins: [preact({ devToolsEnabled: false, prefreshEnabled: false })],
-  build: { outDir: "../dist/app", emptyOutDir: true, modulePreload: false, assetsInlineLimit: 0, chunkSizeWarningLimit: 200 },
+  build: {
+    outDir: "../dist/app",
+    emptyOutDir: true,
+    modulePreload: false,
+    assetsInlineLimit: 0,
+    chunkSizeWarningLimit: 200,
+  },
 });

@@ -1,3 +1,4 @@
+import { format } from "prettier";
 import { expect, test } from "vitest";
 import { createMetrics, nameMap, nameMapVersion } from "@stator/metrics";
 import { createGpuSampler } from "@stator/metrics/gpu";
@@ -12,9 +13,14 @@ async function page(): Promise<string> {
     if (kind === "HELP") rows.set(name, { type: "", help: rest });
     if (kind === "TYPE") (rows.get(name) as { type: string }).type = rest;
   }
-  const table = [...rows].sort(([a], [b]) => a.localeCompare(b)).map(([name, { type, help }]) => `| \`${name}\` | ${type} | ${help} |`);
+  const table = [...rows]
+    .sort(([a], [b]) => a.localeCompare(b))
+    .map(([name, { type, help }]) => `| \`${name}\` | ${type} | ${help} |`);
   const other = (text: string | undefined): string => (text === undefined ? "–" : `\`${text}\``);
-  const names = nameMap.map((m) => `| \`stator_${m.stator}\` | ${other(m.dynamo?.name)} | ${other(m.gie?.name)} | ${other(m.vllm)} | ${other(m.otel)} |`);
+  const names = nameMap.map(
+    (m) =>
+      `| \`stator_${m.stator}\` | ${other(m.dynamo?.name)} | ${other(m.gie?.name)} | ${other(m.vllm)} | ${other(m.otel)} |`,
+  );
   return [
     "# Metrics",
     "",
@@ -38,5 +44,6 @@ async function page(): Promise<string> {
 }
 
 test("the reference page lists every metric", async () => {
-  await expect(await page()).toMatchFileSnapshot("../../../docs/reference/metrics.md");
+  const text = await format(await page(), { parser: "markdown", printWidth: 110 });
+  await expect(text).toMatchFileSnapshot("../../../docs/reference/metrics.md");
 });

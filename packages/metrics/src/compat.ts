@@ -10,7 +10,12 @@ import { type Alias, nameMap } from "./name-map.ts";
 export type Compat = "dynamo" | "gie";
 
 /** Serves the same figures a second time under the names of others. Costs nothing until a scrape. */
-export function registerCompat(core: MeterCore, registry: PromRegistry, prefix: string, compat: readonly Compat[]): void {
+export function registerCompat(
+  core: MeterCore,
+  registry: PromRegistry,
+  prefix: string,
+  compat: readonly Compat[],
+): void {
   for (const mapping of nameMap) {
     for (const system of new Set(compat)) {
       const alias = mapping[system];
@@ -22,7 +27,10 @@ export function registerCompat(core: MeterCore, registry: PromRegistry, prefix: 
         help: `${family.help} Same as ${family.name}.`,
         type: family.type,
         labelNames: Object.values(alias.labels),
-        samples: () => (family.type === "gauge" || family.type === "counter" ? summed(family.samples().map(rename)) : family.samples().map(rename)),
+        samples: () =>
+          family.type === "gauge" || family.type === "counter"
+            ? summed(family.samples().map(rename))
+            : family.samples().map(rename),
       });
     }
   }

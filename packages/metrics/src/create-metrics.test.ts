@@ -9,7 +9,10 @@ const bare = { process: false } as const;
 describe("createMetrics", () => {
   test("counters, gauges and histograms come out under their full names", async () => {
     const metrics = createMetrics(bare);
-    metrics.counter({ name: "guardrail_hits", help: "Prompts refused.", labels: ["rule"] }).labels({ rule: "pii" }).add(3);
+    metrics
+      .counter({ name: "guardrail_hits", help: "Prompts refused.", labels: ["rule"] })
+      .labels({ rule: "pii" })
+      .add(3);
     metrics.gauge({ name: "pool_size", unit: "bytes", help: "Size." }).labels({}).set(7);
     const latency = metrics.histogram({ name: "rank", unit: "seconds", help: "Time.", buckets: [0.1, 1] });
     latency.labels({}).observe(0.1);
@@ -35,8 +38,12 @@ describe("createMetrics", () => {
   test("the same name with the same shape is the same family; with another shape it is a conflict", () => {
     const metrics = createMetrics(bare);
     const options = { name: "things", help: "Things.", labels: ["kind"] } as const;
-    expect(metrics.counter(options).labels({ kind: "a" })).toBe(metrics.counter(options).labels({ kind: "a" }));
-    expect(() => metrics.counter({ name: "things", help: "Things." })).toThrow(/"stator_things_total" exists already/);
+    expect(metrics.counter(options).labels({ kind: "a" })).toBe(
+      metrics.counter(options).labels({ kind: "a" }),
+    );
+    expect(() => metrics.counter({ name: "things", help: "Things." })).toThrow(
+      /"stator_things_total" exists already/,
+    );
   });
 
   test("a process has a bound on its series: further label sets become other, and are counted", async () => {
@@ -53,7 +60,13 @@ describe("createMetrics", () => {
 
   test("maxSeries bounds all families of the process together", async () => {
     const metrics = createMetrics({ ...bare, maxSeries: 100 });
-    const times = metrics.histogram({ name: "steps", unit: "seconds", help: "Steps.", labels: ["node"], buckets: [1, 2, 3] });
+    const times = metrics.histogram({
+      name: "steps",
+      unit: "seconds",
+      help: "Steps.",
+      labels: ["node"],
+      buckets: [1, 2, 3],
+    });
     for (let i = 0; i < 100; i++) times.labels({ node: String(i) }).observe(1);
     const series = seriesOf(await metrics.expose());
     const counts = [...series].filter(([key]) => key.startsWith("stator_steps_seconds_count"));
@@ -76,11 +89,17 @@ describe("createMetrics", () => {
 
   test("hierarchy labels are added to everything, and a scope's to its own", async () => {
     const metrics = createMetrics({ ...bare, hierarchy: { namespace: "prod", component: "frontend" } });
-    metrics.scope({ component: "ranker", endpoint: "score" }).counter({ name: "ranked", help: "Ranked." }).labels({}).add();
+    metrics
+      .scope({ component: "ranker", endpoint: "score" })
+      .counter({ name: "ranked", help: "Ranked." })
+      .labels({})
+      .add();
     metrics.startRequest({ model: "tiny" }).end({ status: "success" });
     const series = seriesOf(await metrics.expose());
     expect(series.get('stator_ranked_total{component="ranker",endpoint="score",namespace="prod"}')).toBe(1);
-    expect(series.get('stator_frontend_active_requests{component="frontend",model="tiny",namespace="prod"}')).toBe(0);
+    expect(
+      series.get('stator_frontend_active_requests{component="frontend",model="tiny",namespace="prod"}'),
+    ).toBe(0);
   });
 
   test("a registry of the user's is used, with what is in it", async () => {
@@ -118,7 +137,8 @@ describe("createMetrics", () => {
     hits.labels({ kind: "__proto__" }).add();
     hits.labels({ kind: "x".repeat(5_000) }).add();
     const text = await metrics.expose();
-    for (const line of text.split("\n").filter((l) => l.startsWith("stator_hits_total"))) expect(line).toMatch(/^stator_hits_total\{kind=".*"\} \d+$/);
+    for (const line of text.split("\n").filter((l) => l.startsWith("stator_hits_total")))
+      expect(line).toMatch(/^stator_hits_total\{kind=".*"\} \d+$/);
     expect(text).not.toContain("x".repeat(121));
   });
 
@@ -134,7 +154,8 @@ describe("createMetrics", () => {
           for (const value of values) series.observe(value);
           series.observe(Number.NaN);
           const out = seriesOf(await metrics.expose());
-          for (const le of buckets) expect(out.get(`stator_v_bucket{le="${le}"}`)).toBe(values.filter((v) => v <= le).length);
+          for (const le of buckets)
+            expect(out.get(`stator_v_bucket{le="${le}"}`)).toBe(values.filter((v) => v <= le).length);
           expect(out.get("stator_v_count")).toBe(values.length);
         },
       ),
@@ -157,7 +178,9 @@ describe("names", () => {
     ["usage", "percent", 'say unit: "ratio"'],
     ["usage", "Bytes", 'say unit: "bytes"'],
   ])("counter %s with unit %s is refused and told the right name", (name, unit, told) => {
-    expect(() => metrics.counter({ name, help, labels: ["tenant"], ...(unit === undefined ? {} : { unit }) })).toThrow(told);
+    expect(() =>
+      metrics.counter({ name, help, labels: ["tenant"], ...(unit === undefined ? {} : { unit }) }),
+    ).toThrow(told);
   });
 
   test("labels without bound, and those of Prometheus, are refused", () => {

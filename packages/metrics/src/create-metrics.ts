@@ -77,7 +77,11 @@ const mostObservedRequests = 100_000;
  */
 export function createMetrics(options: MetricsOptions = {}): Metrics {
   const prefix = options.prefix ?? "stator";
-  if (!/^[a-z][a-z0-9_]*$/.test(prefix)) throw invalid("METRICS_OPTION_INVALID", `prefix "${prefix}" is not snake case; use letters, digits and "_".`);
+  if (!/^[a-z][a-z0-9_]*$/.test(prefix))
+    throw invalid(
+      "METRICS_OPTION_INVALID",
+      `prefix "${prefix}" is not snake case; use letters, digits and "_".`,
+    );
   const slos = checkedSlos(options.slos ?? defaultSlos);
   const registry = options.registry ?? new Registry();
   const core = createMeterCore({
@@ -92,15 +96,26 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
   const workers = createWorkerFamilies(meter);
   const modelSeries = createModelSeries(families, slos);
   const scrapeHooks = new Set<() => void | Promise<void>>();
-  const scrape = meter.gauge({ name: "metrics_scrape", unit: "seconds", help: "Time that the exposition before this one took." }).labels({});
+  const scrape = meter
+    .gauge({
+      name: "metrics_scrape",
+      unit: "seconds",
+      help: "Time that the exposition before this one took.",
+    })
+    .labels({});
   meter
-    .gauge({ name: "build_info", help: "Always 1; version of this process and its Node.", labels: ["version", "node"] })
+    .gauge({
+      name: "build_info",
+      help: "Always 1; version of this process and its Node.",
+      labels: ["version", "node"],
+    })
     .labels({ version: options.version ?? "unknown", node: process.version })
     .set(1);
   if (options.process ?? true) collectDefaultMetrics({ register: registry as Registry });
   registerCompat(core, registry, prefix, options.compat ?? []);
 
-  const startRequest = (info: RequestInfo): RequestRecorder => createRequestRecorder(families, modelSeries(info.model), info);
+  const startRequest = (info: RequestInfo): RequestRecorder =>
+    createRequestRecorder(families, modelSeries(info.model), info);
 
   return {
     ...meter,
@@ -147,10 +162,13 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
 }
 
 function labelsOf(hierarchy: Hierarchy): Record<string, string> {
-  return Object.fromEntries(Object.entries(hierarchy).filter((entry): entry is [string, string] => typeof entry[1] === "string"));
+  return Object.fromEntries(
+    Object.entries(hierarchy).filter((entry): entry is [string, string] => typeof entry[1] === "string"),
+  );
 }
 
 function atLeastOne(name: string, value: number): number {
-  if (!(value >= 1)) throw invalid("METRICS_OPTION_INVALID", `${name} is ${value}; give a number of at least 1.`);
+  if (!(value >= 1))
+    throw invalid("METRICS_OPTION_INVALID", `${name} is ${value}; give a number of at least 1.`);
   return value;
 }

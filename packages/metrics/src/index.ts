@@ -10,6 +10,15 @@ export { otherValue } from "./instruments/series-table.ts";
 export type { RequestInfo, RequestOutcome, RequestRecorder } from "./serving/request-recorder.ts";
 export type { Slo, SloName } from "./serving/slo.ts";
 export { defaultSlos } from "./serving/slo.ts";
-export { decisionBuckets, durationBuckets, itlBuckets, ratioBuckets, stageBuckets, tokenBuckets, ttftBuckets, withEdges } from "./serving/buckets.ts";
+export {
+  decisionBuckets,
+  durationBuckets,
+  itlBuckets,
+  ratioBuckets,
+  stageBuckets,
+  tokenBuckets,
+  ttftBuckets,
+  withEdges,
+} from "./serving/buckets.ts";
 export type { ObservedOptions } from "./serving/observed.ts";
 export { observed } from "./serving/observed.ts";

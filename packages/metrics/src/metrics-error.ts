@@ -18,6 +18,9 @@ export class MetricsError extends StatorError<MetricsErrorCode> {
 }
 
 /** Shorthand for the `invalid` errors of this package. */
-export function invalid(code: Exclude<MetricsErrorCode, "METRICS_SOURCE_FAILED">, message: string): MetricsError {
+export function invalid(
+  code: Exclude<MetricsErrorCode, "METRICS_SOURCE_FAILED">,
+  message: string,
+): MetricsError {
   return new MetricsError({ code, kind: "invalid", message });
 }

@@ -33,8 +33,17 @@ export const nameMap: readonly NameMapping[] = [
     stator: "frontend_requests_total",
     dynamo: {
       name: "dynamo_frontend_requests_total",
-      labels: { model: "model", endpoint: "endpoint", stream: "request_type", status: "status", error_type: "error_type" },
-      values: { request_type: { true: "stream", false: "unary" }, status: { rejected: "error", cancelled: "error" } },
+      labels: {
+        model: "model",
+        endpoint: "endpoint",
+        stream: "request_type",
+        status: "status",
+        error_type: "error_type",
+      },
+      values: {
+        request_type: { true: "stream", false: "unary" },
+        status: { rejected: "error", cancelled: "error" },
+      },
     },
     vllm: "vllm:request_success_total",
   },
@@ -56,25 +65,58 @@ export const nameMap: readonly NameMapping[] = [
     vllm: "vllm:inter_token_latency_seconds",
     otel: "gen_ai.server.time_per_output_token",
   },
-  { stator: "frontend_input_sequence_tokens", dynamo: { name: "dynamo_frontend_input_sequence_tokens", labels: model }, vllm: "vllm:request_prompt_tokens" },
-  { stator: "frontend_output_sequence_tokens", dynamo: { name: "dynamo_frontend_output_sequence_tokens", labels: model }, vllm: "vllm:request_generation_tokens" },
+  {
+    stator: "frontend_input_sequence_tokens",
+    dynamo: { name: "dynamo_frontend_input_sequence_tokens", labels: model },
+    vllm: "vllm:request_prompt_tokens",
+  },
+  {
+    stator: "frontend_output_sequence_tokens",
+    dynamo: { name: "dynamo_frontend_output_sequence_tokens", labels: model },
+    vllm: "vllm:request_generation_tokens",
+  },
   { stator: "frontend_cached_tokens", dynamo: { name: "dynamo_frontend_cached_tokens", labels: model } },
-  { stator: "frontend_input_tokens_total", vllm: "vllm:prompt_tokens_total", otel: "gen_ai.client.inference.tokens" },
+  {
+    stator: "frontend_input_tokens_total",
+    vllm: "vllm:prompt_tokens_total",
+    otel: "gen_ai.client.inference.tokens",
+  },
   {
     stator: "frontend_output_tokens_total",
     dynamo: { name: "dynamo_frontend_output_tokens_total", labels: model },
     vllm: "vllm:generation_tokens_total",
     otel: "gen_ai.client.inference.tokens",
   },
-  { stator: "frontend_active_requests", dynamo: { name: "dynamo_frontend_inflight_requests", labels: model } },
-  { stator: "frontend_rejections_total", dynamo: { name: "dynamo_frontend_model_rejection_total", labels: model } },
-  { stator: "frontend_cancellations_total", dynamo: { name: "dynamo_frontend_model_cancellation_total", labels: model } },
-  { stator: "migrations_total", dynamo: { name: "dynamo_frontend_model_migration_total", labels: { model: "model", kind: "migration_type" } } },
+  {
+    stator: "frontend_active_requests",
+    dynamo: { name: "dynamo_frontend_inflight_requests", labels: model },
+  },
+  {
+    stator: "frontend_rejections_total",
+    dynamo: { name: "dynamo_frontend_model_rejection_total", labels: model },
+  },
+  {
+    stator: "frontend_cancellations_total",
+    dynamo: { name: "dynamo_frontend_model_cancellation_total", labels: model },
+  },
+  {
+    stator: "migrations_total",
+    dynamo: {
+      name: "dynamo_frontend_model_migration_total",
+      labels: { model: "model", kind: "migration_type" },
+    },
+  },
   { stator: "migration_recomputed_tokens_total", vllm: "vllm:prompt_tokens_recomputed_total" },
-  { stator: "router_kv_hit_ratio", dynamo: { name: "dynamo_component_router_kv_hit_rate", labels: { model: "model", kind: "kind" } } },
+  {
+    stator: "router_kv_hit_ratio",
+    dynamo: { name: "dynamo_component_router_kv_hit_rate", labels: { model: "model", kind: "kind" } },
+  },
   {
     stator: "worker_running_requests",
-    dynamo: { name: "dynamo_component_inflight_requests", labels: { worker: "worker_id", role: "dynamo_component" } },
+    dynamo: {
+      name: "dynamo_component_inflight_requests",
+      labels: { worker: "worker_id", role: "dynamo_component" },
+    },
     gie: { name: "vllm:num_requests_running", labels: { worker: "engine", model: "model_name" } },
     vllm: "vllm:num_requests_running",
   },
@@ -85,14 +127,26 @@ export const nameMap: readonly NameMapping[] = [
   },
   {
     stator: "worker_kv_usage_ratio",
-    dynamo: { name: "dynamo_component_gpu_cache_usage_percent", labels: { worker: "worker_id", role: "dynamo_component" } },
+    dynamo: {
+      name: "dynamo_component_gpu_cache_usage_percent",
+      labels: { worker: "worker_id", role: "dynamo_component" },
+    },
     gie: { name: "vllm:kv_cache_usage_perc", labels: { worker: "engine", model: "model_name" } },
     vllm: "vllm:kv_cache_usage_perc",
   },
   {
     stator: "worker_cache_info",
-    gie: { name: "vllm:cache_config_info", labels: { worker: "engine", block_size: "block_size", blocks: "num_gpu_blocks" } },
+    gie: {
+      name: "vllm:cache_config_info",
+      labels: { worker: "engine", block_size: "block_size", blocks: "num_gpu_blocks" },
+    },
     vllm: "vllm:cache_config_info",
   },
-  { stator: "kv_events_total", dynamo: { name: "dynamo_component_kv_cache_events_applied", labels: { worker: "worker_id", type: "event_type" } } },
+  {
+    stator: "kv_events_total",
+    dynamo: {
+      name: "dynamo_component_kv_cache_events_applied",
+      labels: { worker: "worker_id", type: "event_type" },
+    },
+  },
 ];

@@ -3,7 +3,12 @@ import { createMetrics } from "@stator/metrics";
 
 test("the README's metrics are exposed", async () => {
   const metrics = createMetrics({ slos: [{ name: "ttft", objective: 0.99, thresholdSeconds: 0.5 }] });
-  const refused = metrics.counter({ name: "guardrail_refused", unit: "requests", help: "Prompts refused, by rule.", labels: ["rule"] });
+  const refused = metrics.counter({
+    name: "guardrail_refused",
+    unit: "requests",
+    help: "Prompts refused, by rule.",
+    labels: ["rule"],
+  });
   refused.labels({ rule: "pii" }).add();
   const request = metrics.startRequest({ model: "tiny", endpoint: "chat_completions" });
   request.end({ status: "success" });

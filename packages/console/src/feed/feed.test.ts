@@ -1,4 +1,12 @@
-import type { Clock, EngineStatus, RequestEvent, WorkerChange, WorkerHandle, WorkerSource, WorkerState } from "@stator/core";
+import type {
+  Clock,
+  EngineStatus,
+  RequestEvent,
+  WorkerChange,
+  WorkerHandle,
+  WorkerSource,
+  WorkerState,
+} from "@stator/core";
 import { describe, expect, test } from "vitest";
 import { createFeed, type Feed } from "./feed.ts";
 import type { FeedMessage } from "./views.ts";
@@ -56,19 +64,47 @@ function stage(mostRequests = 50): Stage {
   return {
     clock,
     feed,
-    tell: (event) => feed.observe({ requestId: "r1", choice: 0, attempt: 0, atMs: clock.now(), ...event } as RequestEvent),
+    tell: (event) =>
+      feed.observe({ requestId: "r1", choice: 0, attempt: 0, atMs: clock.now(), ...event } as RequestEvent),
     join(id, epoch = "1") {
       let onStatus: ((status: EngineStatus) => void) | undefined;
       let onHealth: ((state: WorkerState) => void) | undefined;
-      const health = { state: "ready" as WorkerState, reason: undefined as string | undefined, onChange: (l: (s: WorkerState) => void) => ((onHealth = l), () => (onHealth = undefined)) };
-      const engine = { onStatus: (l: (s: EngineStatus) => void) => ((onStatus = l), () => (onStatus = undefined)) };
-      const worker = { id, epoch, role: "decode", model: "tiny", capacity: { requests: 8, kvBlocks: 100, queue: 8 }, ranks: 1, labels: {} };
+      const health = {
+        state: "ready" as WorkerState,
+        reason: undefined as string | undefined,
+        onChange: (l: (s: WorkerState) => void) => ((onHealth = l), () => (onHealth = undefined)),
+      };
+      const engine = {
+        onStatus: (l: (s: EngineStatus) => void) => ((onStatus = l), () => (onStatus = undefined)),
+      };
+      const worker = {
+        id,
+        epoch,
+        role: "decode",
+        model: "tiny",
+        capacity: { requests: 8, kvBlocks: 100, queue: 8 },
+        ranks: 1,
+        labels: {},
+      };
       const handle = { worker, card: {}, health, engine } as unknown as WorkerHandle;
       handles.push(handle);
       for (const listener of listeners) listener({ type: "joined", handle });
       return {
         handle,
-        status: (load) => onStatus?.({ step: 1, stepAgeMs: 0, stepExpectedMs: 0, load: { running: 0, waiting: 0, queuedPrefillTokens: 0, kvBlocksUsed: 0, kvBlocksTotal: 100, ...load } }),
+        status: (load) =>
+          onStatus?.({
+            step: 1,
+            stepAgeMs: 0,
+            stepExpectedMs: 0,
+            load: {
+              running: 0,
+              waiting: 0,
+              queuedPrefillTokens: 0,
+              kvBlocksUsed: 0,
+              kvBlocksTotal: 100,
+              ...load,
+            },
+          }),
         become(state, reason) {
           health.state = state;
           health.reason = reason;
@@ -89,7 +125,17 @@ function reading(feed: Feed): { readonly messages: FeedMessage[]; readonly last:
   return { messages, last: () => messages.at(-1) as FeedMessage };
 }
 
-const routed = { type: "routed", phase: "full", rank: 0, cachedTokens: 64, promptTokens: 100, costMs: 12, policy: "kvAware", decisionMs: 0.1, reason: "lowest cost" } as const;
+const routed = {
+  type: "routed",
+  phase: "full",
+  rank: 0,
+  cachedTokens: 64,
+  promptTokens: 100,
+  costMs: 12,
+  policy: "kvAware",
+  decisionMs: 0.1,
+  reason: "lowest cost",
+} as const;
 
 describe("feed", () => {
   test("a page gets everything first, then only what changed", () => {
@@ -111,17 +157,40 @@ describe("feed", () => {
     const page = reading(feed);
     tell({ type: "queued" });
     clock.pass(20);
-    tell({ ...routed, worker: "a", candidates: [{ worker: "b", rank: 0, cachedTokens: 0, costMs: 40, terms: { prefill: 30, decode: 10 } }, { worker: "a", rank: 0, cachedTokens: 64, costMs: 12, terms: { prefill: 2, decode: 10 } }] });
+    tell({
+      ...routed,
+      worker: "a",
+      candidates: [
+        { worker: "b", rank: 0, cachedTokens: 0, costMs: 40, terms: { prefill: 30, decode: 10 } },
+        { worker: "a", rank: 0, cachedTokens: 64, costMs: 12, terms: { prefill: 2, decode: 10 } },
+      ],
+    });
     clock.pass(80);
     tell({ type: "firstToken" });
     tell({ type: "tokens", count: 1 });
     clock.pass(100);
-    expect(page.last().requests).toMatchObject([{ stage: "decode", model: "tiny", worker: "a", ttftMs: 100, promptTokens: 100, cachedTokens: 64, outputTokens: 1 }]);
+    expect(page.last().requests).toMatchObject([
+      {
+        stage: "decode",
+        model: "tiny",
+        worker: "a",
+        ttftMs: 100,
+        promptTokens: 100,
+        cachedTokens: 64,
+        outputTokens: 1,
+      },
+    ]);
     tell({ type: "tokens", count: 4 });
     tell({ type: "finished", reason: "stop", promptTokens: 100, outputTokens: 5, cachedTokens: 64 });
     clock.pass(100);
     const [request] = page.last().requests;
-    expect(request).toMatchObject({ stage: "done", end: "stop", outputTokens: 5, itlMs: 25, durationMs: 200 });
+    expect(request).toMatchObject({
+      stage: "done",
+      end: "stop",
+      outputTokens: 5,
+      itlMs: 25,
+      durationMs: 200,
+    });
     expect(request?.decisions[0]?.candidates.map(({ worker }) => worker)).toEqual(["a", "b"]);
   });
 
@@ -132,10 +201,23 @@ describe("feed", () => {
     tell({ type: "queued" });
     tell({ ...routed, worker: "a", candidates: [] });
     tell({ ...routed, worker: "b", candidates: [] });
-    tell({ type: "migrated", from: "a", cause: "crashed", outcome: "resumed", gapMs: 50, recomputedTokens: 7 });
+    tell({
+      type: "migrated",
+      from: "a",
+      cause: "crashed",
+      outcome: "resumed",
+      gapMs: 50,
+      recomputedTokens: 7,
+    });
     clock.pass(100);
-    expect(page.last().flows).toEqual([{ type: "routed", to: "a" }, { type: "routed", to: "b" }, { type: "migrated", from: "a", to: "b" }]);
-    expect(page.last().requests[0]?.migrations).toMatchObject([{ from: "a", cause: "crashed", recomputedTokens: 7 }]);
+    expect(page.last().flows).toEqual([
+      { type: "routed", to: "a" },
+      { type: "routed", to: "b" },
+      { type: "migrated", from: "a", to: "b" },
+    ]);
+    expect(page.last().requests[0]?.migrations).toMatchObject([
+      { from: "a", cause: "crashed", recomputedTokens: 7 },
+    ]);
   });
 
   test("a worker that leaves is told as gone, but not when its next life is there", () => {
@@ -188,12 +270,25 @@ describe("feed", () => {
       tell({ type: "queued", requestId: `r${i}` });
       clock.pass(100);
       tell({ type: "tokens", count: 10, requestId: `r${i}` });
-      tell({ type: "finished", reason: "stop", promptTokens: 100, outputTokens: 10, cachedTokens: 25, requestId: `r${i}` });
+      tell({
+        type: "finished",
+        reason: "stop",
+        promptTokens: 100,
+        outputTokens: 10,
+        cachedTokens: 25,
+        requestId: `r${i}`,
+      });
     }
     clock.pass(2_000);
     const { rates } = reading(feed).last();
     expect(rates).toHaveLength(2);
-    expect(rates[0]).toMatchObject({ requestsPerSecond: 3, outputTokensPerSecond: 30, active: 0, ttftP50Ms: 100, hitRatio: 0.25 });
+    expect(rates[0]).toMatchObject({
+      requestsPerSecond: 3,
+      outputTokensPerSecond: 30,
+      active: 0,
+      ttftP50Ms: 100,
+      hitRatio: 0.25,
+    });
   });
 
   test("memory is bounded by mostRequests", () => {

@@ -6,7 +6,7 @@ import type { FeedMessage, FlowView, PlanView, RateView } from "./views.ts";
 import { createWorkerBook } from "./worker-book.ts";
 
 /** Writes one message; false when the reader has not read the ones before. */
-export type FeedReader = (message: FeedMessage) => boolean;
+type FeedReader = (message: FeedMessage) => boolean;
 
 export interface Feed {
   observe(event: RequestEvent): void;
@@ -37,7 +37,11 @@ export function createFeed({ title, workers, mostRequests, intervalMs, clock }: 
   const revisions = createRevisions();
   const rates = createRateMeter(startMs);
   const workerBook = createWorkerBook(workers, revisions);
-  const requestBook = createRequestBook(revisions, rates, { mostRequests, now: () => clock.now(), modelOf: (worker) => workerBook.modelOf(worker) });
+  const requestBook = createRequestBook(revisions, rates, {
+    mostRequests,
+    now: () => clock.now(),
+    modelOf: (worker) => workerBook.modelOf(worker),
+  });
   const readers = new Set<Reader>();
   let plan: { readonly value: readonly PlanView[]; readonly revision: number } | undefined;
   let lastPointMs = startMs;

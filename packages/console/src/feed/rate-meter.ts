@@ -28,7 +28,14 @@ interface Second {
   readonly itl: number[];
 }
 
-const emptySecond = (): Second => ({ ended: 0, tokens: 0, promptTokens: 0, cachedTokens: 0, ttft: [], itl: [] });
+const emptySecond = (): Second => ({
+  ended: 0,
+  tokens: 0,
+  promptTokens: 0,
+  cachedTokens: 0,
+  ttft: [],
+  itl: [],
+});
 
 export function createRateMeter(startMs: number): RateMeter {
   let second = emptySecond();

@@ -29,7 +29,11 @@ interface Draft {
 export function createRequestBook(
   revisions: Revisions,
   rates: RateMeter,
-  options: { readonly mostRequests: number; readonly now: () => number; readonly modelOf: (worker: string) => string | undefined },
+  options: {
+    readonly mostRequests: number;
+    readonly now: () => number;
+    readonly modelOf: (worker: string) => string | undefined;
+  },
 ): RequestBook {
   const views = new RevisedMap<RequestView>(revisions, options.mostRequests);
   const drafts = new Map<string, Draft>();
@@ -109,7 +113,17 @@ export function createRequestBook(
           decisionMs,
           policy,
           reason,
-          candidates: [...candidates].sort((a, b) => a.costMs - b.costMs).slice(0, mostCandidates).map(({ worker: w, rank, cachedTokens: c, costMs: cost, terms, excluded }) => ({ worker: w, rank, cachedTokens: c, costMs: cost, terms, ...(excluded === undefined ? {} : { excluded }) })),
+          candidates: [...candidates]
+            .sort((a, b) => a.costMs - b.costMs)
+            .slice(0, mostCandidates)
+            .map(({ worker: w, rank, cachedTokens: c, costMs: cost, terms, excluded }) => ({
+              worker: w,
+              rank,
+              cachedTokens: c,
+              costMs: cost,
+              terms,
+              ...(excluded === undefined ? {} : { excluded }),
+            })),
         };
         flow({ type: "routed", to: worker });
         return {
@@ -117,9 +131,13 @@ export function createRequestBook(
           promptTokens,
           cachedTokens: Math.max(view.cachedTokens, cachedTokens),
           model: options.modelOf(worker) ?? view.model,
-          ...(view.queuedMs === undefined ? { queuedMs: Math.max(0, event.atMs - decisionMs - draft.firstAtMs) } : {}),
+          ...(view.queuedMs === undefined
+            ? { queuedMs: Math.max(0, event.atMs - decisionMs - draft.firstAtMs) }
+            : {}),
           ...(phase === "prefill" ? { prefillWorker: worker } : { worker }),
-          ...(draft.firstTokenMs === undefined ? { stage: phase === "decode" ? (view.stage === "queued" ? "prefill" : view.stage) : "prefill" } : {}),
+          ...(draft.firstTokenMs === undefined
+            ? { stage: phase === "decode" ? (view.stage === "queued" ? "prefill" : view.stage) : "prefill" }
+            : {}),
         };
       }
       case "prefilled":
@@ -133,7 +151,14 @@ export function createRequestBook(
         return tokens(draft, event.atMs, event.count);
       case "migrated": {
         const { from, cause, outcome, gapMs, recomputedTokens } = event;
-        const migration: MigrationView = { atMs: event.atMs - draft.firstAtMs, from, cause, outcome, gapMs, recomputedTokens };
+        const migration: MigrationView = {
+          atMs: event.atMs - draft.firstAtMs,
+          from,
+          cause,
+          outcome,
+          gapMs,
+          recomputedTokens,
+        };
         flow({ type: "migrated", from, ...(view.worker === undefined ? {} : { to: view.worker }) });
         return { migrations: [...view.migrations, migration].slice(-mostSteps) };
       }

@@ -21,19 +21,46 @@ export function createWorkerBook(sources: readonly WorkerSource[], revisions: Re
   function add(handle: WorkerHandle): void {
     if (handles.has(handle)) return;
     const { worker } = handle;
-    let load = { running: 0, waiting: 0, queuedPrefillTokens: 0, kvBlocksUsed: 0, kvBlocksTotal: worker.capacity.kvBlocks };
+    let load = {
+      running: 0,
+      waiting: 0,
+      queuedPrefillTokens: 0,
+      kvBlocksUsed: 0,
+      kvBlocksTotal: worker.capacity.kvBlocks,
+    };
     const show = (): void => {
       const { state, reason } = handle.health;
       const { epoch, model, role, ranks, labels, id } = worker;
-      views.set(id, { id, epoch, model, role, state, ...(reason === undefined ? {} : { reason }), ...load, capacityRequests: worker.capacity.requests, ranks, labels });
+      views.set(id, {
+        id,
+        epoch,
+        model,
+        role,
+        state,
+        ...(reason === undefined ? {} : { reason }),
+        ...load,
+        capacityRequests: worker.capacity.requests,
+        ranks,
+        labels,
+      });
     };
     const stopHealth = handle.health.onChange(show);
     const stopStatus = handle.engine.onStatus?.((status: EngineStatus) => {
       const next = status.load;
-      const isSame = next.running === load.running && next.waiting === load.waiting && next.kvBlocksUsed === load.kvBlocksUsed && next.queuedPrefillTokens === load.queuedPrefillTokens;
+      const isSame =
+        next.running === load.running &&
+        next.waiting === load.waiting &&
+        next.kvBlocksUsed === load.kvBlocksUsed &&
+        next.queuedPrefillTokens === load.queuedPrefillTokens;
       if (isSame) return;
       const { running, waiting, queuedPrefillTokens, kvBlocksUsed, kvBlocksTotal } = next;
-      load = { running, waiting, queuedPrefillTokens, kvBlocksUsed, kvBlocksTotal: kvBlocksTotal || worker.capacity.kvBlocks };
+      load = {
+        running,
+        waiting,
+        queuedPrefillTokens,
+        kvBlocksUsed,
+        kvBlocksTotal: kvBlocksTotal || worker.capacity.kvBlocks,
+      };
       show();
     });
     handles.set(handle, () => {
@@ -55,13 +82,18 @@ export function createWorkerBook(sources: readonly WorkerSource[], revisions: Re
   }
 
   for (const source of sources) {
-    stops.push(source.onChange((change) => (change.type === "joined" ? add(change.handle) : remove(change.handle))));
+    stops.push(
+      source.onChange((change) => (change.type === "joined" ? add(change.handle) : remove(change.handle))),
+    );
     for (const handle of source.current()) add(handle);
   }
 
   return {
     modelOf: (worker) => views.get(worker)?.model,
-    since: (revision) => ({ workers: views.since(revision), gone: revision === 0 ? [] : gone.since(revision) }),
+    since: (revision) => ({
+      workers: views.since(revision),
+      gone: revision === 0 ? [] : gone.since(revision),
+    }),
     close() {
       for (const stop of stops) stop();
       for (const stop of handles.values()) stop();

@@ -21,7 +21,12 @@ export interface ConsoleHandlerOptions {
 }
 
 /** Answers everything below the console's path: the page, its files and its feed. */
-export function consoleHandler({ feed, app, path, mostReaders }: ConsoleHandlerOptions): (request: IncomingMessage, response: ServerResponse) => void {
+export function consoleHandler({
+  feed,
+  app,
+  path,
+  mostReaders,
+}: ConsoleHandlerOptions): (request: IncomingMessage, response: ServerResponse) => void {
   return (request, response) => {
     const target = request.url ?? "";
     const query = target.indexOf("?");
@@ -56,10 +61,17 @@ export function consoleHandler({ feed, app, path, mostReaders }: ConsoleHandlerO
 
   function openFeed(request: IncomingMessage, response: ServerResponse): void {
     if (feed.readers >= mostReaders) {
-      response.writeHead(503, { "retry-after": "10", "content-type": "text/plain" }).end("Too many pages are open.\n");
+      response
+        .writeHead(503, { "retry-after": "10", "content-type": "text/plain" })
+        .end("Too many pages are open.\n");
       return;
     }
-    response.writeHead(200, { ...securityHeaders, "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-store", "x-accel-buffering": "no" });
+    response.writeHead(200, {
+      ...securityHeaders,
+      "content-type": "text/event-stream; charset=utf-8",
+      "cache-control": "no-store",
+      "x-accel-buffering": "no",
+    });
     const stop = feed.subscribe((message) => {
       if (response.writableLength > mostWaitingBytes) return false;
       response.write(`data: ${JSON.stringify(message)}\n\n`);

@@ -34,7 +34,8 @@ export function loadApp(): ReadonlyMap<string, AppFile> {
   throw new ConsoleError({
     code: "CONSOLE_APP_MISSING",
     kind: "notFound",
-    message: "The console's page is not bundled. Run `npm run bundle -w @stator/console`; the published package has it.",
+    message:
+      "The console's page is not bundled. Run `npm run bundle -w @stator/console`; the published package has it.",
   });
 }
 
@@ -49,7 +50,11 @@ function readFolder(folder: string): Map<string, AppFile> {
   for (const name of names) {
     const type = types[name.split(".").at(-1) ?? ""];
     if (type === undefined) continue;
-    files.set(name.replaceAll("\\", "/"), { type, body: readFileSync(join(folder, name)), isImmutable: name.startsWith("assets") });
+    files.set(name.replaceAll("\\", "/"), {
+      type,
+      body: readFileSync(join(folder, name)),
+      isImmutable: name.startsWith("assets"),
+    });
   }
   return files;
 }

@@ -48,7 +48,9 @@ export function Chat({ onRequest }: { readonly onRequest: (key: string) => void 
     setRunning(abort);
     const startMs = performance.now();
     try {
-      const messages = history.filter((turn) => turn.error === undefined).map(({ role, content: text }) => ({ role, content: text }));
+      const messages = history
+        .filter((turn) => turn.error === undefined)
+        .map(({ role, content: text }) => ({ role, content: text }));
       for await (const piece of chatStream(model, messages, abort.signal)) {
         const nowMs = performance.now() - startMs;
         if (answer.requestId === undefined && piece.id !== "") onRequest(`${piece.id}/0`);
@@ -63,7 +65,9 @@ export function Chat({ onRequest }: { readonly onRequest: (key: string) => void 
         show();
       }
     } catch (error) {
-      answer = abort.signal.aborted ? { ...answer, content: `${answer.content} …` } : { ...answer, error: error instanceof Error ? error.message : String(error) };
+      answer = abort.signal.aborted
+        ? { ...answer, content: `${answer.content} …` }
+        : { ...answer, error: error instanceof Error ? error.message : String(error) };
       show();
     } finally {
       setRunning(undefined);
@@ -113,7 +117,14 @@ export function Chat({ onRequest }: { readonly onRequest: (key: string) => void 
           void send();
         }}
       >
-        <textarea id="chat-input" ref={input} rows={2} placeholder="Message (Enter sends)" aria-label="Message" onKeyDown={onKey} />
+        <textarea
+          id="chat-input"
+          ref={input}
+          rows={2}
+          placeholder="Message (Enter sends)"
+          aria-label="Message"
+          onKeyDown={onKey}
+        />
         {running === undefined ? (
           <button type="submit" class="primary" disabled={model === ""}>
             Send

@@ -28,7 +28,12 @@ export function Header({ state, theme, onTheme, onHelp }: Props) {
           · {ready} of {state.workers.size} workers ready · up {duration(state.uptimeMs)}
         </span>
       </p>
-      <button type="button" onClick={onTheme} aria-label={`Theme: ${theme}. Change`} title={`Theme: ${theme} (t)`}>
+      <button
+        type="button"
+        onClick={onTheme}
+        aria-label={`Theme: ${theme}. Change`}
+        title={`Theme: ${theme} (t)`}
+      >
         {themeIcons[theme]}
       </button>
       <button type="button" onClick={onHelp} aria-label="Keys" title="Keys (?)">

@@ -8,7 +8,9 @@ interface Props {
 
 /** Requests that lost their worker, and what became of them. */
 export function Migrations({ requests, onSelect }: Props) {
-  const moves = requests.flatMap((request) => request.migrations.map((migration) => ({ request, migration }))).slice(0, 30);
+  const moves = requests
+    .flatMap((request) => request.migrations.map((migration) => ({ request, migration })))
+    .slice(0, 30);
   return (
     <section class="panel" aria-labelledby="migrations-title">
       <h2 id="migrations-title">Migrations</h2>

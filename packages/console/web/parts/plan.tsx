@@ -11,7 +11,9 @@ export function Plan({ plan, workers }: Props) {
     <section class="panel" aria-labelledby="plan-title">
       <h2 id="plan-title">Planner</h2>
       {plan.length === 0 ? (
-        <p class="empty">No planner runs. {workers.filter(({ state }) => state === "ready").length} workers are ready.</p>
+        <p class="empty">
+          No planner runs. {workers.filter(({ state }) => state === "ready").length} workers are ready.
+        </p>
       ) : (
         <ul class="pools">
           {plan.map(({ pool, target, current, reason }) => (
@@ -19,7 +21,10 @@ export function Plan({ plan, workers }: Props) {
               <span class={`role ${pool === "prefill" || pool === "decode" ? pool : "both"}`}>{pool}</span>
               <span class="blocks" aria-hidden="true">
                 {Array.from({ length: Math.min(24, Math.max(target, current)) }, (_, i) => (
-                  <i key={i} class={i < Math.min(target, current) ? "is" : i < target ? "wanted" : "surplus"} />
+                  <i
+                    key={i}
+                    class={i < Math.min(target, current) ? "is" : i < target ? "wanted" : "surplus"}
+                  />
                 ))}
               </span>
               <span>

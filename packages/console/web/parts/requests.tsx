@@ -22,12 +22,18 @@ export function Requests({ requests, selected, onSelect, isPaused, onPause }: Pr
     if (box === null || row === null || row === undefined) return;
     // Only the list scrolls: the page stays where its reader is.
     if (row.offsetTop < box.scrollTop) box.scrollTop = row.offsetTop;
-    else if (row.offsetTop + row.offsetHeight > box.scrollTop + box.clientHeight) box.scrollTop = row.offsetTop + row.offsetHeight - box.clientHeight;
+    else if (row.offsetTop + row.offsetHeight > box.scrollTop + box.clientHeight)
+      box.scrollTop = row.offsetTop + row.offsetHeight - box.clientHeight;
   }, [selected]);
 
   const onKey = (event: KeyboardEvent): void => {
     const at = shown.findIndex(({ key }) => key === selected);
-    const moves: Readonly<Record<string, number>> = { ArrowDown: at + 1, ArrowUp: Math.max(0, at - 1), Home: 0, End: shown.length - 1 };
+    const moves: Readonly<Record<string, number>> = {
+      ArrowDown: at + 1,
+      ArrowUp: Math.max(0, at - 1),
+      Home: 0,
+      End: shown.length - 1,
+    };
     const next = moves[event.key];
     const request = next === undefined ? undefined : shown[Math.min(next, shown.length - 1)];
     if (request === undefined) return;
@@ -40,7 +46,8 @@ export function Requests({ requests, selected, onSelect, isPaused, onPause }: Pr
       <div class="panel-head">
         <h2 id="requests-title">Requests</h2>
         <span class="legend" aria-hidden="true">
-          <i class="queued" /> queued <i class="prefill" /> prefill <i class="decode" /> decode <i class="migrated" /> migrated
+          <i class="queued" /> queued <i class="prefill" /> prefill <i class="decode" /> decode{" "}
+          <i class="migrated" /> migrated
         </span>
         <button type="button" onClick={onPause} aria-pressed={isPaused} title="Pause (p)">
           {isPaused ? "Resume" : "Pause"}
@@ -67,9 +74,17 @@ export function Requests({ requests, selected, onSelect, isPaused, onPause }: Pr
         onKeyDown={onKey}
       >
         {shown.map((request) => (
-          <Row key={request.key} request={request} longest={longest} isSelected={request.key === selected} onSelect={onSelect} />
+          <Row
+            key={request.key}
+            request={request}
+            longest={longest}
+            isSelected={request.key === selected}
+            onSelect={onSelect}
+          />
         ))}
-        {shown.length === 0 && <p class="empty">Requests appear here as they come. Try one in the chat box.</p>}
+        {shown.length === 0 && (
+          <p class="empty">Requests appear here as they come. Try one in the chat box.</p>
+        )}
       </div>
     </section>
   );
@@ -84,7 +99,10 @@ interface RowProps {
 
 function Row({ request, longest, isSelected, onSelect }: RowProps) {
   const isBad = request.end === "error" || request.end === "abort";
-  const place = request.prefillWorker === undefined ? (request.worker ?? "–") : `${request.prefillWorker} → ${request.worker ?? "…"}`;
+  const place =
+    request.prefillWorker === undefined
+      ? (request.worker ?? "–")
+      : `${request.prefillWorker} → ${request.worker ?? "…"}`;
   return (
     <div
       id={optionId(request.key)}
@@ -96,7 +114,16 @@ function Row({ request, longest, isSelected, onSelect }: RowProps) {
       <span class="mono name">
         <span class={`stage-mark ${request.stage} ${isBad ? "bad" : ""}`} aria-hidden="true" />
         {shortId(request)}
-        <span class="quiet"> {isBad ? (request.code ?? "error") : request.end === "cancelled" ? "cancelled" : request.stage === "done" ? "" : request.stage}</span>
+        <span class="quiet">
+          {" "}
+          {isBad
+            ? (request.code ?? "error")
+            : request.end === "cancelled"
+              ? "cancelled"
+              : request.stage === "done"
+                ? ""
+                : request.stage}
+        </span>
       </span>
       <span class="mono place" title={place}>
         {place}
@@ -115,7 +142,10 @@ function Row({ request, longest, isSelected, onSelect }: RowProps) {
 export function Timeline({ request, longest }: { readonly request: RequestView; readonly longest: number }) {
   const { durationMs, migrations } = request;
   const queued = Math.min(durationMs, request.queuedMs ?? (request.stage === "queued" ? durationMs : 0));
-  const first = Math.min(durationMs, request.ttftMs ?? (request.stage === "done" || request.stage === "queued" ? queued : durationMs));
+  const first = Math.min(
+    durationMs,
+    request.ttftMs ?? (request.stage === "done" || request.stage === "queued" ? queued : durationMs),
+  );
   const share = (ms: number): string => `${(Math.max(0, ms) / longest) * 100}%`;
   return (
     <span class="timeline" title={`${duration(durationMs)} in all`}>

@@ -29,7 +29,12 @@ export function Ring({ workers, flows, rate }: Props) {
   const moving = useMoving(flows);
   const middleOf = new Map(slots.map((slot) => [slot.worker.id, slot.middle]));
   return (
-    <svg class="ring" viewBox="-70 20 540 360" role="img" aria-label={`${workers.length} workers around the router`}>
+    <svg
+      class="ring"
+      viewBox="-70 20 540 360"
+      role="img"
+      aria-label={`${workers.length} workers around the router`}
+    >
       <defs>
         <pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
           <line x1="0" y1="0" x2="0" y2="6" class="hatch" />
@@ -68,7 +73,9 @@ function SlotShape({ slot, isLabelled }: { readonly slot: Slot; readonly isLabel
     <g class={`slot ${worker.role} ${worker.state}`}>
       <title>{`${worker.id}: ${worker.state}, ${worker.running} running, ${Math.round(usage * 100)} % of KV in use`}</title>
       <path class="track" d={sector(from, to, inner, outer)} />
-      {usage > 0 && <path class="fill" d={sector(from, to, inner, inner + (outer - inner) * Math.max(usage, 0.04))} />}
+      {usage > 0 && (
+        <path class="fill" d={sector(from, to, inner, inner + (outer - inner) * Math.max(usage, 0.04))} />
+      )}
       {!isReady && <path class="veil" d={sector(from, to, inner, outer)} fill="url(#hatch)" />}
       <path class="busy-track" d={arc(from, to, inner - 7)} />
       {busy > 0 && <path class="busy" d={arc(from, from + (to - from) * busy, inner - 7)} />}
@@ -81,19 +88,35 @@ function SlotShape({ slot, isLabelled }: { readonly slot: Slot; readonly isLabel
   );
 }
 
-function FlowShape({ flow, middleOf }: { readonly flow: Flow; readonly middleOf: ReadonlyMap<string, number> }) {
+function FlowShape({
+  flow,
+  middleOf,
+}: {
+  readonly flow: Flow;
+  readonly middleOf: ReadonlyMap<string, number>;
+}) {
   const to = flow.to === undefined ? undefined : middleOf.get(flow.to);
   const from = flow.from === undefined ? undefined : middleOf.get(flow.from);
   if (flow.type === "routed") {
     if (to === undefined) return null;
     const [x, y] = polar(to, inner - 14);
     const [startX, startY] = polar(to, 44);
-    return <circle class="flow routed" r="3.5" cx={startX} cy={startY} style={{ "--x": `${x - startX}px`, "--y": `${y - startY}px` }} />;
+    return (
+      <circle
+        class="flow routed"
+        r="3.5"
+        cx={startX}
+        cy={startY}
+        style={{ "--x": `${x - startX}px`, "--y": `${y - startY}px` }}
+      />
+    );
   }
   if (from === undefined) return null;
   const [x1, y1] = polar(from, inner - 12);
   const [x2, y2] = to === undefined || to === from ? [centre, centre] : polar(to, inner - 12);
-  return <path class={`flow ${flow.type}`} d={`M${x1},${y1} Q${centre},${centre} ${x2},${y2}`} pathLength={1} />;
+  return (
+    <path class={`flow ${flow.type}`} d={`M${x1},${y1} Q${centre},${centre} ${x2},${y2}`} pathLength={1} />
+  );
 }
 
 /** Flows stay for their animation. */
@@ -102,7 +125,9 @@ function useMoving(flows: readonly Flow[]): readonly Flow[] {
   useEffect(() => {
     if (flows.length === 0) return;
     // A burst is shown as a burst of a few: the picture stays readable.
-    const fresh = flows.filter((flow) => flow.type !== "routed").concat(flows.filter((flow) => flow.type === "routed").slice(0, 12));
+    const fresh = flows
+      .filter((flow) => flow.type !== "routed")
+      .concat(flows.filter((flow) => flow.type === "routed").slice(0, 12));
     setMoving((before) => [...before, ...fresh].slice(-60));
     const keys = new Set(fresh.map(({ key }) => key));
     const timer = setTimeout(() => setMoving((before) => before.filter(({ key }) => !keys.has(key))), 2_600);

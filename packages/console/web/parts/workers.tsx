@@ -28,7 +28,8 @@ export function Workers({ workers }: { readonly workers: readonly WorkerView[] }
             return (
               <tr key={worker.id} class={worker.state === "ready" ? "" : "off"}>
                 <th scope="row">
-                  <span class={`role ${worker.role}`}>{worker.role}</span> <span class="mono">{worker.id}</span>
+                  <span class={`role ${worker.role}`}>{worker.role}</span>{" "}
+                  <span class="mono">{worker.id}</span>
                   {models > 1 && <span class="quiet model"> {worker.model}</span>}
                 </th>
                 <td title={worker.reason ?? ""}>
@@ -40,7 +41,10 @@ export function Workers({ workers }: { readonly workers: readonly WorkerView[] }
                 <td class="number">{worker.waiting}</td>
                 <td title={`${worker.kvBlocksUsed} of ${worker.kvBlocksTotal} blocks`}>
                   <span class="meter">
-                    <span class={`meter-fill ${worker.role}`} style={{ width: `${Math.min(100, usage * 100)}%` }} />
+                    <span
+                      class={`meter-fill ${worker.role}`}
+                      style={{ width: `${Math.min(100, usage * 100)}%` }}
+                    />
                   </span>
                   <span class="quiet mono">{percent(usage)}</span>
                 </td>

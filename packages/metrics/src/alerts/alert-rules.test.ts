@@ -80,32 +80,71 @@ const cases: readonly Case[] = [
     at: "70m",
     fires: ["StatorItlBurnFast1h"],
   },
-  { name: "a store that is down for 2 minutes", series: { 'stator_store_up{store="redis"}': "1x5 0x10" }, at: "9m", fires: ["StatorStoreDown"] },
-  { name: "a store that was down for 1 minute", series: { 'stator_store_up{store="redis"}': "1x5 0 1x10" }, at: "8m", fires: [], silent: ["StatorStoreDown"] },
+  {
+    name: "a store that is down for 2 minutes",
+    series: { 'stator_store_up{store="redis"}': "1x5 0x10" },
+    at: "9m",
+    fires: ["StatorStoreDown"],
+  },
+  {
+    name: "a store that was down for 1 minute",
+    series: { 'stator_store_up{store="redis"}': "1x5 0 1x10" },
+    at: "8m",
+    fires: [],
+    silent: ["StatorStoreDown"],
+  },
   {
     name: "a role without a ready worker",
-    series: { 'stator_registry_instances{role="decode",state="ready"}': "2x5 0x10", 'stator_registry_instances{role="decode",state="dead"}': "0x5 2x10" },
+    series: {
+      'stator_registry_instances{role="decode",state="ready"}': "2x5 0x10",
+      'stator_registry_instances{role="decode",state="dead"}': "0x5 2x10",
+    },
     at: "9m",
     fires: ["StatorNoReadyWorker"],
   },
   {
     name: "fewer workers than planned",
-    series: { 'stator_registry_instances{role="decode",state="ready"}': "2x20", 'stator_planner_target_replicas{role="decode"}': "4x20" },
+    series: {
+      'stator_registry_instances{role="decode",state="ready"}': "2x20",
+      'stator_planner_target_replicas{role="decode"}': "4x20",
+    },
     at: "10m",
     fires: ["StatorWorkersBelowTarget"],
   },
   {
     name: "failing migrations",
-    series: { 'stator_migrations_total{outcome="failed"}': "0+1x60", 'stator_migrations_total{outcome="resumed"}': "0+20x60" },
+    series: {
+      'stator_migrations_total{outcome="failed"}': "0+1x60",
+      'stator_migrations_total{outcome="resumed"}': "0+20x60",
+    },
     at: "30m",
     fires: ["StatorMigrationsFail"],
   },
-  { name: "a full KV cache", series: { 'stator_worker_kv_usage_ratio{worker="decode-0"}': "0.97x20" }, at: "10m", fires: ["StatorKvCacheFull"] },
-  { name: "KV event gaps", series: { 'stator_kv_event_gap_total{worker="decode-0"}': "0+1x30" }, at: "15m", fires: ["StatorKvEventGaps"] },
-  { name: "an index mismatch", series: { stator_kv_index_digest_mismatch_total: "0x5 1x20" }, at: "8m", fires: ["StatorKvIndexMismatch"] },
+  {
+    name: "a full KV cache",
+    series: { 'stator_worker_kv_usage_ratio{worker="decode-0"}': "0.97x20" },
+    at: "10m",
+    fires: ["StatorKvCacheFull"],
+  },
+  {
+    name: "KV event gaps",
+    series: { 'stator_kv_event_gap_total{worker="decode-0"}': "0+1x30" },
+    at: "15m",
+    fires: ["StatorKvEventGaps"],
+  },
+  {
+    name: "an index mismatch",
+    series: { stator_kv_index_digest_mismatch_total: "0x5 1x20" },
+    at: "8m",
+    fires: ["StatorKvIndexMismatch"],
+  },
   {
     name: "slow detection",
-    series: { 'stator_detection_seconds_bucket{le="1"}': "0+1x60", 'stator_detection_seconds_bucket{le="5"}': "0+10x60", 'stator_detection_seconds_bucket{le="+Inf"}': "0+10x60" },
+    series: {
+      'stator_detection_seconds_bucket{le="1"}': "0+1x60",
+      'stator_detection_seconds_bucket{le="5"}': "0+10x60",
+      'stator_detection_seconds_bucket{le="+Inf"}': "0+10x60",
+    },
     at: "30m",
     fires: ["StatorDetectionSlow"],
   },
@@ -120,14 +159,55 @@ const cases: readonly Case[] = [
     at: "30m",
     fires: ["StatorQueueOld"],
   },
-  { name: "a late event loop", series: { 'nodejs_eventloop_lag_p99_seconds{instance="a"}': "0.3x20" }, at: "10m", fires: ["StatorEventLoopSlow"] },
-  { name: "an XID error", series: { 'stator_gpu_last_xid{gpu="0",instance="a"}': "0x5 79x10" }, at: "7m", fires: ["StatorGpuXid"] },
-  { name: "GPUs that are seen no more", series: { 'stator_gpu_source_up{instance="a",source="dcgm"}': "1x10 0x20" }, at: "20m", fires: ["StatorGpuSourceLost"] },
-  { name: "a machine that never had GPUs", series: { 'stator_gpu_source_up{instance="a",source="dcgm"}': "0x40" }, at: "20m", fires: [], silent: ["StatorGpuSourceLost"] },
-  { name: "failing snapshots", series: { stator_snapshot_failures_total: "0x5 1x20" }, at: "8m", fires: ["StatorSnapshotFails"] },
-  { name: "an expiring certificate", series: { 'stator_certificate_expiry_timestamp_seconds{instance="a"}': "1000000x120" }, at: "70m", fires: ["StatorCertificateExpires"] },
-  { name: "a slow scrape", series: { 'stator_metrics_scrape_seconds{instance="a"}': "0.4x20" }, at: "10m", fires: ["StatorScrapeSlow"] },
-  { name: "folded labels", series: { 'stator_metrics_dropped_labels_total{metric="x"}': "0+1x60" }, at: "40m", fires: ["StatorLabelsFolded"] },
+  {
+    name: "a late event loop",
+    series: { 'nodejs_eventloop_lag_p99_seconds{instance="a"}': "0.3x20" },
+    at: "10m",
+    fires: ["StatorEventLoopSlow"],
+  },
+  {
+    name: "an XID error",
+    series: { 'stator_gpu_last_xid{gpu="0",instance="a"}': "0x5 79x10" },
+    at: "7m",
+    fires: ["StatorGpuXid"],
+  },
+  {
+    name: "GPUs that are seen no more",
+    series: { 'stator_gpu_source_up{instance="a",source="dcgm"}': "1x10 0x20" },
+    at: "20m",
+    fires: ["StatorGpuSourceLost"],
+  },
+  {
+    name: "a machine that never had GPUs",
+    series: { 'stator_gpu_source_up{instance="a",source="dcgm"}': "0x40" },
+    at: "20m",
+    fires: [],
+    silent: ["StatorGpuSourceLost"],
+  },
+  {
+    name: "failing snapshots",
+    series: { stator_snapshot_failures_total: "0x5 1x20" },
+    at: "8m",
+    fires: ["StatorSnapshotFails"],
+  },
+  {
+    name: "an expiring certificate",
+    series: { 'stator_certificate_expiry_timestamp_seconds{instance="a"}': "1000000x120" },
+    at: "70m",
+    fires: ["StatorCertificateExpires"],
+  },
+  {
+    name: "a slow scrape",
+    series: { 'stator_metrics_scrape_seconds{instance="a"}': "0.4x20" },
+    at: "10m",
+    fires: ["StatorScrapeSlow"],
+  },
+  {
+    name: "folded labels",
+    series: { 'stator_metrics_dropped_labels_total{metric="x"}': "0+1x60" },
+    at: "40m",
+    fires: ["StatorLabelsFolded"],
+  },
 ];
 
 /** promtool's test file: each expected alert is looked up by its name through the ALERTS series. */
@@ -140,7 +220,20 @@ function testFile({ series, at, fires, silent = [] }: Case, rules: string): stri
   return JSON.stringify({
     rule_files: [rules],
     evaluation_interval: "1m",
-    tests: [{ interval: "1m", input_series: Object.entries(series).map(([key, values]) => ({ series: key, values })), promql_expr_test: [...expectations, { expr: 'count(ALERTS{alertname="StatorDeadMansSwitch"})', eval_time: at, exp_samples: [{ labels: "{}", value: 1 }] }] }],
+    tests: [
+      {
+        interval: "1m",
+        input_series: Object.entries(series).map(([key, values]) => ({ series: key, values })),
+        promql_expr_test: [
+          ...expectations,
+          {
+            expr: 'count(ALERTS{alertname="StatorDeadMansSwitch"})',
+            eval_time: at,
+            exp_samples: [{ labels: "{}", value: 1 }],
+          },
+        ],
+      },
+    ],
   });
 }
 
@@ -164,6 +257,8 @@ describe.skipIf(!hasPromtool)("alert rules", async () => {
   test.each(cases)("$name", (one) => {
     const file = join(folder, "test.json");
     writeFileSync(file, testFile(one, rules));
-    expect(() => execFileSync("promtool", ["test", "rules", file], { encoding: "utf8", stdio: "pipe" })).not.toThrow();
+    expect(() =>
+      execFileSync("promtool", ["test", "rules", file], { encoding: "utf8", stdio: "pipe" }),
+    ).not.toThrow();
   });
 });

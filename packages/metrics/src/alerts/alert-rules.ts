@@ -11,12 +11,20 @@ export interface AlertRulesOptions {
 }
 
 /** Requests, or tokens for the time between them, below which a burn rate says nothing. */
-export const defaultMinimumEvents: BurnRateOptions["minimumEvents"] = { availability: 100, ttft: 100, itl: 5_000, duration: 100 };
+export const defaultMinimumEvents: BurnRateOptions["minimumEvents"] = {
+  availability: 100,
+  ttft: 100,
+  itl: 5_000,
+  duration: 100,
+};
 
 /** All rule groups: recordings and burn-rate alerts of the objectives, cause alerts, dead man's switch. */
 export function alertRules(options: AlertRulesOptions = {}): readonly RuleGroup[] {
   const prefix = options.prefix ?? "stator";
-  return [...burnRateGroups({ prefix, minimumEvents: { ...defaultMinimumEvents, ...options.minimumEvents } }), causeGroup(prefix)];
+  return [
+    ...burnRateGroups({ prefix, minimumEvents: { ...defaultMinimumEvents, ...options.minimumEvents } }),
+    causeGroup(prefix),
+  ];
 }
 
 /** Writes the rules as a file for Prometheus' `rule_files`. */

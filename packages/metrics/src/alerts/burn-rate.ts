@@ -33,12 +33,10 @@ export interface BurnRateOptions {
 /** Recording rules for the error ratio of every objective and window, and the alerts on them. */
 export function burnRateGroups({ prefix, minimumEvents }: BurnRateOptions): readonly RuleGroup[] {
   const name = (window: string): string => `${prefix}:slo_errors:ratio_rate${window}`;
-  const recordings = windows.map(
-    (window): Rule => ({
-      record: name(window),
-      expr: `1 - (sum by (model, slo) (rate(${prefix}_slo_good_total[${window}])) / sum by (model, slo) (rate(${prefix}_slo_events_total[${window}])))`,
-    }),
-  );
+  const recordings = windows.map((window): Rule => ({
+    record: name(window),
+    expr: `1 - (sum by (model, slo) (rate(${prefix}_slo_good_total[${window}])) / sum by (model, slo) (rate(${prefix}_slo_events_total[${window}])))`,
+  }));
   const alerts = Object.entries(titles).flatMap(([slo, title]) =>
     burnRates.map(({ factor, long, short, severity }): Rule => {
       const filter = `{slo="${slo}"}`;

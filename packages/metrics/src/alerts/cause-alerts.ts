@@ -128,20 +128,21 @@ function causes(p: string): readonly Cause[] {
 
 /** Cause alerts as tickets, and a dead man's switch that always fires: silence means that alerting itself is broken. */
 export function causeGroup(prefix: string): RuleGroup {
-  const rules = causes(`${prefix}_`).map(
-    ({ name, expr, holds, summary, todo }): Rule => ({
-      alert: `Stator${name}`,
-      expr,
-      for: holds,
-      labels: { severity: "ticket" },
-      annotations: { summary, description: todo },
-    }),
-  );
+  const rules = causes(`${prefix}_`).map(({ name, expr, holds, summary, todo }): Rule => ({
+    alert: `Stator${name}`,
+    expr,
+    for: holds,
+    labels: { severity: "ticket" },
+    annotations: { summary, description: todo },
+  }));
   const deadMan: Rule = {
     alert: "StatorDeadMansSwitch",
     expr: "vector(1)",
     labels: { severity: "none" },
-    annotations: { summary: "Alerting works", description: "Always fires. Route it to a service that tells you when it stops." },
+    annotations: {
+      summary: "Alerting works",
+      description: "Always fires. Route it to a service that tells you when it stops.",
+    },
   };
   return { name: `${prefix}-causes`, rules: [...rules, deadMan] };
 }

@@ -20,12 +20,19 @@ export function rulesYaml(groups: readonly RuleGroup[]): string {
   for (const group of groups) {
     out.push(`  - name: ${JSON.stringify(group.name)}`, "    rules:");
     for (const rule of group.rules) {
-      const head = rule.record === undefined ? `alert: ${JSON.stringify(rule.alert)}` : `record: ${JSON.stringify(rule.record)}`;
+      const head =
+        rule.record === undefined
+          ? `alert: ${JSON.stringify(rule.alert)}`
+          : `record: ${JSON.stringify(rule.record)}`;
       out.push(`      - ${head}`, `        expr: ${JSON.stringify(rule.expr)}`);
       if (rule.for !== undefined) out.push(`        for: ${JSON.stringify(rule.for)}`);
       for (const part of ["labels", "annotations"] as const) {
         const values = Object.entries(rule[part] ?? {});
-        if (values.length > 0) out.push(`        ${part}:`, ...values.map(([key, value]) => `          ${key}: ${JSON.stringify(value)}`));
+        if (values.length > 0)
+          out.push(
+            `        ${part}:`,
+            ...values.map(([key, value]) => `          ${key}: ${JSON.stringify(value)}`),
+          );
       }
     }
   }

@@ -27,7 +27,13 @@ export function dashboardJson(definition: DashboardDefinition): GrafanaJson {
   let y = 0;
   const panels: GrafanaJson[] = [];
   for (const row of definition.rows) {
-    const rowPanel = { id: ++id, type: "row", title: row.title, collapsed: row.isCollapsed ?? false, gridPos: { x: 0, y: y++, w: 24, h: 1 } };
+    const rowPanel = {
+      id: ++id,
+      type: "row",
+      title: row.title,
+      collapsed: row.isCollapsed ?? false,
+      gridPos: { x: 0, y: y++, w: 24, h: 1 },
+    };
     const inside: GrafanaJson[] = [];
     let x = 0;
     let rowHeight = 0;
@@ -76,12 +82,28 @@ function panelJson(panel: Panel, id: number, gridPos: GrafanaJson): GrafanaJson 
       : {
           mode: "absolute",
           steps: isDescending
-            ? [{ color: "red", value: null }, { color: "orange", value: steps[1] }, { color: "green", value: steps[0] }]
-            : [{ color: "green", value: null }, { color: "orange", value: steps[0] }, { color: "red", value: steps[1] }],
+            ? [
+                { color: "red", value: null },
+                { color: "orange", value: steps[1] },
+                { color: "green", value: steps[0] },
+              ]
+            : [
+                { color: "green", value: null },
+                { color: "orange", value: steps[0] },
+                { color: "red", value: steps[1] },
+              ],
         };
   const custom =
     panel.kind === "timeseries"
-      ? { custom: { lineWidth: 2, fillOpacity: panel.isStacked === true ? 40 : 8, showPoints: "never", spanNulls: 60_000, stacking: { mode: panel.isStacked === true ? "normal" : "none", group: "A" } } }
+      ? {
+          custom: {
+            lineWidth: 2,
+            fillOpacity: panel.isStacked === true ? 40 : 8,
+            showPoints: "never",
+            spanNulls: 60_000,
+            stacking: { mode: panel.isStacked === true ? "normal" : "none", group: "A" },
+          },
+        }
       : {};
   return {
     id,
@@ -90,7 +112,16 @@ function panelJson(panel: Panel, id: number, gridPos: GrafanaJson): GrafanaJson 
     description: panel.description,
     datasource,
     gridPos,
-    fieldConfig: { defaults: { unit: panel.unit, min: 0, ...(panel.max === undefined ? {} : { max: panel.max }), thresholds, ...custom }, overrides: [] },
+    fieldConfig: {
+      defaults: {
+        unit: panel.unit,
+        min: 0,
+        ...(panel.max === undefined ? {} : { max: panel.max }),
+        thresholds,
+        ...custom,
+      },
+      overrides: [],
+    },
     options: optionsOf(panel),
     targets: panel.queries.map(({ expr, legend }, i) => ({
       refId: String.fromCharCode(65 + i),
@@ -104,13 +135,32 @@ function panelJson(panel: Panel, id: number, gridPos: GrafanaJson): GrafanaJson 
 }
 
 function optionsOf(panel: Panel): GrafanaJson {
-  if (panel.kind === "stat") return { colorMode: "value", graphMode: "none", textMode: "value", reduceOptions: { calcs: ["lastNotNull"], fields: "", values: false } };
-  if (panel.kind === "heatmap") return { calculate: false, yAxis: { unit: panel.unit }, color: { scheme: "Oranges", mode: "scheme", steps: 64 }, cellGap: 1 };
+  if (panel.kind === "stat")
+    return {
+      colorMode: "value",
+      graphMode: "none",
+      textMode: "value",
+      reduceOptions: { calcs: ["lastNotNull"], fields: "", values: false },
+    };
+  if (panel.kind === "heatmap")
+    return {
+      calculate: false,
+      yAxis: { unit: panel.unit },
+      color: { scheme: "Oranges", mode: "scheme", steps: 64 },
+      cellGap: 1,
+    };
   return { legend: { displayMode: "list", placement: "bottom" }, tooltip: { mode: "multi", sort: "desc" } };
 }
 
 function datasourceVariable(): GrafanaJson {
-  return { name: "datasource", label: "Prometheus", type: "datasource", query: "prometheus", hide: 0, refresh: 1 };
+  return {
+    name: "datasource",
+    label: "Prometheus",
+    type: "datasource",
+    query: "prometheus",
+    hide: 0,
+    refresh: 1,
+  };
 }
 
 function modelVariable(source: string): GrafanaJson {
@@ -130,11 +180,17 @@ function modelVariable(source: string): GrafanaJson {
 }
 
 function check({ rows, uid }: DashboardDefinition): void {
-  if (!/^[a-z0-9-]{1,40}$/.test(uid)) throw invalid("METRICS_OPTION_INVALID", `uid "${uid}" must be 1 to 40 lower-case letters, digits and dashes.`);
+  if (!/^[a-z0-9-]{1,40}$/.test(uid))
+    throw invalid(
+      "METRICS_OPTION_INVALID",
+      `uid "${uid}" must be 1 to 40 lower-case letters, digits and dashes.`,
+    );
   const titles = new Set<string>();
   for (const { title, queries, description } of rows.flatMap((row) => row.panels)) {
-    if (titles.has(title)) throw invalid("METRICS_OPTION_INVALID", `Two panels are called "${title}"; give each its own title.`);
-    if (queries.length === 0 || description === "") throw invalid("METRICS_OPTION_INVALID", `Panel "${title}" needs a query and a description.`);
+    if (titles.has(title))
+      throw invalid("METRICS_OPTION_INVALID", `Two panels are called "${title}"; give each its own title.`);
+    if (queries.length === 0 || description === "")
+      throw invalid("METRICS_OPTION_INVALID", `Panel "${title}" needs a query and a description.`);
     titles.add(title);
   }
 }

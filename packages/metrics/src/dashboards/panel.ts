@@ -32,12 +32,24 @@ export interface Row {
 type PanelOptions = Omit<Panel, "title" | "kind" | "unit" | "description" | "queries">;
 
 /** A panel of lines over time. */
-export function lines(title: string, unit: string, description: string, queries: readonly Query[], options: PanelOptions = {}): Panel {
+export function lines(
+  title: string,
+  unit: string,
+  description: string,
+  queries: readonly Query[],
+  options: PanelOptions = {},
+): Panel {
   return { title, kind: "timeseries", unit, description, queries, ...options };
 }
 
 /** One big figure. */
-export function figure(title: string, unit: string, description: string, expr: string, options: PanelOptions = {}): Panel {
+export function figure(
+  title: string,
+  unit: string,
+  description: string,
+  expr: string,
+  options: PanelOptions = {},
+): Panel {
   return { title, kind: "stat", unit, description, queries: [{ expr, legend: title }], width: 4, ...options };
 }
 

@@ -8,7 +8,10 @@ export interface DcgmExporterOptions {
   /** Longest wait for it, ms. Default 1,000. */
   readonly timeoutMs?: number;
   /** Default the runtime's `fetch`. */
-  readonly fetch?: (url: string, init: { signal: AbortSignal }) => Promise<Pick<Response, "ok" | "status" | "text">>;
+  readonly fetch?: (
+    url: string,
+    init: { signal: AbortSignal },
+  ) => Promise<Pick<Response, "ok" | "status" | "text">>;
 }
 
 /** Default of `DcgmExporterOptions.url`: the exporter's own default port. */
@@ -42,7 +45,9 @@ export function dcgmExporter(options: DcgmExporterOptions = {}): GpuSource {
     name: "dcgm",
     async read(signal) {
       try {
-        const response = await get(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(options.timeoutMs ?? 1_000)]) });
+        const response = await get(url, {
+          signal: AbortSignal.any([signal, AbortSignal.timeout(options.timeoutMs ?? 1_000)]),
+        });
         if (!response.ok) throw new Error(`HTTP ${response.status}`);
         return readDcgm(parseExposition(await response.text()));
       } catch (cause) {
@@ -78,7 +83,8 @@ function readDcgm(samples: readonly ExposedSample[]): GpuReading[] {
     }
     const free = values.get("DCGM_FI_DEV_FB_FREE");
     const used = values.get("DCGM_FI_DEV_FB_USED");
-    if (free !== undefined && used !== undefined) read["memoryTotalBytes"] = (free + used + (values.get("DCGM_FI_DEV_FB_RESERVED") ?? 0)) * mebibyte;
+    if (free !== undefined && used !== undefined)
+      read["memoryTotalBytes"] = (free + used + (values.get("DCGM_FI_DEV_FB_RESERVED") ?? 0)) * mebibyte;
     const model = labels.get("modelName");
     return reading({ gpu: labels.get("gpu") ?? "", uuid, ...(model === undefined ? {} : { model }) }, read);
   });

@@ -2,10 +2,12 @@ import type { Counter, Family, Gauge, Meter } from "@stator/core";
 import type { GpuReading } from "./gpu-source.ts";
 
 export type GpuLabel = "gpu" | "uuid";
-export type GpuField = Exclude<keyof GpuReading, "gpu" | "uuid" | "model">;
+type GpuField = Exclude<keyof GpuReading, "gpu" | "uuid" | "model">;
 
 /** Name, unit and help of each figure of a GPU. */
-const gauges: Readonly<Record<Exclude<GpuField, "energyJoules">, readonly [name: string, unit: string, help: string]>> = {
+const gauges: Readonly<
+  Record<Exclude<GpuField, "energyJoules">, readonly [name: string, unit: string, help: string]>
+> = {
   utilizationRatio: ["gpu_utilization", "ratio", "Share of time in which any kernel ran."],
   tensorActiveRatio: ["gpu_tensor_active", "ratio", "Share of cycles in which the tensor cores were active."],
   memoryCopyRatio: ["gpu_memory_copy", "ratio", "Share of time in which device memory was read or written."],
@@ -34,11 +36,27 @@ export function createGpuFamilies(meter: Meter): GpuFamilies {
   const labels = ["gpu", "uuid"] as const;
   return {
     gauges: new Map(
-      Object.entries(gauges).map(([field, [name, unit, help]]) => [field as Exclude<GpuField, "energyJoules">, meter.gauge({ name, unit, help, labels })]),
+      Object.entries(gauges).map(([field, [name, unit, help]]) => [
+        field as Exclude<GpuField, "energyJoules">,
+        meter.gauge({ name, unit, help, labels }),
+      ]),
     ),
-    energy: meter.counter({ name: "gpu_energy", unit: "joules", help: "Energy used since the sampler started.", labels }),
-    info: meter.gauge({ name: "gpu_info", help: "Always 1; model of a GPU.", labels: ["gpu", "uuid", "model"] }),
-    sourceUp: meter.gauge({ name: "gpu_source_up", help: "1 while this source of GPU figures answers, 0 while it does not.", labels: ["source"] }),
+    energy: meter.counter({
+      name: "gpu_energy",
+      unit: "joules",
+      help: "Energy used since the sampler started.",
+      labels,
+    }),
+    info: meter.gauge({
+      name: "gpu_info",
+      help: "Always 1; model of a GPU.",
+      labels: ["gpu", "uuid", "model"],
+    }),
+    sourceUp: meter.gauge({
+      name: "gpu_source_up",
+      help: "1 while this source of GPU figures answers, 0 while it does not.",
+      labels: ["source"],
+    }),
     energyPerThousandTokens: meter.gauge({
       name: "gpu_energy_per_thousand_output_tokens",
       unit: "joules",

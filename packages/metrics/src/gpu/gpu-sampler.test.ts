@@ -18,14 +18,28 @@ afterEach(() => {
 });
 
 function manualClock(): Clock & { atMs: number } {
-  return { atMs: 0, now() { return this.atMs; }, schedule: () => ({ cancel: () => {} }) };
+  return {
+    atMs: 0,
+    now() {
+      return this.atMs;
+    },
+    schedule: () => ({ cancel: () => {} }),
+  };
 }
 
-async function sampled(sources: readonly GpuSource[], options: { clock?: Clock & { atMs: number }; rounds?: number; outputTokens?: () => number } = {}): Promise<(name: string, gpu?: string) => number | undefined> {
+async function sampled(
+  sources: readonly GpuSource[],
+  options: { clock?: Clock & { atMs: number }; rounds?: number; outputTokens?: () => number } = {},
+): Promise<(name: string, gpu?: string) => number | undefined> {
   const metrics = createMetrics({ process: false });
   const clock = options.clock ?? manualClock();
   const { outputTokens } = options;
-  const sampler = createGpuSampler({ metrics, sources, clock, ...(outputTokens === undefined ? {} : { outputTokens }) });
+  const sampler = createGpuSampler({
+    metrics,
+    sources,
+    clock,
+    ...(outputTokens === undefined ? {} : { outputTokens }),
+  });
   closers.push(() => sampler.close());
   await sampler.sample();
   for (let i = 1; i < (options.rounds ?? 1); i++) {
@@ -33,7 +47,12 @@ async function sampled(sources: readonly GpuSource[], options: { clock?: Clock &
     await sampler.sample();
   }
   const samples = parseExposition(await metrics.expose());
-  return (name, gpu) => samples.find((s) => s.name === name && (gpu === undefined || s.labels.get("gpu") === gpu || s.labels.get("source") === gpu))?.value;
+  return (name, gpu) =>
+    samples.find(
+      (s) =>
+        s.name === name &&
+        (gpu === undefined || s.labels.get("gpu") === gpu || s.labels.get("source") === gpu),
+    )?.value;
 }
 
 async function listen(answer: () => string | undefined): Promise<string> {
@@ -65,14 +84,25 @@ describe("dcgm-exporter", () => {
     const millijoules = [48_211_973_344, 48_212_373_344, 100_000];
     let round = 0;
     let tokens = 0;
-    const answer = (): string => scrape.split("\n").filter((l) => !l.includes('gpu="1"')).join("\n").replace("48211973344", String(millijoules[Math.min(round++, 2)]));
-    const read = await sampled([dcgmExporter({ url: await listen(answer) })], { rounds: 3, outputTokens: () => (tokens += 500) });
+    const answer = (): string =>
+      scrape
+        .split("\n")
+        .filter((l) => !l.includes('gpu="1"'))
+        .join("\n")
+        .replace("48211973344", String(millijoules[Math.min(round++, 2)]));
+    const read = await sampled([dcgmExporter({ url: await listen(answer) })], {
+      rounds: 3,
+      outputTokens: () => (tokens += 500),
+    });
     expect(read("stator_gpu_energy_joules_total", "0")).toBeCloseTo(400 + 100);
     expect(read("stator_gpu_energy_per_thousand_output_tokens_joules")).toBeCloseTo(500);
   });
 
   test("MIG instances are not taken for GPUs", async () => {
-    const mig = scrape.replaceAll('device="nvidia1"', 'device="nvidia1",GPU_I_PROFILE="1g.10gb",GPU_I_ID="7"');
+    const mig = scrape.replaceAll(
+      'device="nvidia1"',
+      'device="nvidia1",GPU_I_PROFILE="1g.10gb",GPU_I_ID="7"',
+    );
     const read = await sampled([dcgmExporter({ url: await listen(() => mig) })]);
     expect(read("stator_gpu_power_watts", "0")).toBeDefined();
     expect(read("stator_gpu_power_watts", "1")).toBeUndefined();
@@ -81,7 +111,10 @@ describe("dcgm-exporter", () => {
 
 describe("absence", () => {
   test("no source that answers: no series, and gpu_source_up 0", async () => {
-    const read = await sampled([dcgmExporter({ url: await listen(() => undefined) }), nvidiaSmi({ path: "/nonexistent/nvidia-smi" })]);
+    const read = await sampled([
+      dcgmExporter({ url: await listen(() => undefined) }),
+      nvidiaSmi({ path: "/nonexistent/nvidia-smi" }),
+    ]);
     expect(read("stator_gpu_source_up", "dcgm")).toBe(0);
     expect(read("stator_gpu_source_up", "nvidia_smi")).toBe(0);
     expect(read("stator_gpu_power_watts")).toBeUndefined();
@@ -92,31 +125,47 @@ describe("absence", () => {
     let isUp = true;
     const url = await listen(() => (isUp ? scrape : undefined));
     const metrics = createMetrics({ process: false });
-    const spare: GpuSource = { name: "nvml", read: () => Promise.resolve([{ gpu: "0", uuid, powerWatts: 99 }]) };
-    const sampler = createGpuSampler({ metrics, sources: [dcgmExporter({ url }), spare], clock: manualClock() });
+    const spare: GpuSource = {
+      name: "nvml",
+      read: () => Promise.resolve([{ gpu: "0", uuid, powerWatts: 99 }]),
+    };
+    const sampler = createGpuSampler({
+      metrics,
+      sources: [dcgmExporter({ url }), spare],
+      clock: manualClock(),
+    });
     closers.push(() => sampler.close());
     await sampler.sample();
     isUp = false;
     await sampler.sample();
     const samples = parseExposition(await metrics.expose());
-    const names = samples.filter((s) => s.name.startsWith("stator_gpu_")).map((s) => `${s.name} ${s.labels.get("gpu") ?? s.labels.get("source")} ${s.value}`);
+    const names = samples
+      .filter((s) => s.name.startsWith("stator_gpu_"))
+      .map((s) => `${s.name} ${s.labels.get("gpu") ?? s.labels.get("source")} ${s.value}`);
     expect(names).toContain("stator_gpu_power_watts 0 99");
     expect(names).toContain("stator_gpu_source_up dcgm 0");
     expect(names).toContain("stator_gpu_source_up nvml 1");
     expect(names.filter((n) => n.startsWith("stator_gpu_utilization"))).toEqual([]);
     sampler.close();
-    expect(parseExposition(await metrics.expose()).filter((s) => s.name === "stator_gpu_power_watts")).toEqual([]);
+    expect(
+      parseExposition(await metrics.expose()).filter((s) => s.name === "stator_gpu_power_watts"),
+    ).toEqual([]);
   });
 
   test("an interval below 100 ms is refused", () => {
-    expect(() => createGpuSampler({ metrics: createMetrics({ process: false }), sources: [], intervalMs: 1 })).toThrow("intervalMs");
+    expect(() =>
+      createGpuSampler({ metrics: createMetrics({ process: false }), sources: [], intervalMs: 1 }),
+    ).toThrow("intervalMs");
   });
 });
 
 describe("nvidia-smi", () => {
   test("its CSV is read, what it does not support is absent, and power is integrated to energy", async () => {
     const path = join(mkdtempSync(join(tmpdir(), "smi-")), "nvidia-smi");
-    writeFileSync(path, `#!/bin/sh\necho "0, ${uuid}, NVIDIA L4, 50, [N/A], 60.00, 72.00, 1024, 23034, 44, 1200"\n`);
+    writeFileSync(
+      path,
+      `#!/bin/sh\necho "0, ${uuid}, NVIDIA L4, 50, [N/A], 60.00, 72.00, 1024, 23034, 44, 1200"\n`,
+    );
     chmodSync(path, 0o755);
     const read = await sampled([nvidiaSmi({ path })], { rounds: 3 });
     expect(read("stator_gpu_utilization_ratio", "0")).toBe(0.5);
@@ -152,7 +201,13 @@ describe("nvml", () => {
   });
 
   test("NVML that cannot be opened is a source that is down", async () => {
-    const read = await sampled([nvml({ devices: () => { throw new Error("driver not loaded"); } })]);
+    const read = await sampled([
+      nvml({
+        devices: () => {
+          throw new Error("driver not loaded");
+        },
+      }),
+    ]);
     expect(read("stator_gpu_source_up", "nvml")).toBe(0);
   });
 });

@@ -1,4 +1,12 @@
-import { type Clock, type Logger, type Meter, silentLogger, StatorError, systemClock, type Timer } from "@stator/core";
+import {
+  type Clock,
+  type Logger,
+  type Meter,
+  silentLogger,
+  StatorError,
+  systemClock,
+  type Timer,
+} from "@stator/core";
 import { invalid } from "../metrics-error.ts";
 import { createGpuFamilies, type GpuLabel } from "./gpu-families.ts";
 import type { GpuReading, GpuSource } from "./gpu-source.ts";
@@ -41,7 +49,8 @@ interface Known {
 export function createGpuSampler(options: GpuSamplerOptions): GpuSampler {
   const { sources, clock = systemClock, logger = silentLogger, windowMs = 60_000 } = options;
   const intervalMs = options.intervalMs ?? 1_000;
-  if (!(intervalMs >= 100)) throw invalid("METRICS_OPTION_INVALID", `intervalMs is ${intervalMs}; give at least 100 ms.`);
+  if (!(intervalMs >= 100))
+    throw invalid("METRICS_OPTION_INVALID", `intervalMs is ${intervalMs}; give at least 100 ms.`);
   const families = createGpuFamilies(options.metrics);
   const known = new Map<string, Known>();
   const abort = new AbortController();
@@ -66,7 +75,11 @@ export function createGpuSampler(options: GpuSamplerOptions): GpuSampler {
         if (readings.length > 0) found = readings;
       } catch (error) {
         up.set(0);
-        if (!isDownTold) logger.warn("A GPU source does not answer.", { source: source.name, reason: StatorError.from(error).message });
+        if (!isDownTold)
+          logger.warn("A GPU source does not answer.", {
+            source: source.name,
+            reason: StatorError.from(error).message,
+          });
       }
     }
     isDownTold = found === undefined;
@@ -77,7 +90,13 @@ export function createGpuSampler(options: GpuSamplerOptions): GpuSampler {
     const labels = { gpu: reading.gpu, uuid: reading.uuid };
     let gpu = known.get(reading.uuid);
     if (gpu === undefined) {
-      gpu = { labels, model: reading.model, shown: new Set(), lastEnergyJoules: undefined, lastPower: undefined };
+      gpu = {
+        labels,
+        model: reading.model,
+        shown: new Set(),
+        lastEnergyJoules: undefined,
+        lastPower: undefined,
+      };
       known.set(reading.uuid, gpu);
       families.info.labels({ ...labels, model: reading.model ?? "" }).set(1);
     }
@@ -102,7 +121,8 @@ export function createGpuSampler(options: GpuSamplerOptions): GpuSampler {
     const last = window.at(-1);
     const tokens = (last?.tokens ?? 0) - (first?.tokens ?? 0);
     const scope = { scope: "process" };
-    if (first === undefined || last === undefined || tokens <= 0) families.energyPerThousandTokens.remove(scope);
+    if (first === undefined || last === undefined || tokens <= 0)
+      families.energyPerThousandTokens.remove(scope);
     else families.energyPerThousandTokens.labels(scope).set(((last.joules - first.joules) / tokens) * 1_000);
   }
 

@@ -41,7 +41,10 @@ export interface GpuSource {
 }
 
 /** `fields` without those that are undefined or not finite: an absent figure has no series. */
-export function reading(identity: Pick<GpuReading, "gpu" | "uuid" | "model">, fields: Readonly<Record<string, number | undefined>>): GpuReading {
+export function reading(
+  identity: Pick<GpuReading, "gpu" | "uuid" | "model">,
+  fields: Readonly<Record<string, number | undefined>>,
+): GpuReading {
   const present = Object.entries(fields).filter(([, value]) => value !== undefined && Number.isFinite(value));
   return { ...identity, ...Object.fromEntries(present) };
 }

@@ -31,21 +31,29 @@ export function nvidiaSmi(options: NvidiaSmiOptions = {}): GpuSource {
     read: (signal) =>
       new Promise((resolve, reject) => {
         const args = [`--query-gpu=${query.join(",")}`, "--format=csv,noheader,nounits"];
-        execFile(path, args, { signal, timeout: options.timeoutMs ?? 5_000, encoding: "utf8" }, (error, stdout) => {
-          if (error === null) {
-            resolve(readNvidiaSmi(stdout));
-            return;
-          }
-          const why = "code" in error && error.code === "ENOENT" ? "it is not installed" : error.message.split("\n")[0];
-          reject(
-            new MetricsError({
-              code: "METRICS_SOURCE_FAILED",
-              kind: "unavailable",
-              message: `${path} cannot be run: ${why}. Install the NVIDIA driver, or give its path.`,
-              cause: error,
-            }),
-          );
-        });
+        execFile(
+          path,
+          args,
+          { signal, timeout: options.timeoutMs ?? 5_000, encoding: "utf8" },
+          (error, stdout) => {
+            if (error === null) {
+              resolve(readNvidiaSmi(stdout));
+              return;
+            }
+            const why =
+              "code" in error && error.code === "ENOENT"
+                ? "it is not installed"
+                : error.message.split("\n")[0];
+            reject(
+              new MetricsError({
+                code: "METRICS_SOURCE_FAILED",
+                kind: "unavailable",
+                message: `${path} cannot be run: ${why}. Install the NVIDIA driver, or give its path.`,
+                cause: error,
+              }),
+            );
+          },
+        );
       }),
   };
 }

@@ -43,7 +43,9 @@ export function nvml(api: Nvml): GpuSource {
       } catch (cause) {
         const why = cause instanceof Error ? cause.message : String(cause);
         const message = `NVML cannot be read: ${why}. Check that the NVIDIA driver is loaded.`;
-        return Promise.reject(new MetricsError({ code: "METRICS_SOURCE_FAILED", kind: "unavailable", message, cause }));
+        return Promise.reject(
+          new MetricsError({ code: "METRICS_SOURCE_FAILED", kind: "unavailable", message, cause }),
+        );
       }
     },
     ...(api.close === undefined ? {} : { close: () => api.close?.() }),
@@ -59,7 +61,11 @@ function readDevice(device: NvmlDevice): GpuReading {
     return value === undefined ? undefined : Number(value) * factor;
   };
   return reading(
-    { gpu: String(device.index), uuid: device.uuid, ...(device.name === undefined ? {} : { model: device.name }) },
+    {
+      gpu: String(device.index),
+      uuid: device.uuid,
+      ...(device.name === undefined ? {} : { model: device.name }),
+    },
     {
       utilizationRatio: scaled(() => utilization?.gpu, 0.01),
       memoryCopyRatio: scaled(() => utilization?.memory, 0.01),

@@ -17,8 +17,17 @@ export function parseExposition(text: string): ExposedSample[] {
     if (match === null) continue;
     const [, name = "", inner = "", figure = ""] = match;
     const labels = new Map<string, string>();
-    for (const [, key = "", value = ""] of inner.matchAll(label)) labels.set(key, value.replace(/\\(.)/g, (_, c: string) => escapes[c] ?? c));
-    const value = figure === "+Inf" ? Number.POSITIVE_INFINITY : figure === "-Inf" ? Number.NEGATIVE_INFINITY : Number(figure);
+    for (const [, key = "", value = ""] of inner.matchAll(label))
+      labels.set(
+        key,
+        value.replace(/\\(.)/g, (_, c: string) => escapes[c] ?? c),
+      );
+    const value =
+      figure === "+Inf"
+        ? Number.POSITIVE_INFINITY
+        : figure === "-Inf"
+          ? Number.NEGATIVE_INFINITY
+          : Number(figure);
     samples.push({ name, labels, value });
   }
   return samples;

@@ -1,5 +1,12 @@
 import type { Histogram } from "@stator/core";
-import { type FamilyOptions, firstCapacity, regrown, type Sample, SeriesFamily, type Slot } from "./family.ts";
+import {
+  type FamilyOptions,
+  firstCapacity,
+  regrown,
+  type Sample,
+  SeriesFamily,
+  type Slot,
+} from "./family.ts";
 
 class HistogramSeries implements Histogram, Slot {
   index: number;

@@ -1,4 +1,12 @@
-import type { Counter, Family, Gauge, Histogram, HistogramOptions, InstrumentOptions, Meter } from "@stator/core";
+import type {
+  Counter,
+  Family,
+  Gauge,
+  Histogram,
+  HistogramOptions,
+  InstrumentOptions,
+  Meter,
+} from "@stator/core";
 import { invalid } from "../metrics-error.ts";
 import type { FamilyOptions } from "./family.ts";
 import { HistogramFamily } from "./histogram-family.ts";
@@ -22,7 +30,7 @@ export interface MeterCoreOptions {
 }
 
 /** Where a scope puts its metrics: their prefix, and labels that all of them carry. */
-export interface Placement {
+interface Placement {
   readonly prefix: string;
   readonly constantLabels: Readonly<Record<string, string>>;
 }
@@ -54,11 +62,21 @@ export function createMeterCore(options: MeterCoreOptions): MeterCore {
   });
   registerSource(registry, folded);
 
-  function find(kind: InstrumentKind, placement: Placement, o: InstrumentOptions | HistogramOptions): AnyFamily {
+  function find(
+    kind: InstrumentKind,
+    placement: Placement,
+    o: InstrumentOptions | HistogramOptions,
+  ): AnyFamily {
     const labels = o.labels ?? [];
     const name = exposedName({ prefix: placement.prefix, name: o.name, unit: o.unit, labels, kind });
-    if (o.help.trim() === "") throw invalid("METRICS_NAME_INVALID", `Metric "${o.name}" has no help text; say in one sentence what it counts.`);
-    const constantLabels = Object.fromEntries(Object.entries(placement.constantLabels).filter(([key]) => !labels.includes(key)));
+    if (o.help.trim() === "")
+      throw invalid(
+        "METRICS_NAME_INVALID",
+        `Metric "${o.name}" has no help text; say in one sentence what it counts.`,
+      );
+    const constantLabels = Object.fromEntries(
+      Object.entries(placement.constantLabels).filter(([key]) => !labels.includes(key)),
+    );
     const buckets = "buckets" in o ? checkedBuckets(o) : undefined;
     const shape = JSON.stringify([kind, labels, constantLabels, buckets]);
     const known = families.get(name);
@@ -79,7 +97,11 @@ export function createMeterCore(options: MeterCoreOptions): MeterCore {
       onFold: () => folded.labels({ metric: name }).add(),
     };
     const family =
-      buckets !== undefined ? new HistogramFamily({ ...common, buckets }) : kind === "counter" ? new CounterFamily(common) : new GaugeFamily(common);
+      buckets !== undefined
+        ? new HistogramFamily({ ...common, buckets })
+        : kind === "counter"
+          ? new CounterFamily(common)
+          : new GaugeFamily(common);
     registerSource(registry, family);
     families.set(name, { family, shape });
     // A series without labels is known from the start: 0 is a figure, absence is not.
@@ -91,15 +113,20 @@ export function createMeterCore(options: MeterCoreOptions): MeterCore {
     budget,
     family: (name) => families.get(name)?.family,
     meter: (placement) => ({
-      counter: <Name extends string>(o: InstrumentOptions<Name>) => find("counter", placement, o) as Family<Counter, Name>,
-      gauge: <Name extends string>(o: InstrumentOptions<Name>) => find("gauge", placement, o) as Family<Gauge, Name>,
-      histogram: <Name extends string>(o: HistogramOptions<Name>) => find("histogram", placement, o) as Family<Histogram, Name>,
+      counter: <Name extends string>(o: InstrumentOptions<Name>) =>
+        find("counter", placement, o) as Family<Counter, Name>,
+      gauge: <Name extends string>(o: InstrumentOptions<Name>) =>
+        find("gauge", placement, o) as Family<Gauge, Name>,
+      histogram: <Name extends string>(o: HistogramOptions<Name>) =>
+        find("histogram", placement, o) as Family<Histogram, Name>,
     }),
   };
 }
 
 function checkedBuckets(o: HistogramOptions): readonly number[] {
-  const rises = o.buckets.every((edge, i) => Number.isFinite(edge) && (i === 0 || edge > (o.buckets[i - 1] as number)));
+  const rises = o.buckets.every(
+    (edge, i) => Number.isFinite(edge) && (i === 0 || edge > (o.buckets[i - 1] as number)),
+  );
   if (o.buckets.length === 0 || !rises) {
     throw invalid(
       "METRICS_BUCKETS_INVALID",

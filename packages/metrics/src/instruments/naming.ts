@@ -81,7 +81,9 @@ export function exposedName(metric: MetricName): string {
   const unit = checkedUnit(metric);
   const name = checkedName(metric, unit);
   checkLabels(metric);
-  return [prefix, name, unit, kind === "counter" ? "total" : undefined].filter((part) => part !== undefined && part !== "").join("_");
+  return [prefix, name, unit, kind === "counter" ? "total" : undefined]
+    .filter((part) => part !== undefined && part !== "")
+    .join("_");
 }
 
 function checkedUnit({ name, unit }: MetricName): string | undefined {
@@ -103,10 +105,16 @@ function checkedName(metric: MetricName, unit: string | undefined): string {
     const base = baseUnits[last];
     const why = base === undefined ? "" : ` and unit: "${base}" (base units only)`;
     const suffixes = [unit, kind === "counter" ? "total" : undefined].filter((part) => part !== undefined);
-    const added = [prefix === "" ? undefined : `the prefix "${prefix}_"`, ...suffixes.map((part) => `the suffix "_${part}"`)]
+    const added = [
+      prefix === "" ? undefined : `the prefix "${prefix}_"`,
+      ...suffixes.map((part) => `the suffix "_${part}"`),
+    ]
       .filter((part) => part !== undefined)
       .join(" and ");
-    refuse(name, `use name: "${right}"${why}${added === "" ? "" : `; ${added} ${suffixes.length + (prefix === "" ? 0 : 1) > 1 ? "are" : "is"} added for you`}`);
+    refuse(
+      name,
+      `use name: "${right}"${why}${added === "" ? "" : `; ${added} ${suffixes.length + (prefix === "" ? 0 : 1) > 1 ? "are" : "is"} added for you`}`,
+    );
   }
   return name;
 }
@@ -122,7 +130,12 @@ function suggestName({ name, prefix, labels, kind }: MetricName, unit: string | 
   if (unit !== undefined && right.endsWith(`_${unit}`)) right = right.slice(0, -(unit.length + 1));
   const parts = right.split("_");
   const last = parts.at(-1);
-  if (parts.length > 1 && last !== undefined && last in baseUnits && !["token", "request", "block"].includes(last)) {
+  if (
+    parts.length > 1 &&
+    last !== undefined &&
+    last in baseUnits &&
+    !["token", "request", "block"].includes(last)
+  ) {
     right = parts.slice(0, -1).join("_");
   }
   return right === "" ? "value" : right;
@@ -133,10 +146,16 @@ function checkLabels({ name, labels }: MetricName): void {
   for (const label of labels) {
     const snake = snakeCase(label);
     if (snake !== label || label.startsWith("__") || !/^[a-z_][a-z0-9_]*$/.test(label)) {
-      throw invalid("METRICS_LABEL_INVALID", `Label "${label}" of metric "${name}" is not snake case; use "${snake.replace(/^_+/, "")}".`);
+      throw invalid(
+        "METRICS_LABEL_INVALID",
+        `Label "${label}" of metric "${name}" is not snake case; use "${snake.replace(/^_+/, "")}".`,
+      );
     }
     if (reservedLabels.has(label)) {
-      throw invalid("METRICS_LABEL_INVALID", `Label "${label}" of metric "${name}" belongs to Prometheus; use "${label === "le" ? "bound" : `source_${label}`}".`);
+      throw invalid(
+        "METRICS_LABEL_INVALID",
+        `Label "${label}" of metric "${name}" belongs to Prometheus; use "${label === "le" ? "bound" : `source_${label}`}".`,
+      );
     }
     if (unboundedLabels.has(label)) {
       throw invalid(
@@ -144,7 +163,11 @@ function checkLabels({ name, labels }: MetricName): void {
         `Label "${label}" of metric "${name}" has no bound on its values; leave it out and put it on a span or a log line.`,
       );
     }
-    if (seen.has(label)) throw invalid("METRICS_LABEL_INVALID", `Label "${label}" of metric "${name}" is given twice; give it once.`);
+    if (seen.has(label))
+      throw invalid(
+        "METRICS_LABEL_INVALID",
+        `Label "${label}" of metric "${name}" is given twice; give it once.`,
+      );
     seen.add(label);
   }
 }

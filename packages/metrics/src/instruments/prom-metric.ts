@@ -27,7 +27,12 @@ interface Reading {
  */
 export function registerSource(registry: PromRegistry, source: SampleSource): void {
   const Kind = { counter: Counter, gauge: Gauge, histogram: Histogram }[source.type];
-  const metric = new Kind({ name: source.name, help: source.help, labelNames: [...source.labelNames], registers: [] });
+  const metric = new Kind({
+    name: source.name,
+    help: source.help,
+    labelNames: [...source.labelNames],
+    registers: [],
+  });
   // prom-client strips `_total` from the name of its metric when the registry speaks OpenMetrics, so it is read back.
   const named = metric as unknown as { readonly name: string };
   const getForPromString = (): Promise<Reading> =>
@@ -40,7 +45,11 @@ export function registerSource(registry: PromRegistry, source: SampleSource): vo
     });
   const get = async (): Promise<Reading> => {
     const reading = await getForPromString();
-    const values = reading.values.map((v) => ({ ...v, labels: { ...v.sharedLabels, ...v.labels }, sharedLabels: {} }));
+    const values = reading.values.map((v) => ({
+      ...v,
+      labels: { ...v.sharedLabels, ...v.labels },
+      sharedLabels: {},
+    }));
     return { ...reading, values };
   };
   Object.assign(metric, { get, getForPromString });

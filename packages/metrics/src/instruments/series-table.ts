@@ -5,7 +5,7 @@ import type { SeriesBudget } from "./series-budget.ts";
 export const otherValue: string = "other";
 
 /** Longest label value kept; longer ones are cut, so that no text travels as a label. */
-export const longestLabelValue: number = 120;
+const longestLabelValue: number = 120;
 
 /** Control characters and line separators: a label never breaks a line of the exposition or of a log. */
 const unprintable = /[\p{Cc}\u2028\u2029]/gu;
@@ -78,7 +78,8 @@ export class SeriesTable<Series extends object> {
     const path = this.#path(labels);
     const found = this.#find(path);
     if (found !== undefined) return found;
-    if (this.#size >= this.#options.maxLabelSets || !this.#options.budget.take(this.#options.seriesPerSet)) return this.#fold();
+    if (this.#size >= this.#options.maxLabelSets || !this.#options.budget.take(this.#options.seriesPerSet))
+      return this.#fold();
     this.#size += 1;
     const series = this.#options.create(path);
     let node: Node<Series> = this.#root;

@@ -1,5 +1,12 @@
 import type { Counter, Gauge } from "@stator/core";
-import { type FamilyOptions, firstCapacity, regrown, type Sample, SeriesFamily, type Slot } from "./family.ts";
+import {
+  type FamilyOptions,
+  firstCapacity,
+  regrown,
+  type Sample,
+  SeriesFamily,
+  type Slot,
+} from "./family.ts";
 
 /** Counters or gauges: one figure per series. */
 abstract class ValueFamily<Series extends Slot & { readonly sample: Sample }> extends SeriesFamily<Series> {

@@ -1,6 +1,20 @@
 import { SpanKind } from "@opentelemetry/api";
-import { BasicTracerProvider, InMemorySpanExporter, type ReadableSpan, SimpleSpanProcessor } from "@opentelemetry/sdk-trace-base";
-import { collectIds, createRequest, defineEngine, type Engine, type RequestEvent, type WorkerHandle, type WorkerSource, wrapEngine } from "@stator/core";
+import {
+  BasicTracerProvider,
+  InMemorySpanExporter,
+  type ReadableSpan,
+  SimpleSpanProcessor,
+} from "@opentelemetry/sdk-trace-base";
+import {
+  collectIds,
+  createRequest,
+  defineEngine,
+  type Engine,
+  type RequestEvent,
+  type WorkerHandle,
+  type WorkerSource,
+  wrapEngine,
+} from "@stator/core";
 import { beforeEach, describe, expect, test } from "vitest";
 import { createTracing, parentContext, toTraceparent } from "@stator/metrics/otel";
 
@@ -9,7 +23,12 @@ const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProces
 const tracing = createTracing({ tracer: provider.getTracer("test"), stallMs: 1 });
 const tokenizer = { json: "{}", digest: "none", specialIds: { eos: [0] } };
 const canary = 424_242;
-const request = createRequest({ id: "r1", model: "tiny", promptIds: Uint32Array.of(3, 5, canary), limits: { maxTokens: 4 } });
+const request = createRequest({
+  id: "r1",
+  model: "tiny",
+  promptIds: Uint32Array.of(3, 5, canary),
+  limits: { maxTokens: 4 },
+});
 
 beforeEach(() => exporter.reset());
 
@@ -19,7 +38,12 @@ function worker(id: string, ids: readonly number[], dies = false): WorkerHandle 
     if (dies) throw new Error(`device of ${id} is lost`);
   });
   const engine = tracing.tracedWorker(inner, { id, role: "decode" });
-  return { worker: { id, epoch: "1", role: "decode" }, card: inner.card, health: {}, engine } as unknown as WorkerHandle;
+  return {
+    worker: { id, epoch: "1", role: "decode" },
+    card: inner.card,
+    health: {},
+    engine,
+  } as unknown as WorkerHandle;
 }
 
 /** Two attempts over the given workers, as a migrating graph makes them. */
@@ -28,9 +52,22 @@ function graph(source: WorkerSource): Engine {
   const base = { requestId: "r1", choice: 0, atMs: performance.now() };
   return wrapEngine(first.engine, {
     async *generate(r, options) {
-      const tell = (event: Partial<RequestEvent>): void => options.onEvent?.({ ...base, atMs: performance.now(), attempt: 0, ...event } as RequestEvent);
+      const tell = (event: Partial<RequestEvent>): void =>
+        options.onEvent?.({ ...base, atMs: performance.now(), attempt: 0, ...event } as RequestEvent);
       tell({ type: "queued", where: "pool" });
-      tell({ type: "routed", phase: "full", worker: first.worker.id, rank: 0, cachedTokens: 2, promptTokens: 3, costMs: 4, policy: "kv", decisionMs: 0.01, candidates: [], reason: "lowest" });
+      tell({
+        type: "routed",
+        phase: "full",
+        worker: first.worker.id,
+        rank: 0,
+        cachedTokens: 2,
+        promptTokens: 3,
+        costMs: 4,
+        policy: "kv",
+        decisionMs: 0.01,
+        candidates: [],
+        reason: "lowest",
+      });
       let sent = 0;
       try {
         for await (const batch of first.engine.generate(r, options)) {
@@ -38,7 +75,14 @@ function graph(source: WorkerSource): Engine {
           yield batch;
         }
       } catch {
-        tell({ type: "migrated", from: first.worker.id, cause: "crashed", outcome: "resumed", gapMs: 5, recomputedTokens: 3 });
+        tell({
+          type: "migrated",
+          from: first.worker.id,
+          cause: "crashed",
+          outcome: "resumed",
+          gapMs: 5,
+          recomputedTokens: 3,
+        });
         yield* second.engine.generate({ ...r, attempt: 1, outputIds: new Uint32Array(sent) }, options);
       }
     },
@@ -49,7 +93,8 @@ function sourceOf(...handles: WorkerHandle[]): WorkerSource {
   return tracing.tracedWorkers({ current: () => handles, onChange: () => () => {} });
 }
 
-const named = (name: string): ReadableSpan[] => exporter.getFinishedSpans().filter((span) => span.name === name);
+const named = (name: string): ReadableSpan[] =>
+  exporter.getFinishedSpans().filter((span) => span.name === name);
 
 describe("tracing", () => {
   test("one trace holds the request, its attempts as siblings with links, and the workers' spans under them", async () => {
@@ -57,7 +102,9 @@ describe("tracing", () => {
     const engine = tracing.traced(graph(sourceOf(worker("a", [7, 8], true), worker("b", [9, 10]))));
     await collectIds(engine, { ...request, traceparent });
     const spans = exporter.getFinishedSpans();
-    expect(new Set(spans.map((span) => span.spanContext().traceId))).toEqual(new Set(["0af7651916cd43dd8448eb211c80319c"]));
+    expect(new Set(spans.map((span) => span.spanContext().traceId))).toEqual(
+      new Set(["0af7651916cd43dd8448eb211c80319c"]),
+    );
 
     const [top] = named("generate tiny") as [ReadableSpan];
     expect(top.kind).toBe(SpanKind.SERVER);
@@ -69,14 +116,27 @@ describe("tracing", () => {
     }
     expect(first.links).toEqual([]);
     expect(second.links.map(({ context }) => context.spanId)).toEqual([first.spanContext().spanId]);
-    expect(named("worker generate").map((span) => span.parentSpanContext?.spanId)).toEqual([first.spanContext().spanId, second.spanContext().spanId]);
-    expect(named("route")[0]?.attributes).toMatchObject({ "stator.worker": "a", "stator.route.cached_tokens": 2 });
+    expect(named("worker generate").map((span) => span.parentSpanContext?.spanId)).toEqual([
+      first.spanContext().spanId,
+      second.spanContext().spanId,
+    ]);
+    expect(named("route")[0]?.attributes).toMatchObject({
+      "stator.worker": "a",
+      "stator.route.cached_tokens": 2,
+    });
     expect(named("prefill")).toHaveLength(2);
     expect(named("decode")).toHaveLength(2);
     expect(top.events.map(({ name }) => name)).toEqual(expect.arrayContaining(["first_token", "migrated"]));
-    expect(top.attributes).toMatchObject({ "stator.keep": true, "gen_ai.usage.input_tokens": 3, "gen_ai.usage.output_tokens": 4, "gen_ai.response.finish_reasons": ["length"] });
+    expect(top.attributes).toMatchObject({
+      "stator.keep": true,
+      "gen_ai.usage.input_tokens": 3,
+      "gen_ai.usage.output_tokens": 4,
+      "gen_ai.response.finish_reasons": ["length"],
+    });
     const ids = new Set(spans.map((span) => span.spanContext().spanId));
-    expect(spans.filter((span) => span !== top && !ids.has(span.parentSpanContext?.spanId ?? ""))).toEqual([]);
+    expect(spans.filter((span) => span !== top && !ids.has(span.parentSpanContext?.spanId ?? ""))).toEqual(
+      [],
+    );
   });
 
   test("without a traceparent a trace begins here", async () => {
@@ -91,7 +151,11 @@ describe("tracing", () => {
     const [top] = named("generate tiny") as [ReadableSpan];
     expect(top.attributes["error.type"]).toBe("INTERNAL");
     expect(top.status.message).toBe("INTERNAL");
-    const everything = JSON.stringify(exporter.getFinishedSpans().map(({ name, attributes, events, links, status }) => ({ name, attributes, events, links, status })));
+    const everything = JSON.stringify(
+      exporter
+        .getFinishedSpans()
+        .map(({ name, attributes, events, links, status }) => ({ name, attributes, events, links, status })),
+    );
     expect(everything).not.toContain(String(canary));
     expect(everything).not.toContain("is lost");
   });
@@ -103,37 +167,65 @@ describe("tracing", () => {
     });
     const engine = tracing.traced(tracing.tracedWorker(endless));
     const run = (async () => {
-      for await (const batch of engine.generate({ ...request, limits: { maxTokens: 50 } }, { signal: controller.signal })) {
+      for await (const batch of engine.generate(
+        { ...request, limits: { maxTokens: 50 } },
+        { signal: controller.signal },
+      )) {
         if (batch.firstIndex === 2) controller.abort();
       }
     })();
     await expect(run).rejects.toMatchObject({ kind: "cancelled" });
-    expect(exporter.getFinishedSpans().map(({ name }) => name).sort()).toEqual(["decode", "generate tiny", "prefill", "worker generate"]);
+    expect(
+      exporter
+        .getFinishedSpans()
+        .map(({ name }) => name)
+        .sort(),
+    ).toEqual(["decode", "generate tiny", "prefill", "worker generate"]);
     expect(named("generate tiny")[0]?.attributes).toMatchObject({ "stator.cancelled": true });
   });
 
   test("a reader who stops at the final batch leaves no span open", async () => {
     const engine = tracing.traced(graph(sourceOf(worker("a", [1, 2, 3, 4]), worker("b", []))));
-    const iterator = engine.generate(request, { signal: new AbortController().signal })[Symbol.asyncIterator]();
+    const stream = engine.generate(request, { signal: new AbortController().signal });
+    const iterator = stream[Symbol.asyncIterator]();
     for (;;) {
       const { value, done } = await iterator.next();
       if (done === true || value.finish !== undefined) break;
     }
-    expect(exporter.getFinishedSpans().map(({ name }) => name).sort()).toEqual(["decode", "generate tiny", "prefill", "route", "rpc Generate", "worker generate"]);
+    expect(
+      exporter
+        .getFinishedSpans()
+        .map(({ name }) => name)
+        .sort(),
+    ).toEqual(["decode", "generate tiny", "prefill", "route", "rpc Generate", "worker generate"]);
   });
 
   test("without a provider everything runs and nothing is recorded", async () => {
     const silent = createTracing();
-    expect(await collectIds(silent.traced(silent.tracedWorker(worker("a", [1, 2, 3, 4]).engine)), request)).toEqual([1, 2, 3, 4]);
+    expect(
+      await collectIds(silent.traced(silent.tracedWorker(worker("a", [1, 2, 3, 4]).engine)), request),
+    ).toEqual([1, 2, 3, 4]);
   });
 });
 
 describe("traceparent", () => {
-  test.each(["", "x", "00-0-0-00", "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "00-00000000000000000000000000000000-b7ad6b7169203331-01"])("%j is not followed", (text) => {
+  test.each([
+    "",
+    "x",
+    "00-0-0-00",
+    "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+  ])("%j is not followed", (text) => {
     expect(parentContext(text)).toBe(parentContext(undefined));
   });
 
   test("what is written is read", () => {
-    expect(toTraceparent({ traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331", traceFlags: 1 })).toBe("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    expect(
+      toTraceparent({
+        traceId: "0af7651916cd43dd8448eb211c80319c",
+        spanId: "b7ad6b7169203331",
+        traceFlags: 1,
+      }),
+    ).toBe("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
   });
 });

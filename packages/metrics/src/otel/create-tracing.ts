@@ -54,11 +54,13 @@ export function createTracing(options: TracingOptions = {}): Tracing {
     failed: createFailedAttempts(),
   };
   return {
-    traced: (engine) => wrapEngine(engine, { generate: (request, o) => generateServed(scope, engine, request, o) }),
+    traced: (engine) =>
+      wrapEngine(engine, { generate: (request, o) => generateServed(scope, engine, request, o) }),
     tracedWorkers: (source) =>
       tracedWorkers(source, (handle) =>
         wrapEngine(handle.engine, { generate: (request, o) => generateAttempt(scope, handle, request, o) }),
       ),
-    tracedWorker: (engine, worker = {}) => wrapEngine(engine, { generate: (request, o) => generateOnWorker(scope, engine, worker, request, o) }),
+    tracedWorker: (engine, worker = {}) =>
+      wrapEngine(engine, { generate: (request, o) => generateOnWorker(scope, engine, worker, request, o) }),
   };
 }

@@ -21,7 +21,11 @@ export function createFailedAttempts(): FailedAttempts {
       byChoice.set(key, [...(byChoice.get(key) ?? []), span]);
       if (byChoice.size > mostChoices) byChoice.delete(byChoice.keys().next().value as string);
     },
-    links: (request) => (byChoice.get(keyOf(request)) ?? []).map((context) => ({ context, attributes: { "stator.link": "failed_attempt" } })),
+    links: (request) =>
+      (byChoice.get(keyOf(request)) ?? []).map((context) => ({
+        context,
+        attributes: { "stator.link": "failed_attempt" },
+      })),
     forget: (request) => void byChoice.delete(keyOf(request)),
   };
 }

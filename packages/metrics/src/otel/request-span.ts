@@ -6,7 +6,12 @@ import { failSpan } from "./span-end.ts";
 import { parentContext, toTraceparent } from "./trace-parent.ts";
 
 /** Runs one choice under a span of its own. */
-export async function* generateServed(scope: TraceScope, engine: Engine, request: GenerateRequest, options: GenerateOptions): AsyncGenerator<TokenBatch> {
+export async function* generateServed(
+  scope: TraceScope,
+  engine: Engine,
+  request: GenerateRequest,
+  options: GenerateOptions,
+): AsyncGenerator<TokenBatch> {
   const { tracer, clock } = scope;
   const startMs = clock.now();
   const parent = parentContext(request.traceparent);
@@ -86,8 +91,12 @@ export async function* generateServed(scope: TraceScope, engine: Engine, request
 /** Turns what the graph tells into spans and events under the request's. */
 function eventSpans({ tracer }: TraceScope, span: Span, inside: Context): (event: RequestEvent) => void {
   let queuedMs: number | undefined;
-  const child = (name: string, startMs: number, endMs: number, attributes: Record<string, string | number>): void =>
-    tracer.startSpan(name, { startTime: startMs, attributes }, inside).end(endMs);
+  const child = (
+    name: string,
+    startMs: number,
+    endMs: number,
+    attributes: Record<string, string | number>,
+  ): void => tracer.startSpan(name, { startTime: startMs, attributes }, inside).end(endMs);
 
   return (event) => {
     switch (event.type) {
@@ -111,18 +120,31 @@ function eventSpans({ tracer }: TraceScope, span: Span, inside: Context): (event
         return;
       }
       case "transferred":
-        child("kv.transfer", event.atMs - event.durationMs, event.atMs, { [own.from]: event.from, [own.to]: event.to, [own.heldTokens]: event.heldTokens });
+        child("kv.transfer", event.atMs - event.durationMs, event.atMs, {
+          [own.from]: event.from,
+          [own.to]: event.to,
+          [own.heldTokens]: event.heldTokens,
+        });
         return;
       case "migrated":
         span.setAttribute(own.keep, true);
         span.addEvent(
           "migrated",
-          { "stator.migration.from": event.from, "stator.migration.cause": event.cause, "stator.migration.outcome": event.outcome, "stator.migration.gap_ms": event.gapMs },
+          {
+            "stator.migration.from": event.from,
+            "stator.migration.cause": event.cause,
+            "stator.migration.outcome": event.outcome,
+            "stator.migration.gap_ms": event.gapMs,
+          },
           event.atMs,
         );
         return;
       case "prefilled":
-        span.addEvent("prefilled", { [own.worker]: event.worker, [own.cachedTokens]: event.cachedTokens }, event.atMs);
+        span.addEvent(
+          "prefilled",
+          { [own.worker]: event.worker, [own.cachedTokens]: event.cachedTokens },
+          event.atMs,
+        );
         return;
       case "firstToken":
       case "tokens":

@@ -1,7 +1,10 @@
 import type { Engine, WorkerHandle, WorkerSource } from "@stator/core";
 
 /** `source` with other engines; a handle keeps its identity for the life of its worker. */
-export function tracedWorkers(source: WorkerSource, engineOf: (handle: WorkerHandle) => Engine): WorkerSource {
+export function tracedWorkers(
+  source: WorkerSource,
+  engineOf: (handle: WorkerHandle) => Engine,
+): WorkerSource {
   const known = new WeakMap<WorkerHandle, WorkerHandle>();
   const wrap = (handle: WorkerHandle): WorkerHandle => {
     let wrapped = known.get(handle);

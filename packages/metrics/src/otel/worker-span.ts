@@ -32,7 +32,8 @@ export async function* generateOnWorker(
     parent,
   );
   const inside = trace.setSpan(parent, span);
-  const stage = (name: string, fromMs: number, toMs: number): void => tracer.startSpan(name, { startTime: fromMs }, inside).end(toMs);
+  const stage = (name: string, fromMs: number, toMs: number): void =>
+    tracer.startSpan(name, { startTime: fromMs }, inside).end(toMs);
   let firstMs: number | undefined;
   let outputTokens = 0;
   const end = (): void => {

@@ -20,7 +20,10 @@ export interface ModelSeries {
 }
 
 /** Series per model, made at its first request; its objectives start at 0 of 0. */
-export function createModelSeries(families: ServingFamilies, slos: readonly Slo[]): (model: string) => ModelSeries {
+export function createModelSeries(
+  families: ServingFamilies,
+  slos: readonly Slo[],
+): (model: string) => ModelSeries {
   const known = new Map<string, ModelSeries>();
   return (model) => {
     let series = known.get(model);
@@ -39,7 +42,11 @@ function make(families: ServingFamilies, slos: readonly Slo[], model: string): M
     const labels = { model, slo: name };
     families.sloObjective.labels(labels).set(objective);
     if (thresholdSeconds !== undefined) families.sloThreshold.labels(labels).set(thresholdSeconds);
-    slo[name] = new SloSeries(families.sloGood.labels(labels), families.sloEvents.labels(labels), thresholdSeconds ?? Number.POSITIVE_INFINITY);
+    slo[name] = new SloSeries(
+      families.sloGood.labels(labels),
+      families.sloEvents.labels(labels),
+      thresholdSeconds ?? Number.POSITIVE_INFINITY,
+    );
   }
   return {
     active: families.active.labels({ model }),

@@ -1,4 +1,13 @@
-import { type Clock, type Engine, type GenerateOptions, type GenerateRequest, StatorError, systemClock, type TokenBatch, wrapEngine } from "@stator/core";
+import {
+  type Clock,
+  type Engine,
+  type GenerateOptions,
+  type GenerateRequest,
+  StatorError,
+  systemClock,
+  type TokenBatch,
+  wrapEngine,
+} from "@stator/core";
 import type { RequestInfo, RequestRecorder } from "./request-recorder.ts";
 
 export interface ObservedOptions {
@@ -14,7 +23,9 @@ export interface ObservedOptions {
  * stream, decisions and migrations from its events. Each `generate` counts as one request.
  */
 export function observed(engine: Engine, options: ObservedOptions): Engine {
-  return wrapEngine(engine, { generate: (request, generateOptions) => generate(engine, options, request, generateOptions) });
+  return wrapEngine(engine, {
+    generate: (request, generateOptions) => generate(engine, options, request, generateOptions),
+  });
 }
 
 async function* generate(
@@ -24,17 +35,31 @@ async function* generate(
   options: GenerateOptions,
 ): AsyncGenerator<TokenBatch> {
   const startMs = clock.now();
-  const recorder = metrics.startRequest({ model: request.model, startMs, ...(endpoint === undefined ? {} : { endpoint }) });
+  const recorder = metrics.startRequest({
+    model: request.model,
+    startMs,
+    ...(endpoint === undefined ? {} : { endpoint }),
+  });
   const base = { requestId: request.id, choice: request.choice, attempt: request.attempt };
   const tell = recorder.onEvent;
   let outputTokens = request.outputIds.length;
   let cachedTokens = 0;
   let isEnded = false;
-  let end: { reason: "stop" | "length" | "abort" | "cancelled" | "error"; code?: string } = { reason: "cancelled" };
+  let end: { reason: "stop" | "length" | "abort" | "cancelled" | "error"; code?: string } = {
+    reason: "cancelled",
+  };
   const finish = (): void => {
     if (isEnded) return;
     isEnded = true;
-    tell({ ...base, atMs: clock.now(), type: "finished", ...end, promptTokens: request.promptIds.length, outputTokens, cachedTokens });
+    tell({
+      ...base,
+      atMs: clock.now(),
+      type: "finished",
+      ...end,
+      promptTokens: request.promptIds.length,
+      outputTokens,
+      cachedTokens,
+    });
     recorder.end();
   };
   try {

@@ -3,16 +3,31 @@ import { describe, expect, test } from "vitest";
 import { createMetrics, observed } from "@stator/metrics";
 import { seriesOf } from "../testing/series-of.ts";
 
-type Told = RequestEvent extends infer E ? (E extends RequestEvent ? Omit<E, "requestId" | "choice" | "attempt"> : never) : never;
+type Told = RequestEvent extends infer E
+  ? E extends RequestEvent
+    ? Omit<E, "requestId" | "choice" | "attempt">
+    : never
+  : never;
 
 const told = (events: Told[], choice = 0): RequestEvent[] =>
   events.map((event) => ({ requestId: "r1", choice, attempt: 0, ...event }) as RequestEvent);
 
-const ending = { type: "finished", reason: "stop", promptTokens: 100, outputTokens: 9, cachedTokens: 64 } as const;
+const ending = {
+  type: "finished",
+  reason: "stop",
+  promptTokens: 100,
+  outputTokens: 9,
+  cachedTokens: 64,
+} as const;
 
 async function play(events: RequestEvent[], options = {}): Promise<Map<string, number>> {
   const metrics = createMetrics({ process: false, ...options });
-  const recorder = metrics.startRequest({ model: "tiny", endpoint: "chat_completions", stream: true, startMs: 1_000 });
+  const recorder = metrics.startRequest({
+    model: "tiny",
+    endpoint: "chat_completions",
+    stream: true,
+    startMs: 1_000,
+  });
   for (const event of events) recorder.onEvent(event);
   recorder.end();
   return seriesOf(await metrics.expose());
@@ -41,7 +56,11 @@ describe("request recorder", () => {
     expect(series.get(`stator_frontend_input_tokens_total{${m}}`)).toBe(100);
     expect(series.get(`stator_frontend_request_duration_seconds_sum{${m}}`)).toBeCloseTo(0.61);
     expect(series.get(`stator_frontend_active_requests{${m}}`)).toBe(0);
-    expect(series.get(`stator_frontend_requests_total{endpoint="chat_completions",error_type="",${m},status="success",stream="true"}`)).toBe(1);
+    expect(
+      series.get(
+        `stator_frontend_requests_total{endpoint="chat_completions",error_type="",${m},status="success",stream="true"}`,
+      ),
+    ).toBe(1);
     expect(series.get(`stator_router_kv_hit_ratio_sum{kind="actual",${m}}`)).toBeCloseTo(0.64);
   });
 
@@ -72,27 +91,40 @@ describe("request recorder", () => {
     const series = await play(
       told([
         { type: "tokens", count: 1, atMs: 1_100 },
-        { type: "migrated", from: "decode-0", cause: "crashed", outcome: "resumed", gapMs: 120, recomputedTokens: 40, atMs: 1_200 },
+        {
+          type: "migrated",
+          from: "decode-0",
+          cause: "crashed",
+          outcome: "resumed",
+          gapMs: 120,
+          recomputedTokens: 40,
+          atMs: 1_200,
+        },
         { type: "tokens", count: 1, atMs: 1_230 },
         { ...ending, atMs: 1_300 },
       ]),
     );
-    expect(series.get('stator_migrations_total{cause="crashed",kind="ongoing_request",model="tiny",outcome="resumed"}')).toBe(1);
+    expect(
+      series.get(
+        'stator_migrations_total{cause="crashed",kind="ongoing_request",model="tiny",outcome="resumed"}',
+      ),
+    ).toBe(1);
     expect(series.get('stator_migration_gap_seconds_sum{kind="ongoing_request"}')).toBeCloseTo(0.12);
     expect(series.get('stator_migration_recomputed_tokens_total{model="tiny"}')).toBe(40);
   });
 
   test("several choices are one request, and every stage gauge is back at 0", async () => {
-    const series = await play(
-      [
-        ...told([{ type: "queued", where: "pool", atMs: 1_000 }], 0),
-        ...told([{ type: "queued", where: "pool", atMs: 1_000 }], 1),
-        ...told([{ ...ending, atMs: 1_500 }], 0),
-        ...told([{ ...ending, reason: "error", code: "ROUTER_NO_WORKERS", atMs: 1_600 }], 1),
-      ],
-    );
+    const series = await play([
+      ...told([{ type: "queued", where: "pool", atMs: 1_000 }], 0),
+      ...told([{ type: "queued", where: "pool", atMs: 1_000 }], 1),
+      ...told([{ ...ending, atMs: 1_500 }], 0),
+      ...told([{ ...ending, reason: "error", code: "ROUTER_NO_WORKERS", atMs: 1_600 }], 1),
+    ]);
     expect([...series].filter(([key]) => key.startsWith("stator_frontend_requests_total"))).toEqual([
-      ['stator_frontend_requests_total{endpoint="chat_completions",error_type="ROUTER_NO_WORKERS",model="tiny",status="rejected",stream="true"}', 1],
+      [
+        'stator_frontend_requests_total{endpoint="chat_completions",error_type="ROUTER_NO_WORKERS",model="tiny",status="rejected",stream="true"}',
+        1,
+      ],
     ]);
     expect(series.get('stator_frontend_input_sequence_tokens_count{model="tiny"}')).toBe(1);
     expect(series.get('stator_frontend_output_sequence_tokens_count{model="tiny"}')).toBe(2);
@@ -100,10 +132,17 @@ describe("request recorder", () => {
   });
 
   test("a client that leaves or errs is no event of the availability objective", async () => {
-    const cancelled = await play(told([{ type: "queued", where: "pool", atMs: 1_000 }, { ...ending, reason: "cancelled", atMs: 1_010 }]));
+    const cancelled = await play(
+      told([
+        { type: "queued", where: "pool", atMs: 1_000 },
+        { ...ending, reason: "cancelled", atMs: 1_010 },
+      ]),
+    );
     expect(cancelled.get('stator_slo_events_total{model="tiny",slo="availability"}')).toBe(0);
     expect(cancelled.get('stator_frontend_cancellations_total{model="tiny",reason="queued"}')).toBe(1);
-    const erred = await play(told([{ ...ending, reason: "error", code: "FRONTEND_REQUEST_INVALID", atMs: 1_010 }]));
+    const erred = await play(
+      told([{ ...ending, reason: "error", code: "FRONTEND_REQUEST_INVALID", atMs: 1_010 }]),
+    );
     expect(erred.get('stator_slo_events_total{model="tiny",slo="availability"}')).toBe(0);
     const failed = await play(told([{ ...ending, reason: "error", code: "INTERNAL", atMs: 1_010 }]));
     expect(failed.get('stator_slo_events_total{model="tiny",slo="availability"}')).toBe(1);
@@ -116,20 +155,36 @@ describe("request recorder", () => {
     for (const event of told([{ ...ending, reason: "cancelled", atMs: 50 }])) recorder.onEvent(event);
     recorder.end({ status: "error", errorType: "FRONTEND_DEADLINE" });
     recorder.end();
-    const series = [...seriesOf(await metrics.expose())].filter(([key]) => key.startsWith("stator_frontend_requests_total"));
-    expect(series).toEqual([['stator_frontend_requests_total{endpoint="generate",error_type="FRONTEND_DEADLINE",model="tiny",status="error",stream="true"}', 1]]);
+    const series = [...seriesOf(await metrics.expose())].filter(([key]) =>
+      key.startsWith("stator_frontend_requests_total"),
+    );
+    expect(series).toEqual([
+      [
+        'stator_frontend_requests_total{endpoint="generate",error_type="FRONTEND_DEADLINE",model="tiny",status="error",stream="true"}',
+        1,
+      ],
+    ]);
   });
 
   test("compat dynamo serves their names, compat gie the endpoint picker's", async () => {
     const metrics = createMetrics({ process: false, compat: ["dynamo", "gie"] });
     const recorder = metrics.startRequest({ model: "tiny", stream: false, startMs: 0 });
-    for (const event of told([{ type: "tokens", count: 2, atMs: 40 }, { ...ending, atMs: 50 }])) recorder.onEvent(event);
+    for (const event of told([
+      { type: "tokens", count: 2, atMs: 40 },
+      { ...ending, atMs: 50 },
+    ]))
+      recorder.onEvent(event);
     recorder.end();
     const series = seriesOf(await metrics.expose());
-    expect(series.get('dynamo_frontend_requests_total{endpoint="generate",error_type="",model="tiny",request_type="unary",status="success"}')).toBe(1);
+    expect(
+      series.get(
+        'dynamo_frontend_requests_total{endpoint="generate",error_type="",model="tiny",request_type="unary",status="success"}',
+      ),
+    ).toBe(1);
     expect(series.get('dynamo_frontend_time_to_first_token_seconds_bucket{le="0.05",model="tiny"}')).toBe(1);
     const text = await metrics.expose();
-    for (const name of ["vllm:num_requests_running", "vllm:num_requests_waiting", "vllm:kv_cache_usage_perc"]) expect(text).toContain(`# TYPE ${name} gauge`);
+    for (const name of ["vllm:num_requests_running", "vllm:num_requests_waiting", "vllm:kv_cache_usage_perc"])
+      expect(text).toContain(`# TYPE ${name} gauge`);
   });
 });
 
@@ -157,6 +212,10 @@ describe("observed", () => {
     });
     await expect(collectIds(observed(broken, { metrics }), request)).rejects.toThrow("device lost");
     const series = seriesOf(await metrics.expose());
-    expect(series.get('stator_frontend_requests_total{endpoint="generate",error_type="INTERNAL",model="echo",status="error",stream="true"}')).toBe(1);
+    expect(
+      series.get(
+        'stator_frontend_requests_total{endpoint="generate",error_type="INTERNAL",model="echo",status="error",stream="true"}',
+      ),
+    ).toBe(1);
   });
 });

@@ -46,7 +46,11 @@ const codesOfClients = /INVALID|UNSUPPORTED|TOO_LARGE|TOO_LONG|NOT_FOUND|CONTEXT
 const codesOfLoad = /OVERLOADED|NO_WORKERS|CAPACITY|QUEUE_FULL/;
 
 /** A recorder whose figures go to `families`. */
-export function createRequestRecorder(families: ServingFamilies, model: ModelSeries, info: RequestInfo): RequestRecorder {
+export function createRequestRecorder(
+  families: ServingFamilies,
+  model: ModelSeries,
+  info: RequestInfo,
+): RequestRecorder {
   const endpoint = info.endpoint ?? "generate";
   const stream = String(info.stream ?? true);
   const choices = new Map<number, ChoiceState>();
@@ -61,7 +65,15 @@ export function createRequestRecorder(families: ServingFamilies, model: ModelSer
   function choiceOf(event: RequestEvent): ChoiceState {
     let state = choices.get(event.choice);
     if (state === undefined) {
-      state = { stage: undefined, stageSinceMs: event.atMs, firstAtMs: undefined, lastAtMs: event.atMs, isFirstChunkSeen: false, outputTokens: 0, isFinished: false };
+      state = {
+        stage: undefined,
+        stageSinceMs: event.atMs,
+        firstAtMs: undefined,
+        lastAtMs: event.atMs,
+        isFirstChunkSeen: false,
+        outputTokens: 0,
+        isFinished: false,
+      };
       choices.set(event.choice, state);
     }
     return state;
@@ -94,7 +106,8 @@ export function createRequestRecorder(families: ServingFamilies, model: ModelSer
     state.outputTokens += count;
     model.outputTokens.add(count);
     firstToken(state, atMs);
-    if (state.isFirstChunkSeen) judge(model.itl, model.slo.itl, (atMs - state.lastAtMs) / 1000 / count, count);
+    if (state.isFirstChunkSeen)
+      judge(model.itl, model.slo.itl, (atMs - state.lastAtMs) / 1000 / count, count);
     state.isFirstChunkSeen = true;
     state.lastAtMs = atMs;
   }
@@ -116,17 +129,27 @@ export function createRequestRecorder(families: ServingFamilies, model: ModelSer
     const { status, errorType = "" } = how;
     if (status === "cancelled") families.cancellations.labels({ model: info.model, reason: lastStage }).add();
     if (status === "rejected") families.rejections.labels({ model: info.model, reason: errorType }).add();
-    families.requests.labels({ model: info.model, endpoint, stream, status, error_type: status === "success" ? "" : errorType }).add();
+    families.requests
+      .labels({
+        model: info.model,
+        endpoint,
+        stream,
+        status,
+        error_type: status === "success" ? "" : errorType,
+      })
+      .add();
     if (startMs !== undefined) judge(model.duration, model.slo.duration, (lastMs - startMs) / 1000, 1);
     // Clients who leave or err say nothing about the service.
-    if (status !== "cancelled" && how.isClientError !== true) model.slo.availability?.record(status === "success", 1);
+    if (status !== "cancelled" && how.isClientError !== true)
+      model.slo.availability?.record(status === "success", 1);
   }
 
   function finished(event: RequestEvent & { type: "finished" }, state: ChoiceState): void {
     if (state.isFinished) return;
     state.isFinished = true;
     countInput(event.promptTokens, event.cachedTokens);
-    if (event.outputTokens > state.outputTokens) model.outputTokens.add(event.outputTokens - state.outputTokens);
+    if (event.outputTokens > state.outputTokens)
+      model.outputTokens.add(event.outputTokens - state.outputTokens);
     model.outputLength.observe(event.outputTokens);
     if (event.reason === "cancelled") {
       outcome = { status: "cancelled" };
@@ -150,8 +173,10 @@ export function createRequestRecorder(families: ServingFamilies, model: ModelSer
       case "routed":
         families.decision.labels({ phase: event.phase }).observe(event.decisionMs / 1000);
         families.routed.labels({ worker: event.worker, phase: event.phase }).add();
-        if (event.phase !== "decode" && event.promptTokens > 0) model.hitPredicted.observe(event.cachedTokens / event.promptTokens);
-        if (state.firstAtMs === undefined) enter(state, event.phase === "decode" ? "decode" : "prefill", event.atMs);
+        if (event.phase !== "decode" && event.promptTokens > 0)
+          model.hitPredicted.observe(event.cachedTokens / event.promptTokens);
+        if (state.firstAtMs === undefined)
+          enter(state, event.phase === "decode" ? "decode" : "prefill", event.atMs);
         return;
       case "prefilled":
         if (state.firstAtMs === undefined) enter(state, "transfer", event.atMs);
@@ -169,7 +194,9 @@ export function createRequestRecorder(families: ServingFamilies, model: ModelSer
         return;
       case "migrated": {
         const kind = state.firstAtMs === undefined ? "new_request" : "ongoing_request";
-        families.migrations.labels({ model: info.model, kind, outcome: event.outcome, cause: event.cause }).add();
+        families.migrations
+          .labels({ model: info.model, kind, outcome: event.outcome, cause: event.cause })
+          .add();
         families.migrationGap.labels({ kind }).observe(event.gapMs / 1000);
         families.recomputed.labels({ model: info.model }).add(event.recomputedTokens);
         return;

@@ -1,5 +1,14 @@
 import type { Counter, Family, Gauge, Histogram, Meter } from "@stator/core";
-import { decisionBuckets, durationBuckets, itlBuckets, ratioBuckets, stageBuckets, tokenBuckets, ttftBuckets, withEdges } from "./buckets.ts";
+import {
+  decisionBuckets,
+  durationBuckets,
+  itlBuckets,
+  ratioBuckets,
+  stageBuckets,
+  tokenBuckets,
+  ttftBuckets,
+  withEdges,
+} from "./buckets.ts";
 import { type Slo, sloEdges } from "./slo.ts";
 
 /** The named serving metrics that come from requests and workers. Other rooms add theirs through `Meter`. */
@@ -62,27 +71,108 @@ export function createServingFamilies(meter: Meter, slos: readonly Slo[]): Servi
       labels: model,
       buckets: withEdges(itlBuckets, sloEdges(slos, "itl")),
     }),
-    inputLength: meter.histogram({ name: "frontend_input_sequence", unit: "tokens", help: "Prompt length of each request.", labels: model, buckets: tokenBuckets }),
-    outputLength: meter.histogram({ name: "frontend_output_sequence", unit: "tokens", help: "Output length of each choice.", labels: model, buckets: tokenBuckets }),
-    cached: meter.histogram({ name: "frontend_cached", unit: "tokens", help: "Prompt tokens of each request that were not computed again.", labels: model, buckets: withEdges(tokenBuckets, [0]) }),
-    inputTokens: meter.counter({ name: "frontend_input", unit: "tokens", help: "Prompt tokens of requests that ended.", labels: model }),
-    outputTokens: meter.counter({ name: "frontend_output", unit: "tokens", help: "Output tokens, counted as they come.", labels: model }),
-    active: meter.gauge({ name: "frontend_active", unit: "requests", help: "Requests between arrival and end.", labels: model }),
-    stage: meter.gauge({ name: "frontend_stage", unit: "requests", help: "Choices in each stage: queued, prefill, transfer, decode.", labels: ["stage"] }),
-    rejections: meter.counter({ name: "frontend_rejections", help: "Requests refused for lack of capacity or of a worker.", labels: ["model", "reason"] }),
-    cancellations: meter.counter({ name: "frontend_cancellations", help: "Requests that their client gave up, by the stage they were in.", labels: ["model", "reason"] }),
+    inputLength: meter.histogram({
+      name: "frontend_input_sequence",
+      unit: "tokens",
+      help: "Prompt length of each request.",
+      labels: model,
+      buckets: tokenBuckets,
+    }),
+    outputLength: meter.histogram({
+      name: "frontend_output_sequence",
+      unit: "tokens",
+      help: "Output length of each choice.",
+      labels: model,
+      buckets: tokenBuckets,
+    }),
+    cached: meter.histogram({
+      name: "frontend_cached",
+      unit: "tokens",
+      help: "Prompt tokens of each request that were not computed again.",
+      labels: model,
+      buckets: withEdges(tokenBuckets, [0]),
+    }),
+    inputTokens: meter.counter({
+      name: "frontend_input",
+      unit: "tokens",
+      help: "Prompt tokens of requests that ended.",
+      labels: model,
+    }),
+    outputTokens: meter.counter({
+      name: "frontend_output",
+      unit: "tokens",
+      help: "Output tokens, counted as they come.",
+      labels: model,
+    }),
+    active: meter.gauge({
+      name: "frontend_active",
+      unit: "requests",
+      help: "Requests between arrival and end.",
+      labels: model,
+    }),
+    stage: meter.gauge({
+      name: "frontend_stage",
+      unit: "requests",
+      help: "Choices in each stage: queued, prefill, transfer, decode.",
+      labels: ["stage"],
+    }),
+    rejections: meter.counter({
+      name: "frontend_rejections",
+      help: "Requests refused for lack of capacity or of a worker.",
+      labels: ["model", "reason"],
+    }),
+    cancellations: meter.counter({
+      name: "frontend_cancellations",
+      help: "Requests that their client gave up, by the stage they were in.",
+      labels: ["model", "reason"],
+    }),
     migrations: meter.counter({
       name: "migrations",
       help: "Requests moved to another worker. kind: new_request before the first token, ongoing_request after it.",
       labels: ["model", "kind", "outcome", "cause"],
     }),
-    migrationGap: meter.histogram({ name: "migration_gap", unit: "seconds", help: "From a worker's last token to the next one's first.", labels: ["kind"], buckets: stageBuckets }),
-    recomputed: meter.counter({ name: "migration_recomputed", unit: "tokens", help: "Tokens computed again because their worker was lost.", labels: model }),
-    sloGood: meter.counter({ name: "slo_good", help: "Events within an objective.", labels: ["model", "slo"] }),
-    sloEvents: meter.counter({ name: "slo_events", help: "Events that an objective judges: requests, first tokens or tokens.", labels: ["model", "slo"] }),
-    sloObjective: meter.gauge({ name: "slo_objective", unit: "ratio", help: "Share of good events that is promised.", labels: ["model", "slo"] }),
-    sloThreshold: meter.gauge({ name: "slo_threshold", unit: "seconds", help: "Upper bound of a good event.", labels: ["model", "slo"] }),
-    decision: meter.histogram({ name: "router_decision", unit: "seconds", help: "Time that one routing decision took.", labels: ["phase"], buckets: decisionBuckets }),
+    migrationGap: meter.histogram({
+      name: "migration_gap",
+      unit: "seconds",
+      help: "From a worker's last token to the next one's first.",
+      labels: ["kind"],
+      buckets: stageBuckets,
+    }),
+    recomputed: meter.counter({
+      name: "migration_recomputed",
+      unit: "tokens",
+      help: "Tokens computed again because their worker was lost.",
+      labels: model,
+    }),
+    sloGood: meter.counter({
+      name: "slo_good",
+      help: "Events within an objective.",
+      labels: ["model", "slo"],
+    }),
+    sloEvents: meter.counter({
+      name: "slo_events",
+      help: "Events that an objective judges: requests, first tokens or tokens.",
+      labels: ["model", "slo"],
+    }),
+    sloObjective: meter.gauge({
+      name: "slo_objective",
+      unit: "ratio",
+      help: "Share of good events that is promised.",
+      labels: ["model", "slo"],
+    }),
+    sloThreshold: meter.gauge({
+      name: "slo_threshold",
+      unit: "seconds",
+      help: "Upper bound of a good event.",
+      labels: ["model", "slo"],
+    }),
+    decision: meter.histogram({
+      name: "router_decision",
+      unit: "seconds",
+      help: "Time that one routing decision took.",
+      labels: ["phase"],
+      buckets: decisionBuckets,
+    }),
     hitRatio: meter.histogram({
       name: "router_kv_hit",
       unit: "ratio",
@@ -90,10 +180,30 @@ export function createServingFamilies(meter: Meter, slos: readonly Slo[]): Servi
       labels: ["model", "kind"],
       buckets: ratioBuckets,
     }),
-    routed: meter.counter({ name: "router_routed", unit: "requests", help: "Routing decisions by chosen worker.", labels: ["worker", "phase"] }),
-    stageTime: meter.histogram({ name: "frontend_stage", unit: "seconds", help: "Time a choice spent in each stage.", labels: ["stage"], buckets: stageBuckets }),
-    transfer: meter.histogram({ name: "kv_handoff", unit: "seconds", help: "Time to move one prompt's KV from prefill to decode.", buckets: stageBuckets }),
-    transferredTokens: meter.counter({ name: "kv_handoff", unit: "tokens", help: "Prompt tokens whose KV moved from prefill to decode." }),
+    routed: meter.counter({
+      name: "router_routed",
+      unit: "requests",
+      help: "Routing decisions by chosen worker.",
+      labels: ["worker", "phase"],
+    }),
+    stageTime: meter.histogram({
+      name: "frontend_stage",
+      unit: "seconds",
+      help: "Time a choice spent in each stage.",
+      labels: ["stage"],
+      buckets: stageBuckets,
+    }),
+    transfer: meter.histogram({
+      name: "kv_handoff",
+      unit: "seconds",
+      help: "Time to move one prompt's KV from prefill to decode.",
+      buckets: stageBuckets,
+    }),
+    transferredTokens: meter.counter({
+      name: "kv_handoff",
+      unit: "tokens",
+      help: "Prompt tokens whose KV moved from prefill to decode.",
+    }),
   };
   // What is known to exist starts at 0: absence would mean that nobody measures it.
   for (const stage of ["queued", "prefill", "transfer", "decode"]) {

@@ -29,11 +29,20 @@ export const defaultSlos: readonly Slo[] = [
 export function checkedSlos(slos: readonly Slo[]): readonly Slo[] {
   for (const slo of slos) {
     if (!(slo.objective > 0 && slo.objective < 1)) {
-      throw invalid("METRICS_OPTION_INVALID", `slos: the objective of ${slo.name} is ${slo.objective}; give a share between 0 and 1, such as 0.99.`);
+      throw invalid(
+        "METRICS_OPTION_INVALID",
+        `slos: the objective of ${slo.name} is ${slo.objective}; give a share between 0 and 1, such as 0.99.`,
+      );
     }
     const threshold = slo.thresholdSeconds;
-    if (slo.name !== "availability" && !(threshold !== undefined && threshold > 0 && Number.isFinite(threshold))) {
-      throw invalid("METRICS_OPTION_INVALID", `slos: ${slo.name} needs thresholdSeconds above 0, got ${String(threshold)}.`);
+    if (
+      slo.name !== "availability" &&
+      !(threshold !== undefined && threshold > 0 && Number.isFinite(threshold))
+    ) {
+      throw invalid(
+        "METRICS_OPTION_INVALID",
+        `slos: ${slo.name} needs thresholdSeconds above 0, got ${String(threshold)}.`,
+      );
     }
   }
   return slos;

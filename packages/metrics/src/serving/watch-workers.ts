@@ -1,4 +1,13 @@
-import type { Counter, EngineStatus, Family, Gauge, Meter, WorkerHandle, WorkerSource, WorkerState } from "@stator/core";
+import type {
+  Counter,
+  EngineStatus,
+  Family,
+  Gauge,
+  Meter,
+  WorkerHandle,
+  WorkerSource,
+  WorkerState,
+} from "@stator/core";
 
 /** Figures of workers, as this process sees them through their statuses and their health. */
 export interface WorkerFamilies {
@@ -19,18 +28,62 @@ export interface WorkerFamilies {
 export function createWorkerFamilies(meter: Meter): WorkerFamilies {
   const who = ["worker", "role", "model"] as const;
   return {
-    running: meter.gauge({ name: "worker_running", unit: "requests", help: "Requests in a worker's batch.", labels: who }),
-    waiting: meter.gauge({ name: "worker_waiting", unit: "requests", help: "Requests that a worker accepted and does not run yet.", labels: who }),
-    queuedPrefill: meter.gauge({ name: "worker_queued_prefill", unit: "tokens", help: "Prompt tokens that a worker has still to compute.", labels: ["worker", "role"] }),
-    kvUsage: meter.gauge({ name: "worker_kv_usage", unit: "ratio", help: "Share of a worker's KV blocks in use.", labels: who }),
-    cacheInfo: meter.gauge({ name: "worker_cache_info", help: "Always 1; a worker's KV block size in tokens and number of blocks.", labels: ["worker", "model", "block_size", "blocks"] }),
-    steps: meter.counter({ name: "worker_steps", help: "Engine steps that a worker finished.", labels: ["worker"] }),
-    kvEvents: meter.counter({ name: "kv_events", help: "KV events received from a worker, by type.", labels: ["worker", "type"] }),
-    kvGaps: meter.counter({ name: "kv_event_gap", help: "Jumps in a worker's KV event sequence.", labels: ["worker"] }),
-    instances: meter.gauge({ name: "registry_instances", help: "Workers known here, by role and health.", labels: ["role", "state"] }),
+    running: meter.gauge({
+      name: "worker_running",
+      unit: "requests",
+      help: "Requests in a worker's batch.",
+      labels: who,
+    }),
+    waiting: meter.gauge({
+      name: "worker_waiting",
+      unit: "requests",
+      help: "Requests that a worker accepted and does not run yet.",
+      labels: who,
+    }),
+    queuedPrefill: meter.gauge({
+      name: "worker_queued_prefill",
+      unit: "tokens",
+      help: "Prompt tokens that a worker has still to compute.",
+      labels: ["worker", "role"],
+    }),
+    kvUsage: meter.gauge({
+      name: "worker_kv_usage",
+      unit: "ratio",
+      help: "Share of a worker's KV blocks in use.",
+      labels: who,
+    }),
+    cacheInfo: meter.gauge({
+      name: "worker_cache_info",
+      help: "Always 1; a worker's KV block size in tokens and number of blocks.",
+      labels: ["worker", "model", "block_size", "blocks"],
+    }),
+    steps: meter.counter({
+      name: "worker_steps",
+      help: "Engine steps that a worker finished.",
+      labels: ["worker"],
+    }),
+    kvEvents: meter.counter({
+      name: "kv_events",
+      help: "KV events received from a worker, by type.",
+      labels: ["worker", "type"],
+    }),
+    kvGaps: meter.counter({
+      name: "kv_event_gap",
+      help: "Jumps in a worker's KV event sequence.",
+      labels: ["worker"],
+    }),
+    instances: meter.gauge({
+      name: "registry_instances",
+      help: "Workers known here, by role and health.",
+      labels: ["role", "state"],
+    }),
     joined: meter.counter({ name: "registry_joined", help: "Workers that appeared.", labels: ["role"] }),
     left: meter.counter({ name: "registry_left", help: "Workers that left.", labels: ["role"] }),
-    ejections: meter.counter({ name: "ejections", help: "Workers taken out of service, by what they became.", labels: ["role", "cause"] }),
+    ejections: meter.counter({
+      name: "ejections",
+      help: "Workers taken out of service, by what they became.",
+      labels: ["role", "cause"],
+    }),
   };
 }
 
@@ -49,7 +102,9 @@ export function watchWorkers(families: WorkerFamilies, source: WorkerSource): ()
     families.left.labels({ role: handle.worker.role }).add();
     stop();
   };
-  const stopSource = source.onChange((change) => (change.type === "joined" ? add(change.handle) : remove(change.handle)));
+  const stopSource = source.onChange((change) =>
+    change.type === "joined" ? add(change.handle) : remove(change.handle),
+  );
   for (const handle of source.current()) add(handle);
   return () => {
     stopSource();
@@ -96,7 +151,8 @@ function follow(families: WorkerFamilies, handle: WorkerHandle): () => void {
   const onHealth = (next: WorkerState): void => {
     families.instances.labels({ role, state }).add(-1);
     families.instances.labels({ role, state: next }).add(1);
-    if ((next === "ejected" || next === "dead") && state !== "ejected" && state !== "dead") families.ejections.labels({ role, cause: next }).add();
+    if ((next === "ejected" || next === "dead") && state !== "ejected" && state !== "dead")
+      families.ejections.labels({ role, cause: next }).add();
     state = next;
   };
   const stopHealth = handle.health.onChange(onHealth);
