@@ -1,7 +1,14 @@
 import { createVirtualClock, type Engine, type RequestEvent } from "@stator/core";
 import { linearStepTime } from "@stator/engines/simulated";
 import { createOpenAIHandler } from "@stator/frontend";
-import { always, createPool, disaggregated, migrating } from "@stator/router";
+import {
+  always,
+  createPool,
+  createSelector,
+  disaggregated,
+  migrating,
+  type ClosablePool,
+} from "@stator/router";
 import { createTestCluster, type TestCluster } from "@stator/testing";
 import type { Cell } from "./cells.ts";
 import { ask, type Observed } from "./client.ts";
@@ -46,8 +53,16 @@ export async function runCell(cell: Cell, isHurt: boolean, options: CellOptions 
     ],
   });
   const { runtime } = cluster;
-  const prefill = createPool({ workers: runtime.workers({ role: "prefill" }), clock, name: "prefill" });
-  const decode = createPool({ workers: runtime.workers({ role: "decode" }), clock, name: "decode" });
+  // Thousands of pools are made in one run: each with a small index.
+  const poolOf = (role: "prefill" | "decode"): ClosablePool =>
+    createPool({
+      workers: runtime.workers({ role }),
+      clock,
+      name: role,
+      selector: createSelector({ clock, index: { maxBytes: 1024 * 1024 } }),
+    });
+  const prefill = poolOf("prefill");
+  const decode = poolOf("decode");
   const joined = disaggregated({ prefill, decode, when: always, clock });
   const graph = migrating(options.spoil?.(joined) ?? joined, { clock, random: () => 0.5 });
   const migrated: Extract<RequestEvent, { type: "migrated" }>[] = [];

@@ -191,6 +191,8 @@ export function disaggregated(options: DisaggregatedOptions): DisaggregatedEngin
         const result = await running.result;
         endPrefill();
         if (result.type === "finished") {
+          // A consumer need not pull beyond the final batch.
+          decoding.release();
           yield result.batch;
           return undefined;
         }
@@ -214,6 +216,10 @@ export function disaggregated(options: DisaggregatedOptions): DisaggregatedEngin
           outputIds = appended(outputIds, batch.ids);
           const isFull = outputIds.length >= request.limits.maxTokens;
           const { handoff: _private, finish: _ofPrefill, ...first } = batch;
+          if (isFull) {
+            decoding.release();
+            prefilling.releaseHandoff(handoff);
+          }
           yield { ...first, cachedTokens: billedTokens, ...(isFull ? { finish: { reason: "length" } } : {}) };
           if (isFull) return undefined;
           billedTokens = undefined;

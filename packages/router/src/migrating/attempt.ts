@@ -67,11 +67,12 @@ export function startAttempt(
     abort: (reason) => linked.abort(reason),
     close() {
       linked.unlink();
-      if (attempt.isFinished) return;
-      linked.abort(
-        routerError("ROUTER_CLOSED", `Attempt ${attempt.attempt} of request ${request.id} is over.`),
-      );
-      // What hangs may never answer; its rejection, if it comes at all, has no reader.
+      if (!attempt.isFinished) {
+        linked.abort(
+          routerError("ROUTER_CLOSED", `Attempt ${attempt.attempt} of request ${request.id} is over.`),
+        );
+      }
+      // Whoever waits at its last batch ends now. What hangs may never answer; its rejection, if it comes at all, has no reader.
       iterator.return?.().catch(() => {});
     },
   };
