@@ -14,6 +14,10 @@ export type EnginesErrorCode =
   | "ENGINES_OPTION_INVALID"
   | "ENGINES_PROMPT_INVALID"
   | "ENGINES_QUEUE_FULL"
+  | "ENGINES_SERVER_BUSY"
+  | "ENGINES_SERVER_FAILED"
+  | "ENGINES_SERVER_REFUSED"
+  | "ENGINES_SERVER_UNREACHABLE"
   | "ENGINES_UNSUPPORTED";
 
 export class EnginesError extends StatorError<EnginesErrorCode> {

@@ -1,0 +1,281 @@
+import { randomUUID } from "node:crypto";
+import {
+  createRequest,
+  StatorError,
+  type Engine,
+  type EngineStatus,
+  type GenerateRequest,
+  type Handoff,
+  type TokenBatch,
+} from "@stator/core";
+import { startHttpFake, type EngineFake, type Exchange } from "./http-fake.ts";
+
+export interface VllmFakeOptions {
+  /** What computes the tokens. */
+  readonly engine: Engine;
+  /** Model name that it lists. Default: the engine's. */
+  readonly model?: string;
+  /**
+   * How the release speaks. `0.10.0`: no `token_ids`, flat error bodies, old metric names. `0.10`: `token_ids`, flat errors.
+   * `0.29` (default): nested errors, newer transfer parameters.
+   */
+  readonly era?: "0.10.0" | "0.10" | "0.29";
+  /** Handoffs in flight, shared by the prefill and the decode fake: stands for the NIXL side channel. */
+  readonly sideChannel?: Map<string, Handoff>;
+  /** After this many output tokens: break off, send an error inside of the stream, or end without `[DONE]` and finish reason. */
+  readonly fault?: { readonly afterTokens: number; readonly how: "cut" | "errorInStream" | "vanish" };
+  /** Answers 503 as a full queue does. */
+  readonly isFull?: () => boolean;
+}
+
+interface Body {
+  readonly model?: string;
+  readonly prompt?: readonly number[];
+  readonly max_tokens?: number;
+  readonly min_tokens?: number;
+  readonly temperature?: number;
+  readonly top_p?: number;
+  readonly top_k?: number;
+  readonly min_p?: number;
+  readonly seed?: number | bigint;
+  readonly presence_penalty?: number;
+  readonly frequency_penalty?: number;
+  readonly repetition_penalty?: number;
+  readonly logit_bias?: Readonly<Record<string, number>>;
+  readonly stop_token_ids?: readonly number[];
+  readonly ignore_eos?: boolean;
+  readonly logprobs?: number;
+  readonly stream?: boolean;
+  readonly stream_options?: { readonly include_usage?: boolean };
+  readonly return_token_ids?: boolean;
+  readonly return_tokens_as_token_ids?: boolean;
+  readonly kv_transfer_params?: Readonly<Record<string, unknown>> | null;
+}
+
+/** A server that speaks vLLM's contract, nasty parts included, over any engine. */
+export function startVllmFake(options: VllmFakeOptions): Promise<EngineFake> {
+  const { engine, era = "0.29", sideChannel = new Map<string, Handoff>() } = options;
+  const name = options.model ?? engine.card?.model ?? "model";
+  let status: EngineStatus | undefined;
+  engine.onStatus?.((next) => (status = next));
+
+  const fail = (exchange: Exchange, code: number, message: string): void => {
+    const error = {
+      message,
+      type: code === 400 ? "BadRequestError" : "InternalServerError",
+      param: null,
+      code,
+    };
+    exchange.json(code, era === "0.29" ? { error } : { object: "error", ...error });
+  };
+
+  return startHttpFake(async (exchange) => {
+    switch (exchange.path) {
+      case "/health":
+        return exchange.text(200, "");
+      case "/v1/models":
+        return exchange.json(200, {
+          object: "list",
+          data: [{ id: name, object: "model", max_model_len: engine.card?.contextTokens }],
+        });
+      case "/metrics":
+        return exchange.text(200, metricsOf(engine, status, name, era));
+      case "/v1/completions":
+        return complete(exchange, exchange.body as Body);
+      default:
+        return fail(exchange, 404, `no route ${exchange.path}`);
+    }
+  });
+
+  async function complete(exchange: Exchange, body: Body): Promise<void> {
+    if (options.isFull?.() === true) return fail(exchange, 503, "The request queue is full.");
+    const promptIds = body.prompt ?? [];
+    const context = engine.card?.contextTokens ?? 0;
+    if (promptIds.length === 0) return fail(exchange, 400, "prompt is empty");
+    if (promptIds.length + (body.max_tokens ?? 16) > context && promptIds.length >= context) {
+      return fail(exchange, 400, `This model's maximum context length is ${context} tokens.`);
+    }
+    const params = body.kv_transfer_params ?? undefined;
+    const handoff =
+      params?.["do_remote_prefill"] === true
+        ? sideChannel.get(String(params["remote_request_id"]))
+        : undefined;
+    const isPrefill = params?.["do_remote_decode"] === true;
+    const request = requestOf(body, promptIds, isPrefill, handoff);
+    try {
+      if (body.stream === true) return await stream(exchange, body, request);
+      return exchange.json(200, await whole(request, exchange.signal, isPrefill));
+    } catch (error) {
+      if (exchange.signal.aborted) return;
+      const { kind, message } = StatorError.from(error);
+      fail(exchange, kind === "invalid" ? 400 : kind === "overloaded" ? 503 : 500, message);
+    }
+  }
+
+  async function whole(request: GenerateRequest, signal: AbortSignal, isPrefill: boolean): Promise<unknown> {
+    const ids: number[] = [];
+    let params: unknown;
+    let cached = 0;
+    for await (const batch of engine.generate(request, { signal })) {
+      ids.push(...batch.ids);
+      cached = batch.cachedTokens ?? cached;
+      if (batch.handoff !== undefined) params = paramsOf(batch.handoff);
+    }
+    return {
+      choices: [
+        { index: 0, text: "", token_ids: ids, finish_reason: "length", stop_reason: null, logprobs: null },
+      ],
+      usage: {
+        prompt_tokens: request.promptIds.length,
+        completion_tokens: ids.length,
+        prompt_tokens_details: { cached_tokens: cached },
+      },
+      ...(isPrefill ? { kv_transfer_params: params ?? null } : {}),
+    };
+  }
+
+  function paramsOf(handoff: Handoff): unknown {
+    const id = randomUUID();
+    sideChannel.set(id, handoff);
+    return {
+      do_remote_prefill: true,
+      do_remote_decode: false,
+      // Ids beyond 2^53 and nested lists must come back as they were.
+      remote_block_ids: era === "0.29" ? [[1, 2, 3]] : [1, 2, 3],
+      remote_engine_id: randomUUID(),
+      remote_host: "127.0.0.1",
+      remote_port: 5600,
+      tp_size: 1,
+      remote_request_id: id,
+      opaque_number: 9_007_199_254_740_993n,
+    };
+  }
+
+  async function stream(exchange: Exchange, body: Body, request: GenerateRequest): Promise<void> {
+    let sent = 0;
+    let cached = 0;
+    let isFirst = true;
+    for await (const batch of engine.generate(request, { signal: exchange.signal })) {
+      cached = batch.cachedTokens ?? cached;
+      for (const [i, id] of [...batch.ids].entries()) {
+        const isLast = i === batch.ids.length - 1;
+        if (options.fault !== undefined && sent >= options.fault.afterTokens)
+          return misbehave(exchange, options.fault.how);
+        exchange.event({ choices: [choiceOf(body, request, batch, i, isLast, isFirst)] });
+        isFirst = false;
+        sent += 1;
+      }
+      if (batch.ids.length === 0 && batch.finish !== undefined)
+        exchange.event({
+          choices: [
+            { index: 0, text: "", token_ids: [], finish_reason: batch.finish.reason, stop_reason: null },
+          ],
+        });
+    }
+    if (body.stream_options?.include_usage === true) {
+      exchange.event({
+        choices: [],
+        usage: {
+          prompt_tokens: request.promptIds.length,
+          completion_tokens: sent,
+          prompt_tokens_details: { cached_tokens: cached },
+        },
+      });
+    }
+    exchange.event("[DONE]", { raw: true });
+    exchange.end();
+  }
+
+  function choiceOf(
+    body: Body,
+    request: GenerateRequest,
+    batch: TokenBatch,
+    i: number,
+    isLast: boolean,
+    isFirst: boolean,
+  ): unknown {
+    const id = batch.ids[i]!;
+    const finish = isLast ? batch.finish : undefined;
+    const logprob = batch.logprobs?.[i];
+    const asIds = body.return_tokens_as_token_ids === true;
+    return {
+      index: 0,
+      text: "x",
+      ...(era === "0.10.0" || body.return_token_ids !== true
+        ? {}
+        : { token_ids: [id], ...(isFirst ? { prompt_token_ids: [...request.promptIds] } : {}) }),
+      finish_reason: finish?.reason ?? null,
+      // An end-of-sequence id has no stop reason; a stop id of the request is told.
+      stop_reason:
+        finish?.stopId !== undefined && body.stop_token_ids?.includes(finish.stopId) === true
+          ? finish.stopId
+          : null,
+      logprobs:
+        body.logprobs === undefined
+          ? null
+          : {
+              tokens: [asIds ? `token_id:${id}` : "x"],
+              token_logprobs: [logprob?.logprob ?? 0],
+              top_logprobs: [
+                Object.fromEntries((logprob?.top ?? []).map((top) => [`token_id:${top.id}`, top.logprob])),
+              ],
+            },
+    };
+  }
+
+  function misbehave(exchange: Exchange, how: "cut" | "errorInStream" | "vanish"): void {
+    if (how === "cut") return exchange.cut();
+    if (how === "errorInStream")
+      exchange.event({ error: { message: "EngineCore died", type: "InternalServerError", code: 500 } });
+    exchange.end();
+  }
+}
+
+function requestOf(
+  body: Body,
+  promptIds: readonly number[],
+  isPrefill: boolean,
+  handoff: Handoff | undefined,
+): GenerateRequest {
+  return createRequest({
+    id: randomUUID(),
+    model: body.model ?? "",
+    promptIds: Uint32Array.from(promptIds),
+    mode: isPrefill ? "prefill" : "full",
+    sampling: {
+      temperature: body.temperature ?? 1,
+      topP: body.top_p ?? 1,
+      topK: body.top_k ?? 0,
+      minP: body.min_p ?? 0,
+      seed: BigInt.asUintN(64, BigInt(body.seed ?? 0)),
+      presencePenalty: body.presence_penalty ?? 0,
+      frequencyPenalty: body.frequency_penalty ?? 0,
+      repetitionPenalty: body.repetition_penalty ?? 1,
+      ...(body.logit_bias === undefined
+        ? {}
+        : { logitBias: new Map(Object.entries(body.logit_bias).map(([id, bias]) => [Number(id), bias])) }),
+    },
+    limits: {
+      // The one token of a prefill call is thrown away: it ends nothing.
+      maxTokens: isPrefill ? 1_000 : (body.max_tokens ?? 16),
+      ...(body.min_tokens === undefined ? {} : { minTokens: body.min_tokens }),
+      ...(body.stop_token_ids === undefined ? {} : { stopIds: body.stop_token_ids }),
+      ...(body.ignore_eos === undefined ? {} : { ignoreEos: body.ignore_eos }),
+    },
+    ...(body.logprobs === undefined ? {} : { topLogprobs: body.logprobs }),
+    ...(handoff === undefined ? {} : { handoff }),
+  });
+}
+
+function metricsOf(engine: Engine, status: EngineStatus | undefined, model: string, era: string): string {
+  const usage = era === "0.29" ? "vllm:kv_cache_usage_perc" : "vllm:gpu_cache_usage_perc";
+  const labels = `{model_name="${model}",engine="0"}`;
+  const load = status?.load;
+  return [
+    `vllm:cache_config_info{block_size="${engine.card?.blockTokens}",num_gpu_blocks="${load?.kvBlocksTotal ?? 100}",engine="0"} 1`,
+    `vllm:num_requests_running${labels} ${load?.running ?? 0}`,
+    `vllm:num_requests_waiting${labels} ${load?.waiting ?? 0}`,
+    `${usage}${labels} ${load === undefined ? 0 : load.kvBlocksUsed / Math.max(1, load.kvBlocksTotal)}`,
+    "",
+  ].join("\n");
+}
