@@ -136,7 +136,8 @@ export function startVllmFake(options: VllmFakeOptions): Promise<EngineFake> {
 
   function paramsOf(handoff: Handoff): unknown {
     const id = randomUUID();
-    sideChannel.set(id, handoff);
+    // vLLM's decode samples the first token itself.
+    sideChannel.set(id, { ...handoff, firstIds: [], firstEmittedBy: "nobody" });
     return {
       do_remote_prefill: true,
       do_remote_decode: false,
