@@ -23,3 +23,5 @@ export type { QueuedOptions } from "./queue/queued.ts";
 export { queued } from "./queue/queued.ts";
 export type { ServedQueue, ServeQueueOptions } from "./queue/serve-queue.ts";
 export { serveQueue } from "./queue/serve-queue.ts";
+export type { EventChannel, EventPlane, EventPlaneContext } from "./events/event-plane.ts";
+export { memoryEvents } from "./events/memory-events.ts";

@@ -1,5 +1,6 @@
 import type { Clock, Deadlines, HealthGroup, Logger, Meter } from "@stator/core";
 import type { DiscoveryStore } from "./discovery/discovery.ts";
+import type { EventChannel } from "./events/event-plane.ts";
 import type { LocalEnd } from "./local-ends.ts";
 
 /** What the parts of one runtime share. */
@@ -11,6 +12,8 @@ export interface RuntimeContext {
   readonly meter: Meter;
   readonly health: HealthGroup;
   readonly end: LocalEnd;
+  /** Where KV events are told to processes without a session, if anywhere. */
+  readonly events: EventChannel | undefined;
   /** Sees to it that others can call, and gives the address to register. */
   listen(): Promise<string>;
   /** The set of routes changed. */

@@ -10,12 +10,15 @@ import {
   type Deadlines,
   type Engine,
   type HealthGroup,
+  type KvEventBatch,
   type Logger,
   type Meter,
   type WorkerSource,
 } from "@stator/core";
 import type { Discovery } from "./discovery/discovery.ts";
 import { memoryDiscovery } from "./discovery/memory-discovery.ts";
+import type { EventPlane } from "./events/event-plane.ts";
+import { createKvFeed } from "./events/kv-feed.ts";
 import { closeLocalEnd, findHost, findLocalEnd, openLocalEnd, type LocalEnd } from "./local-ends.ts";
 import { memoryQueue } from "./queue/memory-queue.ts";
 import type { WorkQueue, WorkQueues } from "./queue/work-queue.ts";
@@ -50,6 +53,8 @@ export interface RuntimeOptions {
   readonly listen?: ListenOptions;
   /** Where `queued` and `serveQueue` keep jobs. Default `memoryQueue()`: this process only. */
   readonly queue?: WorkQueues;
+  /** Tells KV events to processes that hold no session: standby indexes, other routers. Default: nowhere. */
+  readonly events?: EventPlane;
   readonly metrics?: Meter;
   readonly logger?: Logger;
   readonly clock?: Clock;
@@ -92,6 +97,13 @@ export interface Runtime extends AsyncDisposable {
    * there, calls fail with `RUNTIME_SERVICE_UNAVAILABLE`.
    */
   client<Service extends DescService>(service: Service, options?: ClientOptions): Client<Service>;
+  /**
+   * KV events of all workers of the namespace over the event plane, without a session to any: a snapshot of each first,
+   * then its batches without gaps. What a session says of a worker is newer and wins. Returns how to stop.
+   *
+   * @throws RuntimeError `RUNTIME_OPTION_INVALID` without `events`.
+   */
+  kvEvents(listener: (batch: KvEventBatch) => void): () => void;
   /** The work queue, opened with the first use. */
   queue(): Promise<WorkQueue>;
   /** Drains all that is served here. */
@@ -127,6 +139,8 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
   });
   const { deadlines } = health;
   const store = await discovery.open({ namespace, clock, deadlines, logger });
+  const events = await options.events?.open({ namespace, clock, deadlines, logger });
+  const feeds = new Set<() => void>();
   const end: LocalEnd = { hosts: new Map(), services: new Map() };
   const served = new Set<ServedEngine | ServedService>();
   const pools = new Map<string, ServicePool>();
@@ -145,6 +159,7 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
     meter,
     health,
     end,
+    events,
     async listen() {
       if (discovery.isLocal) return localAddress;
       const { host = "127.0.0.1", port = 0, advertise = host } = options.listen ?? {};
@@ -233,6 +248,22 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
       }
       return createClient(service, createServiceTransport({ pool, clock, deadlines }));
     },
+    kvEvents(listener) {
+      check();
+      if (events === undefined) {
+        throw new RuntimeError({
+          code: "RUNTIME_OPTION_INVALID",
+          kind: "invalid",
+          message: "kvEvents needs an event plane: give createRuntime `events`.",
+        });
+      }
+      const stop = createKvFeed({ channel: events, store, openLink, clock, logger }, listener);
+      feeds.add(stop);
+      return () => {
+        feeds.delete(stop);
+        stop();
+      };
+    },
     queue() {
       check();
       queue ??= (options.queue ?? memoryQueue()).open({ namespace, clock, deadlines, logger });
@@ -247,7 +278,9 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
       directory.close();
       for (const pool of pools.values()) pool.close();
       await Promise.all([...served].map((each) => each.close()));
+      for (const stop of feeds) stop();
       await (await queue)?.close();
+      await events?.close();
       await store.close();
       health.close();
       closeLocalEnd(localAddress);

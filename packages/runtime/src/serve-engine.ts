@@ -3,6 +3,7 @@ import { RegistrationSchema } from "@stator/contracts";
 import type { Clock, Engine, Worker, WorkerCapacity, WorkerRole } from "@stator/core";
 import { workerToWire } from "./codec/worker-codec.ts";
 import { register } from "./discovery/registrar.ts";
+import { publishKvEvents } from "./events/kv-topics.ts";
 import { newEpoch, randomName, type RuntimeContext } from "./runtime-context.ts";
 import { RuntimeError } from "./runtime-error.ts";
 import { createEngineHost } from "./session/engine-host.ts";
@@ -58,7 +59,9 @@ export async function serveEngine(
     labels: options.labels ?? {},
   };
   const address = await context.listen();
-  const host = createEngineHost({ engine, card, worker, clock, deadlines, logger });
+  const news =
+    context.events && publishKvEvents(context.events, worker, clock, deadlines.registrationHeartbeatMs);
+  const host = createEngineHost({ engine, card, worker, clock, deadlines, logger, onEvents: news?.add });
   // The same id served anew here: the earlier life is over.
   end.hosts.get(worker.id)?.close("abrupt");
   end.hosts.set(worker.id, host);
@@ -68,6 +71,7 @@ export async function serveEngine(
     if (isOver) return;
     isOver = true;
     onEnd(served);
+    news?.stop();
     if (end.hosts.get(worker.id) === host) end.hosts.delete(worker.id);
     if (how === "abrupt") registrar.abandon();
     else await registrar.withdraw();

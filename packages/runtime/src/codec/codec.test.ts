@@ -190,6 +190,33 @@ test("a chain of a million blocks is cut into messages, and each piece names its
   expect(blocks).toBe(1_000_000);
 });
 
+test("a batch of which a message was lost is no batch, whatever follows", () => {
+  const batchOf = (sequence: bigint): KvEventBatch => ({
+    worker: "w",
+    epoch: "e",
+    sequence,
+    events: Array.from({ length: 30 }, (_, i) => ({
+      type: "removed",
+      sequenceHashes: BigUint64Array.of(sequence * 100n + BigInt(i)),
+      tier: "device",
+      rank: 0,
+    })),
+  });
+  const batches = [1n, 2n, 3n].map(batchOf);
+  const messages = batches.flatMap((batch) => [...batchToWire(batch, 800)]);
+  fc.assert(
+    fc.property(
+      fc.array(fc.boolean(), { minLength: messages.length, maxLength: messages.length }),
+      (isLost) => {
+        const assembler = createBatchAssembler({ worker: "w", epoch: "e" });
+        const arrived = messages.filter((_, i) => !isLost[i]).flatMap((wire) => assembler.add(wire) ?? []);
+        for (const batch of arrived)
+          expect(batch).toEqual(batches.find(({ sequence }) => sequence === batch.sequence));
+      },
+    ),
+  );
+});
+
 test("cards, workers and errors come back as they went", () => {
   const card: ModelCard = {
     model: "m",

@@ -16,11 +16,12 @@ const blocksPerEvent = 4096;
 export function* batchToWire(batch: KvEventBatch, maxBytes: number): Generator<Wire> {
   let events: KvEvent[] = [];
   let bytes = 0;
+  let part = 0;
   for (const event of batch.events) {
     for (const piece of piecesOf(event)) {
       const size = sizeOf(piece);
       if (bytes + size > maxBytes && events.length > 0) {
-        yield messageOf(batch, events, true);
+        yield messageOf(batch, events, part++, true);
         events = [];
         bytes = 0;
       }
@@ -28,10 +29,10 @@ export function* batchToWire(batch: KvEventBatch, maxBytes: number): Generator<W
       bytes += size;
     }
   }
-  yield messageOf(batch, events, false);
+  yield messageOf(batch, events, part, false);
 }
 
-function messageOf(batch: KvEventBatch, events: readonly KvEvent[], partial: boolean): Wire {
+function messageOf(batch: KvEventBatch, events: readonly KvEvent[], part: number, partial: boolean): Wire {
   const columns = eventsToColumns(events);
   const message: Wire = {
     $typeName: "stator.v1.KvEventBatch",
@@ -40,6 +41,7 @@ function messageOf(batch: KvEventBatch, events: readonly KvEvent[], partial: boo
     sequence: batch.sequence,
     events: columns === undefined ? events.map(eventToWire) : [],
     snapshot: batch.isSnapshot ?? false,
+    part,
     partial,
   };
   if (columns !== undefined) message.columns = columns;
@@ -124,8 +126,17 @@ export function createBatchAssembler(own: {
   readonly epoch: string;
 }): BatchAssembler {
   let events: KvEvent[] = [];
+  let nextPart = 0;
+  let sequence = 0n;
   return {
     add(wire) {
+      if (wire.part === 0) {
+        events = [];
+        nextPart = 0;
+        sequence = wire.sequence;
+      }
+      if (wire.part !== nextPart || wire.sequence !== sequence) return undefined;
+      nextPart += 1;
       if (wire.columns !== undefined) eventsFromColumns(wire.columns, events);
       for (const each of wire.events) {
         const event = eventFromWire(each);
@@ -140,6 +151,7 @@ export function createBatchAssembler(own: {
         ...(wire.snapshot ? { isSnapshot: true } : {}),
       };
       events = [];
+      nextPart = -1;
       return batch;
     },
   };

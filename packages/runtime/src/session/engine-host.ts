@@ -29,6 +29,8 @@ export interface EngineHostOptions {
   readonly clock: Clock;
   readonly deadlines: Deadlines;
   readonly logger: Logger;
+  /** Gets every batch of KV events, named. */
+  readonly onEvents?: ((batch: KvEventBatch) => void) | undefined;
 }
 
 /** An engine as its sessions see it: one status, one ring of events, one count of requests for all callers. */
@@ -76,7 +78,10 @@ export function createEngineHost(options: EngineHostOptions): EngineHost {
       worker: worker.id,
       epoch: worker.epoch,
     }));
-    for (const batch of batches) ring.add(batch);
+    for (const batch of batches) {
+      ring.add(batch);
+      options.onEvents?.(batch);
+    }
     for (const session of sessions.values()) session.onStatus(batches);
   });
 
