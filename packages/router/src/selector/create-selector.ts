@@ -47,13 +47,15 @@ export function createSelector(options: SelectorOptions = {}): Selector {
   const logger = options.logger ?? silentLogger;
   const random = seededRandom(options.seed ?? 1);
   const index = new PrefixIndex(options.index);
+  // Whoever bounds the index bounds what stands in for it too.
+  const expectedBytes = Math.min(EXPECTED_BYTES, options.index?.maxBytes ?? EXPECTED_BYTES);
   const speculative = createExpectedPrefixes(
     durationMs("speculativeTtlMs", options.speculativeTtlMs ?? DEFAULT_SPECULATIVE_TTL_MS),
-    EXPECTED_BYTES,
+    expectedBytes,
   );
   const approximate = createExpectedPrefixes(
     durationMs("approximateTtlMs", options.approximateTtlMs ?? DEFAULT_APPROXIMATE_TTL_MS),
-    EXPECTED_BYTES,
+    expectedBytes,
   );
   const models = createPrefillModels({ ...PREFILL_PRIOR, ...options.prefillPrior });
   const activeBlocks = createActiveBlocks();
