@@ -21,3 +21,5 @@ export { support } from "./support.ts";
 export type { SupportRow } from "./support.ts";
 export { createConfiguratorServer, defaultConfiguratorPort } from "./server.ts";
 export type { ConfiguratorServer } from "./server.ts";
+export { simulateCandidate } from "./serving/simulate.ts";
+export type { Percentiles, SimulateOptions, Simulated } from "./serving/simulate.ts";

@@ -38,7 +38,7 @@ export function recommend(options: RecommendOptions): Recommendation {
   let failure: unknown;
   const at = (gpus: number): Recommendation | undefined => {
     try {
-      const candidates = search({ ...rest, gpus, top: 50 }).layouts;
+      const candidates = search({ ...rest, gpus, top: 50, confirm: 0 }).layouts;
       const enough = candidates
         .map((layout) => ({
           gpus,

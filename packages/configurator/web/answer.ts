@@ -46,6 +46,7 @@ export function answer(inputs: Inputs): Answer {
       ttftMs: inputs.ttft,
       tpotMs: inputs.tpot,
       top: 12,
+      confirm: 1,
     };
     return {
       kind: "found",

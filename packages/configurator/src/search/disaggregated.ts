@@ -1,5 +1,6 @@
 import type { Parallelism } from "@stator/simulator/performance-model";
 import { gpusOf, sequenceCapacity, stepTime } from "@stator/simulator/performance-model";
+import type { DisaggregatedPrediction } from "../serving/predict.ts";
 import { predictDisaggregated, prefillCost } from "../serving/predict.ts";
 import type { Target, WorkloadOptions } from "../target.ts";
 import { batchSizes } from "./aggregated.ts";
@@ -23,7 +24,7 @@ interface DecodeKind {
 }
 
 /** How many pairings are predicted in full, of those that rate matching likes best. */
-const predictedPairs = 220;
+const predictedPairs = 140;
 
 /** Disaggregated layouts within `gpus` GPUs: worker counts matched by rate for this budget, not for a replica size. */
 export function disaggregatedCandidates(
@@ -66,22 +67,22 @@ export function disaggregatedCandidates(
     }
   pairs.sort((a, b) => b.rate - a.rate);
   // Fast operating points matter for the front even where throughput is low.
-  const fast = [...pairs].sort((a, b) => a.decode.tpotMs - b.decode.tpotMs || b.rate - a.rate).slice(0, 60);
+  const fast = [...pairs].sort((a, b) => a.decode.tpotMs - b.decode.tpotMs || b.rate - a.rate).slice(0, 40);
   const chosen = new Set([...pairs.slice(0, predictedPairs), ...fast]);
   return [...chosen].map(({ prefill, decode, prefillWorkers, decodeWorkers }) => {
     const spare = Math.floor(
       (gpus - decodeWorkers * decode.gpus - prefillWorkers * prefill.gpus) / prefill.gpus,
     );
     const count = prefillWorkers + Math.max(0, spare);
-    const prediction = predictDisaggregated(
-      {
-        prefill: { ...target, parallelism: prefill.split },
-        decode: { ...target, parallelism: decode.split },
-        prefillWorkers: count,
-        decodeWorkers,
-        decodeBatch: decode.batch,
-      },
-      workload,
+    const pools = {
+      prefill: { ...target, parallelism: prefill.split },
+      decode: { ...target, parallelism: decode.split },
+      prefillWorkers: count,
+      decodeWorkers,
+    };
+    const { batch, prediction } = unsaturated(
+      (decodeBatch) => predictDisaggregated({ ...pools, decodeBatch }, workload),
+      decode.batch,
     );
     return {
       mode: "disagg" as const,
@@ -96,11 +97,34 @@ export function disaggregatedCandidates(
       ttftMs: prediction.ttftMs,
       tpotMs: prediction.tpotMs,
       requestMs: prediction.requestMs,
-      concurrency: decode.batch * decode.split.data * decodeWorkers,
+      concurrency: batch * decode.split.data * decodeWorkers,
       transferMs: prediction.transferMs,
       isSaturated: prediction.isSaturated,
     };
   });
+}
+
+/** Prefill pools are run at most this full: past it first tokens wait ever longer for little more throughput. */
+const highestPrefillLoad = 0.9;
+
+/** The fullest load of the decode slots at which prefill keeps up. */
+function unsaturated(
+  predict: (batch: number) => DisaggregatedPrediction,
+  most: number,
+): { batch: number; prediction: DisaggregatedPrediction } {
+  let high = most;
+  let best = { batch: most, prediction: predict(most) };
+  if (best.prediction.prefillLoad <= highestPrefillLoad || most <= 1) return best;
+  let low = Math.min(1, most);
+  for (let round = 0; round < 5; round++) {
+    const batch = Math.sqrt(low * high);
+    const prediction = predict(batch);
+    if (prediction.prefillLoad <= highestPrefillLoad) {
+      best = { batch, prediction };
+      low = batch;
+    } else high = batch;
+  }
+  return best;
 }
 
 function prefillKinds(

@@ -6,6 +6,7 @@ import { search } from "./search.ts";
 import type { SearchOptions } from "./search.ts";
 
 const base: SearchOptions = {
+  confirm: 0,
   model: "Qwen/Qwen3-32B",
   system: "h200",
   backend: "vllm",
@@ -61,6 +62,12 @@ describe("search", () => {
     [{ system: "a100", quantization: "fp8" }, /which a100 lacks/],
   ])("refuses %j and says what is wrong and what would do", (wrong, message) => {
     expect(() => search({ ...base, ...wrong })).toThrow(message);
+  });
+
+  test("confirms the best by stepping through it", () => {
+    const [first, second] = search({ ...base, confirm: 1 }).layouts;
+    expect(first?.simulated?.tpotMs.p99).toBeGreaterThan(0);
+    expect(second?.simulated).toBeUndefined();
   });
 
   test("a cached prefix makes first tokens faster", () => {

@@ -1,5 +1,7 @@
 import type { Layout } from "@stator/core";
 import { layoutOf } from "../generate/layout.ts";
+import type { Simulated } from "../serving/simulate.ts";
+import { simulateCandidate } from "../serving/simulate.ts";
 import { errorBands } from "../serving/error-bands.ts";
 import { configuratorError } from "../configurator-error.ts";
 import type { Target, TargetOptions, WorkloadOptions } from "../target.ts";
@@ -23,6 +25,8 @@ export interface SearchOptions extends TargetOptions, WorkloadOptions {
   readonly requestMs?: number;
   /** Layouts to return. Default 5. */
   readonly top?: number;
+  /** How many of the best are run through the event simulation, for percentiles and as a second opinion. Default 1. */
+  readonly confirm?: number;
   /** Which kinds to search. Default both. */
   readonly modes?: readonly ("agg" | "disagg")[];
 }
@@ -37,6 +41,8 @@ export interface FoundLayout extends Candidate {
   readonly tpotRangeMs: readonly [number, number];
   readonly reason: string;
   readonly layout: Layout;
+  /** What the event simulation measured; only for the first `confirm` layouts. */
+  readonly simulated?: Simulated;
 }
 
 /** A point of the throughput-against-speed picture. */
@@ -81,7 +87,12 @@ export function search(options: SearchOptions): SearchResult {
   good.sort((a, b) => b.tokensPerSecondPerGpu - a.tokensPerSecondPerGpu || a.requestMs - b.requestMs);
   const layouts = distinct(good)
     .slice(0, options.top ?? 5)
-    .map((candidate) => found(candidate, target, options, limits, good));
+    .map((candidate, index) => {
+      const layout = found(candidate, target, options, limits, good);
+      return index < (options.confirm ?? 1)
+        ? { ...layout, simulated: simulateCandidate(candidate, target, options) }
+        : layout;
+    });
   const best = (mode: Candidate["mode"]): number | undefined =>
     good.find((candidate) => candidate.mode === mode)?.tokensPerSecondPerGpu;
   const agg = best("agg");

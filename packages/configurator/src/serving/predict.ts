@@ -182,6 +182,8 @@ export function predictDisaggregated(spec: DisaggregatedSpec, workload: Workload
   }
   const generateMs = tpotMs * Math.max(1, outputTokens - 1);
   const rate = Math.min((running * ranks) / generateMs, 1 / stationMs);
+  // A saturated prefill pool queues whatever decode does not hold (Little's law); the fitted terms know no such queue.
+  if (rate * stationMs > saturatedLoad) ttftMs = Math.max(ttftMs, clients / rate - generateMs);
   if (decodeBatch > slots) ttftMs += ((decodeBatch - slots) / slots) * (ttftMs + generateMs);
   return {
     ttftMs,
@@ -197,6 +199,9 @@ export function predictDisaggregated(spec: DisaggregatedSpec, workload: Workload
     prefillMs,
   };
 }
+
+/** Load past which a prefill pool's queue grows with every request in flight. */
+export const saturatedLoad = 0.97;
 
 /** Share of a prefill that further attention ranks do not hide: fitted, as ranks wait for each other in every layer. */
 export const prefillRankScaling = 0.7;

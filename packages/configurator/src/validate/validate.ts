@@ -1,5 +1,5 @@
 import { PerformanceModelError } from "@stator/simulator/performance-model";
-import { predictAggregated, predictDisaggregated } from "../serving/predict.ts";
+import { predictAggregated, predictDisaggregated, saturatedLoad } from "../serving/predict.ts";
 import type { ServingPrediction } from "../serving/predict.ts";
 import type { MeasuredRow } from "./measured-row.ts";
 import { parseMeasuredRows } from "./measured-row.ts";
@@ -45,9 +45,6 @@ export interface ValidatedRow {
 
 /** Largest share of rows that may be excluded. */
 export const maxExcludedShare = 0.15;
-
-/** Prefill or KV use, by our own prediction, past which first-token times measure how long a test ran, not the system. */
-export const saturationLimit = 0.97;
 
 /**
  * Predicts every measured row of a CSV (columns of AIConfigurator's silicon samples).
@@ -122,9 +119,9 @@ function judged(
   kvUse: number,
   prefillLoad: number,
 ): { ttftMs: number; tpotMs: number; reason: string | undefined; severity: number } {
-  if (kvUse > saturationLimit)
+  if (kvUse > saturatedLoad)
     return { ttftMs, tpotMs, reason: "predicted KV cache full", severity: 1 + kvUse };
-  if (prefillLoad > saturationLimit)
+  if (prefillLoad > saturatedLoad)
     return { ttftMs, tpotMs, reason: "predicted prefill saturated", severity: prefillLoad };
   return { ttftMs, tpotMs, reason: undefined, severity: 0 };
 }

@@ -81,6 +81,14 @@ export function Headline({ candidate, best, result, inputs, tookMs, pin }: Headl
         </div>
       </dl>
       <p class="reason">{layout?.reason ?? "A faster or fuller operating point than the limits ask for."}</p>
+      {layout?.simulated && (
+        <p class="quiet">
+          Stepped through {layout.simulated.requests} requests: first token{" "}
+          {time(layout.simulated.ttftMs.p50)} median and {time(layout.simulated.ttftMs.p99)} at p99, per token{" "}
+          {time(layout.simulated.tpotMs.p50)} and {time(layout.simulated.tpotMs.p99)},{" "}
+          {count(layout.simulated.requestsPerSecond)} requests/s.
+        </p>
+      )}
       <p class="quiet">
         {gain === undefined
           ? ""
