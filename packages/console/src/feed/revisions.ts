@@ -14,6 +14,11 @@ export function createRevisions(): Revisions {
   };
 }
 
+/** A value's place in a `RevisedMap`. */
+export interface Revised {
+  revision: number;
+}
+
 /** Values by key with the revision of their last change; the oldest are dropped beyond `most`. */
 export class RevisedMap<Value> {
   readonly #revisions: Revisions;
@@ -29,9 +34,16 @@ export class RevisedMap<Value> {
     return this.#values.get(key)?.value;
   }
 
-  set(key: string, value: Value): void {
-    this.#values.set(key, { value, revision: this.#revisions.next() });
+  set(key: string, value: Value): Revised {
+    const entry = { value, revision: this.#revisions.next() };
+    this.#values.set(key, entry);
     if (this.#values.size > this.#most) this.#values.delete(this.#values.keys().next().value as string);
+    return entry;
+  }
+
+  /** Says that the value behind a handle of `set` was changed in place. */
+  touch(entry: Revised): void {
+    entry.revision = this.#revisions.next();
   }
 
   delete(key: string): void {

@@ -1,17 +1,18 @@
 import { SpanKind } from "@opentelemetry/api";
 import type { GenerateOptions, GenerateRequest, TokenBatch, WorkerHandle } from "@stator/core";
+import { tapped } from "../serving/tapped.ts";
 import { own } from "./attributes.ts";
 import type { TraceScope } from "./create-tracing.ts";
 import { failSpan } from "./span-end.ts";
 import { parentContext, toTraceparent } from "./trace-parent.ts";
 
 /** One attempt at one worker: a sibling of those before it, with a link to each that failed. */
-export async function* generateAttempt(
+export function generateAttempt(
   scope: TraceScope,
   { engine, worker }: WorkerHandle,
   request: GenerateRequest,
   options: GenerateOptions,
-): AsyncGenerator<TokenBatch> {
+): AsyncIterable<TokenBatch> {
   const { tracer, clock, failed } = scope;
   const span = tracer.startSpan(
     request.mode === "prefill" ? "rpc Prefill" : "rpc Generate",
@@ -31,23 +32,19 @@ export async function* generateAttempt(
     },
     parentContext(request.traceparent),
   );
-  let isFinished = false;
-  // A stream is complete with its final batch: nobody has to come back for what follows it.
-  const end = (): void => span.end(clock.now());
-  try {
-    const stream = engine.generate({ ...request, traceparent: toTraceparent(span.spanContext()) }, options);
-    for await (const batch of stream) {
-      // A handoff's consumer may stop here: everything that was asked for is there.
-      isFinished ||= batch.finish !== undefined || batch.handoff !== undefined;
-      if (batch.finish !== undefined) end();
-      yield batch;
-    }
-    if (!isFinished) failed.add(request, span.spanContext());
-  } catch (error) {
-    failSpan(span, error);
-    if (!isFinished) failed.add(request, span.spanContext());
-    throw error;
-  } finally {
-    if (span.isRecording()) end();
-  }
+  const stream = engine.generate({ ...request, traceparent: toTraceparent(span.spanContext()) }, options);
+  // What is not sampled costs its start only.
+  if (!span.isRecording()) return stream;
+  let isComplete = false;
+  return tapped(stream, {
+    onBatch(batch) {
+      // A handoff's consumer may stop there: everything that was asked for has come.
+      isComplete ||= batch.finish !== undefined || batch.handoff !== undefined;
+    },
+    onError: (error) => failSpan(span, error),
+    onEnd() {
+      if (!isComplete) failed.add(request, span.spanContext());
+      span.end(clock.now());
+    },
+  });
 }

@@ -1,18 +1,19 @@
 import { type Context, type Span, SpanKind, trace } from "@opentelemetry/api";
 import type { Engine, GenerateOptions, GenerateRequest, RequestEvent, TokenBatch } from "@stator/core";
+import { tapped } from "../serving/tapped.ts";
 import { genAi, own } from "./attributes.ts";
 import type { TraceScope } from "./create-tracing.ts";
 import { failSpan } from "./span-end.ts";
 import { parentContext, toTraceparent } from "./trace-parent.ts";
 
 /** Runs one choice under a span of its own. */
-export async function* generateServed(
+export function generateServed(
   scope: TraceScope,
   engine: Engine,
   request: GenerateRequest,
   options: GenerateOptions,
-): AsyncGenerator<TokenBatch> {
-  const { tracer, clock } = scope;
+): AsyncIterable<TokenBatch> {
+  const { tracer, clock, failed } = scope;
   const startMs = clock.now();
   const parent = parentContext(request.traceparent);
   const span = tracer.startSpan(
@@ -34,26 +35,21 @@ export async function* generateServed(
     },
     parent,
   );
-  const inside = trace.setSpan(parent, span);
-  const describe = eventSpans(scope, span, inside);
+  const sent = { ...request, traceparent: toTraceparent(span.spanContext()) };
+  // What is not sampled costs its start only.
+  if (!span.isRecording()) return engine.generate(sent, options);
+  const describe = eventSpans(scope, span, trace.setSpan(parent, span));
   let outputTokens = 0;
   let lastTokenMs: number | undefined;
-  const end = (): void => {
-    span.setAttribute(genAi.outputTokens, outputTokens);
-    span.end(clock.now());
-  };
-  try {
-    const stream = engine.generate(
-      { ...request, traceparent: toTraceparent(span.spanContext()) },
-      {
-        ...options,
-        onEvent: (event) => {
-          describe(event);
-          options.onEvent?.(event);
-        },
-      },
-    );
-    for await (const batch of stream) {
+  const stream = engine.generate(sent, {
+    ...options,
+    onEvent: (event) => {
+      describe(event);
+      options.onEvent?.(event);
+    },
+  });
+  return tapped(stream, {
+    onBatch(batch) {
       const nowMs = clock.now();
       if (batch.ids.length > 0) {
         if (lastTokenMs === undefined) {
@@ -67,25 +63,20 @@ export async function* generateServed(
         outputTokens += batch.ids.length;
       }
       if (batch.cachedTokens !== undefined) span.setAttribute(genAi.cacheReadTokens, batch.cachedTokens);
-      if (batch.finish !== undefined) {
-        span.setAttribute(genAi.finishReasons, [batch.finish.reason]);
-        // A stream is complete with its final batch: nobody has to come back for what follows it.
-        scope.failed.forget(request);
-        end();
-      }
-      yield batch;
-    }
-  } catch (error) {
-    if (options.signal.aborted) span.setAttribute("stator.cancelled", true);
-    else {
+      if (batch.finish !== undefined) span.setAttribute(genAi.finishReasons, [batch.finish.reason]);
+    },
+    onError(error) {
+      if (options.signal.aborted) return;
       span.setAttribute(own.keep, true);
       failSpan(span, error);
-    }
-    throw error;
-  } finally {
-    scope.failed.forget(request);
-    if (span.isRecording()) end();
-  }
+    },
+    onEnd() {
+      failed.forget(request);
+      if (options.signal.aborted) span.setAttribute("stator.cancelled", true);
+      span.setAttribute(genAi.outputTokens, outputTokens);
+      span.end(clock.now());
+    },
+  });
 }
 
 /** Turns what the graph tells into spans and events under the request's. */

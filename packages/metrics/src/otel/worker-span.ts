@@ -1,18 +1,19 @@
 import { SpanKind, trace } from "@opentelemetry/api";
 import type { Engine, GenerateOptions, GenerateRequest, TokenBatch } from "@stator/core";
+import { tapped } from "../serving/tapped.ts";
 import { genAi, own } from "./attributes.ts";
 import type { TraceScope } from "./create-tracing.ts";
 import { failSpan } from "./span-end.ts";
 import { parentContext } from "./trace-parent.ts";
 
 /** What a worker does for one attempt: until its first token, and from there to the end. */
-export async function* generateOnWorker(
+export function generateOnWorker(
   scope: TraceScope,
   engine: Engine,
   worker: { readonly id?: string; readonly role?: string },
   request: GenerateRequest,
   options: GenerateOptions,
-): AsyncGenerator<TokenBatch> {
+): AsyncIterable<TokenBatch> {
   const { tracer, clock } = scope;
   const parent = parentContext(request.traceparent);
   const startMs = clock.now();
@@ -31,33 +32,31 @@ export async function* generateOnWorker(
     },
     parent,
   );
+  const stream = engine.generate(request, options);
+  // What is not sampled costs its start only.
+  if (!span.isRecording()) return stream;
   const inside = trace.setSpan(parent, span);
   const stage = (name: string, fromMs: number, toMs: number): void =>
     tracer.startSpan(name, { startTime: fromMs }, inside).end(toMs);
   let firstMs: number | undefined;
   let outputTokens = 0;
-  const end = (): void => {
-    const endMs = clock.now();
-    if (firstMs !== undefined && outputTokens > 1) stage("decode", firstMs, endMs);
-    span.setAttribute(genAi.outputTokens, outputTokens);
-    span.end(endMs);
-  };
-  try {
-    for await (const batch of engine.generate(request, options)) {
+  return tapped(stream, {
+    onBatch(batch) {
       if (firstMs === undefined) {
         firstMs = clock.now();
         stage("prefill", startMs, firstMs);
       }
       if (batch.cachedTokens !== undefined) span.setAttribute(genAi.cacheReadTokens, batch.cachedTokens);
       outputTokens += batch.ids.length;
-      // A stream is complete with its final batch: nobody has to come back for what follows it.
-      if (batch.finish !== undefined) end();
-      yield batch;
-    }
-  } catch (error) {
-    if (!options.signal.aborted) failSpan(span, error);
-    throw error;
-  } finally {
-    if (span.isRecording()) end();
-  }
+    },
+    onError(error) {
+      if (!options.signal.aborted) failSpan(span, error);
+    },
+    onEnd() {
+      const endMs = clock.now();
+      if (firstMs !== undefined && outputTokens > 1) stage("decode", firstMs, endMs);
+      span.setAttribute(genAi.outputTokens, outputTokens);
+      span.end(endMs);
+    },
+  });
 }

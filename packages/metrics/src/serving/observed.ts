@@ -9,6 +9,7 @@ import {
   wrapEngine,
 } from "@stator/core";
 import type { RequestInfo, RequestRecorder } from "./request-recorder.ts";
+import { tapped } from "./tapped.ts";
 
 export interface ObservedOptions {
   /** Where figures go: a `Metrics`. */
@@ -28,64 +29,50 @@ export function observed(engine: Engine, options: ObservedOptions): Engine {
   });
 }
 
-async function* generate(
+function generate(
   engine: Engine,
   { metrics, endpoint, clock = systemClock }: ObservedOptions,
   request: GenerateRequest,
   options: GenerateOptions,
-): AsyncGenerator<TokenBatch> {
+): AsyncIterable<TokenBatch> {
   const startMs = clock.now();
   const recorder = metrics.startRequest({
     model: request.model,
     startMs,
     ...(endpoint === undefined ? {} : { endpoint }),
   });
-  const base = { requestId: request.id, choice: request.choice, attempt: request.attempt };
+  const { id: requestId, choice, attempt } = request;
   const tell = recorder.onEvent;
   let outputTokens = request.outputIds.length;
   let cachedTokens = 0;
-  let isEnded = false;
-  let end: { reason: "stop" | "length" | "abort" | "cancelled" | "error"; code?: string } = {
-    reason: "cancelled",
-  };
-  const finish = (): void => {
-    if (isEnded) return;
-    isEnded = true;
-    tell({
-      ...base,
-      atMs: clock.now(),
-      type: "finished",
-      ...end,
-      promptTokens: request.promptIds.length,
-      outputTokens,
-      cachedTokens,
-    });
-    recorder.end();
-  };
-  try {
-    const stream = engine.generate(request, {
-      ...options,
-      onEvent: (event) => {
-        // Tokens and the end are measured here, where the caller reads them.
-        if (event.type !== "firstToken" && event.type !== "tokens" && event.type !== "finished") tell(event);
-        options.onEvent?.(event);
-      },
-    });
-    for await (const batch of stream) {
+  let reason: "stop" | "length" | "abort" | "cancelled" | "error" = "cancelled";
+  let code: string | undefined;
+  const stream = engine.generate(request, {
+    ...options,
+    onEvent: (event) => {
+      // Tokens and the end are measured here, where the caller reads them.
+      if (event.type !== "firstToken" && event.type !== "tokens" && event.type !== "finished") tell(event);
+      options.onEvent?.(event);
+    },
+  });
+  return tapped(stream, {
+    onBatch(batch) {
+      const count = batch.ids.length;
       cachedTokens = batch.cachedTokens ?? cachedTokens;
-      outputTokens += batch.ids.length;
-      if (batch.ids.length > 0) tell({ ...base, atMs: clock.now(), type: "tokens", count: batch.ids.length });
-      if (batch.finish !== undefined) {
-        end = { reason: batch.finish.reason };
-        // A stream is complete with its final batch: nobody has to come back for what follows it.
-        finish();
-      }
-      yield batch;
-    }
-  } catch (error) {
-    if (!options.signal.aborted) end = { reason: "error", code: StatorError.from(error).code };
-    throw error;
-  } finally {
-    finish();
-  }
+      outputTokens += count;
+      if (count > 0) tell({ requestId, choice, attempt, atMs: clock.now(), type: "tokens", count });
+      if (batch.finish !== undefined) reason = batch.finish.reason;
+    },
+    onError(error) {
+      if (options.signal.aborted) return;
+      reason = "error";
+      code = StatorError.from(error).code;
+    },
+    onEnd() {
+      const promptTokens = request.promptIds.length;
+      const end = { promptTokens, outputTokens, cachedTokens, ...(code === undefined ? {} : { code }) };
+      tell({ requestId, choice, attempt, atMs: clock.now(), type: "finished", reason, ...end });
+      recorder.end();
+    },
+  });
 }
