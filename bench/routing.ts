@@ -1,6 +1,7 @@
 // `npm run bench -- routing --trace FILE --workers 8 --json`: the same trace through each policy, the real selector in
 // virtual time, no oracle knowledge. Without --trace, the generator that ships with the project.
 import { readFileSync } from "node:fs";
+import { basename } from "node:path";
 import { parseArgs } from "node:util";
 import { dynamo04, kvAware, leastLoaded, roundRobin, type SelectorOptions } from "@stator/router/selector";
 import { replay, type ReplayResult } from "@stator/simulator/replay";
@@ -16,6 +17,7 @@ const policies: readonly (readonly [string, () => Omit<SelectorOptions, "clock" 
 ];
 
 interface Row {
+  readonly trace: string;
   readonly policy: string;
   readonly prefillTokensPerSecond: number;
   readonly hitRatio: number;
@@ -33,21 +35,34 @@ export async function run(args: readonly string[]): Promise<readonly Row[]> {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      trace: { type: "string" },
+      /** May be given several times. */
+      trace: { type: "string", multiple: true },
       workers: { type: "string", default: "8" },
       seeds: { type: "string", default: "4" },
       rates: { type: "string", default: "8000,12000" },
       "kv-blocks": { type: "string", default: "10000" },
     },
   });
-  const workload: readonly TraceRequest[] =
+  const workloads: readonly (readonly [string, readonly TraceRequest[]])[] =
     values.trace === undefined
-      ? conversationWorkload({ rate: constantRate(1), durationMs: 1_200_000 })
-      : parseMooncakeTrace(readFileSync(values.trace, "utf8"));
+      ? [["generated conversations", conversationWorkload({ rate: constantRate(1), durationMs: 1_200_000 })]]
+      : values.trace.map((file) => [basename(file), parseMooncakeTrace(readFileSync(file, "utf8"))] as const);
+  const settings = { ...values, seeds: Number(values.seeds), rates: values.rates.split(",").map(Number) };
+  return workloads.flatMap(([name, workload]) => compare(name, workload, settings));
+}
+
+interface Settings {
+  readonly workers: string;
+  readonly seeds: number;
+  readonly rates: readonly number[];
+  readonly "kv-blocks": string;
+}
+
+function compare(trace: string, workload: readonly TraceRequest[], values: Settings): Row[] {
+  const { seeds } = values;
   const { ceilingHitRatio } = workloadStatistics(workload);
-  const seeds = Number(values.seeds);
   const rows: Row[] = [];
-  for (const rate of values.rates.split(",").map(Number)) {
+  for (const rate of values.rates) {
     let dynamoMs = 0;
     for (const [policy, selector] of policies) {
       const runs: ReplayResult[] = [];
@@ -67,6 +82,7 @@ export async function run(args: readonly string[]): Promise<readonly Row[]> {
       const meanTtftMs = mean((each) => each.meanTtftMs);
       if (policy === "dynamo-0.4") dynamoMs = meanTtftMs;
       rows.push({
+        trace,
         policy,
         prefillTokensPerSecond: rate,
         hitRatio: round(mean((each) => each.hitRatio), 4),

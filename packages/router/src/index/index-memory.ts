@@ -39,6 +39,16 @@ export class IndexMemory {
     return this.nextBlock * BLOCK_WORDS + words + this.elsewhereWords <= this.nodesFrom;
   }
 
+  /** Zeroes what was used and starts anew. */
+  reset(): void {
+    this.words.fill(0, 0, this.nextBlock << BLOCK_BITS);
+    this.words.fill(0, this.nodesFrom);
+    this.nextBlock = 0;
+    this.nodesFrom = this.words.length;
+    this.elsewhereWords = 0;
+    this.freeSegments.clear();
+  }
+
   /** A zeroed segment of `blocks` blocks, by the number of its first; -1 if the bound forbids it. */
   takeSegment(blocks: number): number {
     const free = this.freeSegments.get(blocks)?.pop();

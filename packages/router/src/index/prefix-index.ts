@@ -144,6 +144,11 @@ export class PrefixIndex {
     return this.memory.bytes;
   }
 
+  /** How many target numbers were given out so far. */
+  get targets(): number {
+    return this.bitOf.length;
+  }
+
   stats(): PrefixIndexStats {
     return {
       blocks: this.table.entries,
@@ -177,6 +182,26 @@ export class PrefixIndex {
     this.retireBit(this.bitOf[target]!);
     this.bitOf[target] = this.takeBit();
     this.publish();
+  }
+
+  /** Forgets all blocks of all targets at once and keeps the targets. Takes time by what was held; not for shared indexes. */
+  reset(): void {
+    this.memory.reset();
+    this.nodes.reset();
+    this.table.reset();
+    this.hostTable.reset();
+    this.diskTable.reset();
+    for (let bit = 0; bit < MAX_TARGETS; bit++) this.holes.forget(bit);
+    for (const bit of [...this.retired, ...this.sweeping]) {
+      this.isBitRetired[bit] = 0;
+      this.isBitTaken[bit] = 0;
+    }
+    this.retired = [];
+    this.sweeping = [];
+    this.hand = 0;
+    this.blocksOfBit.fill(0);
+    this.digestLo.fill(0);
+    this.digestHi.fill(0);
   }
 
   /** Residencies of a target, and the XOR of their names: equal on two indexes that saw the same events. */

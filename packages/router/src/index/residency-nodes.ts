@@ -48,6 +48,18 @@ export class ResidencyNodes {
     memory.takeElsewhere(1024);
   }
 
+  /** Forgets everything; the memory must have been reset before. */
+  reset(): void {
+    this.heads.fill(0, 0, this.buckets);
+    this.count = 0;
+    this.buckets = 1024;
+    this.low = 1023;
+    this.freeList = -1;
+    this.usedFrom = this.words.length;
+    this.from = this.words.length;
+    this.memory.takeElsewhere(1024);
+  }
+
   /** A node can be added without growing. */
   get hasFree(): boolean {
     return this.freeList >= 0 || this.usedFrom > this.from;

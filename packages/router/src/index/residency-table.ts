@@ -41,13 +41,22 @@ export class ResidencyTable {
     this.watcher = watcher;
     this.localDepths = new Uint8Array(memory.blocks);
     this.used = new Uint16Array(memory.blocks);
+    this.reset();
+  }
+
+  /** Forgets everything; the memory must be new or reset. */
+  reset(): void {
+    this.used.fill(0);
+    this.directory = new Int32Array(2);
+    this.shift = 31;
+    this.entries = 0;
     for (let i = 0; i < 2; i++) {
-      const block = memory.takeSegment(3);
+      const block = this.memory.takeSegment(3);
       if (block < 0) throw new RangeError("The byte bound is too small for an empty index.");
       this.localDepths[block] = 1;
       this.directory[i] = (block << 8) | 3;
     }
-    watcher?.restructured(this.directory, this.shift);
+    this.watcher?.restructured(this.directory, this.shift);
   }
 
   /** Word offset of the slot with this key, or -1; `stride` is its width. `lo` must not be 0. */

@@ -3,8 +3,8 @@ import { IndexMemory } from "../index/index-memory.ts";
 import { CHILDREN_TIERS, ResidencyNodes } from "../index/residency-nodes.ts";
 import { blocksOfLandmarks } from "./landmarks.ts";
 
-/** Room for about 1.8 million landmarks; beyond it, further blocks are not counted. */
-const MAX_BYTES = 64 * 1024 * 1024;
+/** Room for about 400,000 landmarks; beyond it, further blocks are not counted. */
+const MAX_BYTES = 16 * 1024 * 1024;
 
 /** Counts the distinct prompt blocks of the requests that run on each target: shared prefixes count once. */
 export interface ActiveBlocks {

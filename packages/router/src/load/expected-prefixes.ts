@@ -15,32 +15,45 @@ export interface ExpectedPrefixes {
 
 export function createExpectedPrefixes(ttlMs: number, maxBytes: number): ExpectedPrefixes {
   const known = new Set<number>();
-  let current = new PrefixIndex({ maxBytes });
+  const create = (): PrefixIndex => new PrefixIndex({ maxBytes });
+  let current = create();
   let previous: PrefixIndex | undefined;
+  let spare: PrefixIndex | undefined;
   let startedMs = 0;
   // Public target numbers are dense and small: each generation has as many targets as the highest one seen.
   let numbers = 0;
+
+  /** An empty generation: the one before last, wiped, since reserving memory anew costs more. */
+  function emptied(): PrefixIndex {
+    const index = spare ?? create();
+    spare = undefined;
+    index.reset();
+    return index;
+  }
 
   function turn(nowMs: number): void {
     if (nowMs - startedMs < ttlMs / 2) return;
     const isOld = nowMs - startedMs >= ttlMs;
     startedMs = nowMs;
-    if (current.stats().residencies === 0) {
-      previous = undefined;
+    spare = previous ?? spare;
+    previous = undefined;
+    if (current.stats().residencies === 0) return;
+    if (isOld) {
+      current.reset();
       return;
     }
-    previous = isOld ? undefined : current;
-    current = new PrefixIndex({ maxBytes });
-    for (let i = 0; i < numbers; i++) current.addTarget();
+    previous = current;
+    current = emptied();
+    while (current.targets < numbers) current.addTarget();
   }
 
   return {
     addTarget(target) {
       known.add(target);
       while (numbers <= target) {
-        current.addTarget();
-        previous?.addTarget();
         numbers++;
+        current.addTarget();
+        if (previous !== undefined && previous.targets < numbers) previous.addTarget();
       }
     },
     removeTarget(target) {

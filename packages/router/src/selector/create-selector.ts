@@ -24,7 +24,7 @@ import { seededRandom } from "./random.ts";
 import type { Chosen, Decision, PolicyInput, SelectRequest, Selector, SelectorCard, TargetLoad } from "./selector.ts";
 import { createTargetState, queueMsOf, reconcile, type TargetState } from "./target-state.ts";
 
-const EXPECTED_BYTES = 64 * 1024 * 1024;
+const EXPECTED_BYTES = 16 * 1024 * 1024;
 const INITIAL_OUTPUT_TOKENS = 256;
 
 /**
