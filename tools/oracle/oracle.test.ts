@@ -8,7 +8,7 @@ it("has 2,560 cells", () => {
 
 it(
   "a 5 % sample of the oracle is identical, and every planted defect is caught",
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async () => {
     const result = await runOracle({ every: 19, offset: 7 });
     expect(result).toMatchObject({ cells: 135, identical: 135, mismatches: [], unconfirmed: 0, missed: [] });

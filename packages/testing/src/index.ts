@@ -24,3 +24,5 @@ export type { ComplianceCase, DiscoveryFixture, WorkQueueFixture } from "@stator
 export { discoveryCompliance, workQueueCompliance } from "@stator/runtime/testing";
 export type { BoundEngineCase, EngineCase, EngineFixture } from "@stator/engines/testing";
 export { engineSuite } from "@stator/engines/testing";
+export type { DisaggregationCase, DisaggregationFixture } from "@stator/router/testing";
+export { disaggregationSuite } from "@stator/router/testing";

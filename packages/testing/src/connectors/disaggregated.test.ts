@@ -21,6 +21,7 @@ import {
   type ClosablePool,
   type DisaggregatedEngine,
 } from "@stator/router";
+import { disaggregationSuite } from "@stator/router/testing";
 import { describe, expect, it } from "vitest";
 import { collect, createEventLog } from "../collect/collect.ts";
 import { createMeetingPlace, styledEngine } from "./styled-engine.ts";
@@ -97,6 +98,24 @@ const request = (over: Partial<GenerateRequest> = {}): GenerateRequest =>
 const undisturbed = (one: GenerateRequest): ReturnType<typeof collect> =>
   collect(createSimulatedEngine(), one);
 const nothing = { prefill: 0, decode: 0, blocks: 0 };
+
+describe.each(["sequential", "rendezvous", "addressed"] as const)("the suite of connectors, %s", (style) => {
+  it.each(disaggregationSuite)("$name", async ({ run }) => {
+    const clock = createVirtualClock();
+    const place = createMeetingPlace();
+    const pace = linearStepTime({ baseMs: 10, perPrefillTokenMs: 0.2 });
+    const engine = (): SimulatedEngine => createSimulatedEngine({ clock, stepTime: pace });
+    const prefill = engine();
+    await run({
+      clock,
+      prefill: styledEngine(prefill, style, place),
+      decode: styledEngine(engine(), style, place),
+      alone: engine(),
+      settle: (work) => clock.run(work),
+      killPrefill: (afterMs) => void clock.schedule(afterMs, () => prefill.crash()),
+    });
+  });
+});
 
 describe.each(["sequential", "rendezvous", "addressed"] as const)(
   "disaggregation over a %s connector",
