@@ -56,6 +56,15 @@ describe("estimate", () => {
     expect(split.gpus).toBe(10);
   });
 
+  test("a burst waits longest, random arrivals least: first tokens depend on how requests arrive, later ones do not", () => {
+    const [closed, poisson, burst] = (["closed", "poisson", "burst"] as const).map((arrival) =>
+      estimate({ ...base, arrival }),
+    );
+    expect(burst?.ttftMs).toBeGreaterThan(closed?.ttftMs ?? Infinity);
+    expect(poisson?.ttftMs).toBeLessThan(closed?.ttftMs ?? 0);
+    expect(burst?.tpotMs).toBe(closed?.tpotMs);
+  });
+
   test("refuses a split that heads or experts do not divide by", () => {
     expect(() => estimate({ ...base, parallelism: { tensor: 3 } })).toThrow(/do not divide by tensor 3/);
   });

@@ -23,3 +23,4 @@ export { createConfiguratorServer, defaultConfiguratorPort } from "./server.ts";
 export type { ConfiguratorServer } from "./server.ts";
 export { simulateCandidate } from "./serving/simulate.ts";
 export type { Percentiles, SimulateOptions, Simulated } from "./serving/simulate.ts";
+export type { Arrival } from "./serving/predict.ts";

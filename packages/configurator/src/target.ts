@@ -13,6 +13,7 @@ import {
   modelFromConfig,
   namedQuantization,
 } from "@stator/simulator/performance-model";
+import type { Arrival } from "./serving/predict.ts";
 import { configuratorError } from "./configurator-error.ts";
 
 /** What is to be served, on what, by which engine. */
@@ -34,6 +35,8 @@ export interface WorkloadOptions {
   readonly outputTokens: number;
   /** Leading input tokens found in a prefix cache. Default 0. */
   readonly prefixTokens?: number;
+  /** How requests arrive: `closed` (default), `poisson` or `burst`; it changes the queueing part of TTFT. */
+  readonly arrival?: Arrival;
 }
 
 export interface Target {
@@ -99,6 +102,12 @@ export function checkWorkload(workload: WorkloadOptions, model: ModelSpec): void
     throw configuratorError(
       "CONFIGURATOR_OPTION_INVALID",
       `inputTokens, outputTokens and prefixTokens must be whole numbers; got ${inputTokens}, ${outputTokens}, ${prefixTokens}`,
+    );
+  if (workload.arrival !== undefined && !["closed", "poisson", "burst"].includes(workload.arrival))
+    throw configuratorError(
+      "CONFIGURATOR_OPTION_INVALID",
+      `arrival is "${workload.arrival}"; use closed, poisson or burst`,
+      { option: "arrival" },
     );
   if (prefixTokens < 0 || prefixTokens >= inputTokens)
     throw configuratorError(

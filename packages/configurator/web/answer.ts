@@ -1,5 +1,12 @@
 import { estimate, filesOf, resolveTarget, search } from "../src/index.ts";
-import type { Candidate, Estimate, GeneratedFile, SearchResult, Target } from "../src/index.ts";
+import type {
+  Candidate,
+  Estimate,
+  GeneratedFile,
+  SearchResult,
+  Target,
+  WorkloadOptions,
+} from "../src/index.ts";
 import { systemFromYaml } from "@stator/simulator/performance-model";
 import type { HfConfig, SystemSpec } from "@stator/simulator/performance-model";
 import type { Inputs } from "./inputs.ts";
@@ -29,10 +36,11 @@ function asked(inputs: Inputs): Asked {
   };
 }
 
-const workloadOf = (inputs: Inputs): { inputTokens: number; outputTokens: number; prefixTokens: number } => ({
+const workloadOf = (inputs: Inputs): WorkloadOptions => ({
   inputTokens: inputs.isl,
   outputTokens: inputs.osl,
   prefixTokens: inputs.prefix,
+  arrival: inputs.arrival,
 });
 
 /** Searches in the page; refusals come back as their message. */

@@ -8,6 +8,7 @@ export interface Inputs {
   readonly isl: number;
   readonly osl: number;
   readonly prefix: number;
+  readonly arrival: "closed" | "poisson" | "burst";
   readonly ttft: number;
   readonly tpot: number;
   /** A pasted config.json, which replaces the model's name. */
@@ -25,6 +26,7 @@ export const defaultInputs: Inputs = {
   isl: 8192,
   osl: 1024,
   prefix: 0,
+  arrival: "closed",
   ttft: 2000,
   tpot: 25,
   config: "",

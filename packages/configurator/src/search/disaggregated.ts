@@ -88,7 +88,7 @@ export function disaggregatedCandidates(
       mode: "disagg" as const,
       workers: [
         workerGroup("prefill", count, prefill.split, 1),
-        workerGroup("decode", decodeWorkers, decode.split, decode.batch),
+        workerGroup("decode", decodeWorkers, decode.split, Math.max(1, Math.ceil(batch))),
       ],
       gpusUsed: count * prefill.gpus + decodeWorkers * decode.gpus,
       requestsPerSecond: prediction.requestsPerSecond,

@@ -14,7 +14,7 @@ import {
   stepTime,
 } from "@stator/simulator/performance-model";
 import { fittedServingTerms } from "./fitted-serving-terms.ts";
-import { closedLoopResponseMs } from "./queueing.ts";
+import { closedLoopResponseMs, poissonWaitMs } from "./queueing.ts";
 import type { FirstTokenTerms } from "./serving-terms.ts";
 
 /** One kind of worker: a model, split so, on such GPUs, run by that engine. */
@@ -33,7 +33,14 @@ export interface Workload {
   readonly outputTokens: number;
   /** Leading input tokens found in a prefix cache. Default 0. */
   readonly prefixTokens?: number;
+  /**
+   * How requests arrive. `closed` (default): so many users, each sending the next request when one ends. `poisson`: at
+   * random at the predicted rate. `burst`: all at once.
+   */
+  readonly arrival?: Arrival;
 }
+
+export type Arrival = "closed" | "poisson" | "burst";
 
 /** Tokens one step computes at most: the engines' usual default. */
 export const defaultStepTokens = 8192;
@@ -96,22 +103,16 @@ export function predictAggregated(
   const serviceMs = (Math.max(0.1, ownMs - step) * stall) / pipeline;
   const generateMs = tpotMs * Math.max(1, outputTokens - 1);
   const waitMs = closedLoopResponseMs(running, ownMs, serviceMs, outputTokens * tpotMs) - ownMs;
-  let ttftMs = firstToken(
-    fittedServingTerms.aggregated[worker.backend],
-    step,
-    ownMs,
-    waitMs,
-    serviceMs * running,
-  );
+  const terms = fittedServingTerms.aggregated[worker.backend];
+  const closedMs = firstToken(terms, step, ownMs, waitMs, serviceMs * running);
+  const perRank = running / (generateMs + closedMs);
+  let ttftMs = queued(workload.arrival, closedMs, firstToken(terms, step, ownMs, 0, 0), {
+    ratePerMs: perRank,
+    serviceMs,
+    waiting: running,
+  });
   // What the KV cache cannot hold waits for others to finish.
   if (concurrency > running) ttftMs += ((concurrency - running) / running) * (ttftMs + generateMs);
-  const perRank =
-    Math.min(concurrency, running) /
-    (generateMs +
-      Math.min(
-        ttftMs,
-        firstToken(fittedServingTerms.aggregated[worker.backend], step, ownMs, waitMs, serviceMs * running),
-      ));
   return {
     ttftMs,
     tpotMs,
@@ -182,6 +183,11 @@ export function predictDisaggregated(spec: DisaggregatedSpec, workload: Workload
   }
   const generateMs = tpotMs * Math.max(1, outputTokens - 1);
   const rate = Math.min((running * ranks) / generateMs, 1 / stationMs);
+  ttftMs = queued(workload.arrival, ttftMs, firstToken(terms, tpotMs, prefillMs, 0, 0) + transferMs, {
+    ratePerMs: rate,
+    serviceMs: stationMs,
+    waiting: clients,
+  });
   // A saturated prefill pool queues whatever decode does not hold (Little's law); the fitted terms know no such queue.
   if (rate * stationMs > saturatedLoad) ttftMs = Math.max(ttftMs, clients / rate - generateMs);
   if (decodeBatch > slots) ttftMs += ((decodeBatch - slots) / slots) * (ttftMs + generateMs);
@@ -233,6 +239,23 @@ export function kvTransferMs(from: WorkerSpec, to: WorkerSpec, tokens: number): 
     ? 1 / to.parallelism.tensor
     : 1;
   return 1 + ((bytes * copies) / (lanes * perGpu * 0.7)) * 1e3;
+}
+
+/** First-token time with the queue of another arrival process than the closed loop that the terms were fitted to. */
+function queued(
+  arrival: Arrival | undefined,
+  closedMs: number,
+  aloneMs: number,
+  {
+    ratePerMs,
+    serviceMs,
+    waiting,
+  }: { readonly ratePerMs: number; readonly serviceMs: number; readonly waiting: number },
+): number {
+  if (arrival === "poisson")
+    return aloneMs + poissonWaitMs(Math.min(ratePerMs, 0.99 / serviceMs) * 1000, serviceMs);
+  if (arrival === "burst") return aloneMs + ((waiting - 1) / 2) * serviceMs;
+  return closedMs;
 }
 
 function firstToken(

@@ -176,6 +176,18 @@ export function Controls({ inputs, change }: ControlsProps) {
             onValue={(prefix) => change({ prefix })}
           />
         </div>
+        <label class="field">
+          <span>Arrivals</span>
+          <select
+            value={inputs.arrival}
+            aria-label="Arrivals"
+            onChange={(event) => change({ arrival: event.currentTarget.value as Inputs["arrival"] })}
+          >
+            <option value="closed">each user waits for an answer</option>
+            <option value="poisson">at random</option>
+            <option value="burst">all at once</option>
+          </select>
+        </label>
       </fieldset>
       <fieldset>
         <legend>Service level</legend>
