@@ -1,8 +1,9 @@
-import { create, fromBinary } from "@bufbuild/protobuf";
-import { FetchRequestSchema, KvEventBatchSchema, type Registration } from "@stator/contracts";
+import { fromBinary } from "@bufbuild/protobuf";
+import { KvEventBatchSchema, type Registration } from "@stator/contracts";
 import type { Clock, KvEventBatch, Logger } from "@stator/core";
 import { createBatchAssembler, type BatchAssembler } from "../codec/kv-event-codec.ts";
 import type { DiscoveryStore } from "../discovery/discovery.ts";
+import { fetchSnapshot } from "../session/bulk.ts";
 import type { SessionLink } from "../session/session-port.ts";
 import type { EventChannel } from "./event-plane.ts";
 import { kvSequenceTopic, kvTopic } from "./kv-topics.ts";
@@ -63,16 +64,7 @@ export function createKvFeed(options: KvFeedOptions, listener: (batch: KvEventBa
   const snapshotOf = async ({ record, controller }: Source): Promise<KvEventBatch> => {
     const link = options.openLink(record.address);
     try {
-      const pieces = createBatchAssembler({ worker: record.id, epoch: record.epoch });
-      const what = { case: "snapshot" as const, value: { epoch: record.epoch } };
-      const request = create(FetchRequestSchema, { worker: record.id, what });
-      let snapshot: KvEventBatch | undefined;
-      for await (const { events } of link.fetch(request, controller.signal)) {
-        if (events !== undefined) snapshot = pieces.add(events) ?? snapshot;
-      }
-      if (snapshot === undefined || snapshot.epoch !== record.epoch)
-        throw new Error("the snapshot is of another life");
-      return snapshot;
+      return await fetchSnapshot(link, { worker: record.id, epoch: record.epoch }, controller.signal);
     } finally {
       link.close();
     }

@@ -1,11 +1,10 @@
 import { create } from "@bufbuild/protobuf";
 import {
+  DetailRefSchema,
   EventsFromSchema,
-  FetchRequestSchema,
   HeartbeatSchema,
   HelloSchema,
   SessionRequestSchema,
-  StartSchema,
   type OutputDetail,
   type SessionRequest,
   type SessionResponse,
@@ -21,21 +20,22 @@ import {
   type EngineStatus,
   type GenerateRequest,
   type Handoff,
-  type KvEventBatch,
   type TokenBatch,
   type WorkerHealth,
 } from "@stator/core";
 import { errorFromWire } from "../codec/error-codec.ts";
 import { handoffToWire } from "../codec/handoff-codec.ts";
-import { createBatchAssembler } from "../codec/kv-event-codec.ts";
 import { encodeRequest } from "../codec/request-codec.ts";
 import { statusFromWire } from "../codec/status-codec.ts";
 import { RuntimeError } from "../runtime-error.ts";
-import { collectBytes } from "./bulk.ts";
+import { fetchBytes, fetchSnapshot } from "./bulk.ts";
 import { decodeDetail } from "./engine-host.ts";
+import { createEventIntake } from "./event-intake.ts";
 import { detailFromWire, readRows } from "./frame-reader.ts";
-import { longestRequestBytes, pieceBytes, requestBytes } from "./limits.ts";
+import { longestRequestBytes } from "./limits.ts";
+import { createOutgoingStarts } from "./outgoing-starts.ts";
 import { createRemoteStream, type RemoteStream } from "./remote-stream.ts";
+import { closedError, cutError, failing, notConnected, startLost } from "./session-errors.ts";
 import type { SessionLink } from "./session-port.ts";
 import { createTurn, endOfTurn } from "./turn.ts";
 
@@ -70,16 +70,8 @@ export interface CallerSession {
   close(error?: StatorError): void;
 }
 
-interface Outgoing {
-  readonly handle: number;
-  readonly bytes: Uint8Array;
-  sent: number;
-}
-
 interface Running {
   readonly stream: RemoteStream;
-  /** When its start was said whole, while no answer came; 0 once it did. */
-  sentAtMs: number;
   /** Batches wait behind a detail that comes over the bulk service. */
   behind: Promise<void> | undefined;
 }
@@ -88,22 +80,27 @@ export function openSession(options: CallerSessionOptions): CallerSession {
   const { link, worker, clock, deadlines, health } = options;
   const turn = createTurn();
   const running = new Map<number, Running>();
-  const assembler = createBatchAssembler(options);
   const controller = new AbortController();
-  const outgoing: Outgoing[] = [];
+  const outgoing = createOutgoingStarts();
   let cancels: number[] = [];
   let renews: Handoff[] = [];
   let releases: Handoff[] = [];
   let nextHandle = 1;
   let lastFrame = 0n;
-  let lastFrameMs = 0;
+  // Messages so far, and in which one each unanswered start was said whole.
+  let said = 0n;
+  const unanswered = new Map<number, bigint>();
   let isHeartbeatDue = false;
   let isWelcome = false;
-  let lastSequence = options.eventsAfter;
-  // While a snapshot is fetched, in-band batches wait for it here.
-  let heldBatches: KvEventBatch[] | undefined;
-  let lastStatus: EngineStatus | undefined;
+  let lastStatus: EngineStatus = emptyStatus;
   let ended: { readonly error: unknown } | undefined;
+
+  const intake = createEventIntake({
+    ...options,
+    signal: controller.signal,
+    fetchSnapshot: () => fetchSnapshot(link, options, controller.signal),
+    deliver: (events) => options.onStatus({ ...lastStatus, events }),
+  });
 
   const end = (error: unknown): void => {
     if (ended !== undefined) return;
@@ -120,31 +117,12 @@ export function openSession(options: CallerSessionOptions): CallerSession {
   const tick = (): void => {
     isHeartbeatDue = true;
     turn.open();
-    const nowMs = clock.now();
-    for (const [handle, request] of running) {
-      if (request.sentAtMs === 0) continue;
-      // Without frames, silence decides.
-      if (
-        nowMs - request.sentAtMs < deadlines.dispatchAckMs ||
-        lastFrameMs < request.sentAtMs + deadlines.heartbeatMs
-      )
-        continue;
-      running.delete(handle);
-      cancels.push(handle);
-      request.stream.fail(
-        new RuntimeError({
-          code: "RUNTIME_DISPATCH_TIMEOUT",
-          kind: "unavailable",
-          message: `Worker ${worker} did not answer a start within ${deadlines.dispatchAckMs} ms.`,
-          data: { worker, observation: "neverStarted" },
-        }),
-      );
-    }
     timer = clock.schedule(deadlines.heartbeatMs, tick);
   };
   let timer = clock.schedule(deadlines.heartbeatMs, tick);
 
   async function* requests(): AsyncGenerator<SessionRequest> {
+    said += 1n;
     yield create(SessionRequestSchema, {
       hello: create(HelloSchema, {
         session: options.session,
@@ -152,7 +130,7 @@ export function openSession(options: CallerSessionOptions): CallerSession {
         worker,
         epoch: options.epoch,
       }),
-      eventsFrom: create(EventsFromSchema, { epoch: options.epoch, sequence: lastSequence }),
+      eventsFrom: create(EventsFromSchema, { epoch: options.epoch, sequence: intake.lastSequence }),
     });
     for (;;) {
       await turn.pass();
@@ -171,21 +149,9 @@ export function openSession(options: CallerSessionOptions): CallerSession {
     cancels = [];
     renews = [];
     releases = [];
-    let left = requestBytes;
-    while (outgoing.length > 0 && left > 0) {
-      const next = outgoing.shift()!;
-      const part = next.bytes.subarray(next.sent, next.sent + pieceBytes);
-      message.starts.push(create(StartSchema, { handle: next.handle, totalBytes: next.bytes.length, part }));
-      next.sent += part.length;
-      left -= part.length;
-      // A long one goes behind the others, so that short ones need not wait for all of it.
-      if (next.sent < next.bytes.length) outgoing.push(next);
-      else {
-        const request = running.get(next.handle);
-        if (request !== undefined) request.sentAtMs = clock.now();
-      }
-    }
-    if (outgoing.length > 0) turn.open();
+    said += 1n;
+    message.starts = outgoing.take((handle) => unanswered.set(handle, said));
+    if (!outgoing.isEmpty) turn.open();
     if (isHeartbeatDue) {
       message.heartbeat = create(HeartbeatSchema, { lastFrame });
       isHeartbeatDue = false;
@@ -195,19 +161,15 @@ export function openSession(options: CallerSessionOptions): CallerSession {
 
   const cancel = (handle: number): void => {
     if (!running.delete(handle)) return;
-    const unsent = outgoing.findIndex((each) => each.handle === handle);
-    const wasSaid = unsent < 0 || outgoing[unsent]!.sent > 0;
-    if (unsent >= 0) outgoing.splice(unsent, 1);
-    if (!wasSaid) return;
+    if (!outgoing.remove(handle)) return;
     cancels.push(handle);
     turn.open();
   };
 
   const answer = (handle: number, error: StatorError | undefined): void => {
+    unanswered.delete(handle);
     const request = running.get(handle);
-    if (request === undefined) return;
-    request.sentAtMs = 0;
-    if (error === undefined) return;
+    if (request === undefined || error === undefined) return;
     running.delete(handle);
     request.stream.fail(error);
   };
@@ -243,40 +205,41 @@ export function openSession(options: CallerSessionOptions): CallerSession {
     request.behind = request.behind === undefined ? push() : request.behind.then(push);
   };
 
-  const fetchDetail = async (id: bigint): Promise<OutputDetail> =>
-    decodeDetail(
-      await collectBytes(
-        link.fetch(
-          create(FetchRequestSchema, {
-            worker,
-            what: { case: "detail", value: { session: options.session, id } },
-          }),
-          controller.signal,
-        ),
-      ),
-    );
+  const fetchDetail = async (id: bigint): Promise<OutputDetail> => {
+    const what = {
+      case: "detail" as const,
+      value: create(DetailRefSchema, { session: options.session, id }),
+    };
+    return decodeDetail(await fetchBytes(link, worker, what, controller.signal));
+  };
+
+  /** A worker answers a start as soon as it has read it; one that does not has lost it. */
+  const checkAnswers = (heard: bigint): void => {
+    for (const [handle, saidIn] of unanswered) {
+      if (saidIn > heard) return;
+      unanswered.delete(handle);
+      const request = running.get(handle);
+      if (request === undefined) continue;
+      cancel(handle);
+      request.stream.fail(startLost(worker));
+    }
+  };
 
   const onFrame = (frame: StepFrame): void => {
     lastFrame = frame.sequence;
-    lastFrameMs = clock.now();
+    checkAnswers(frame.heard);
     if (frame.outputs !== undefined) readRows(frame.outputs, frame.details, onRow);
     for (const { handle, error } of frame.failed) {
       const request = running.get(handle);
       if (request?.behind === undefined) answer(handle, errorFromWire(error));
       else void request.behind.then(() => answer(handle, errorFromWire(error)));
     }
-    const batches: KvEventBatch[] = [];
-    for (const wire of frame.events) {
-      const batch = assembler.add(wire);
-      if (batch === undefined || batch.sequence <= lastSequence) continue;
-      lastSequence = batch.sequence;
-      batches.push(batch);
-    }
-    if (frame.snapshotDue) fetchSnapshot();
-    if (heldBatches !== undefined) heldBatches.push(...batches.splice(0));
+    if (frame.snapshotDue) intake.refresh();
+    const events = intake.add(frame.events);
     const { status: wire } = frame;
     if (wire === undefined) {
       health.observe({ type: "frame" });
+      if (events.length > 0) options.onStatus({ ...lastStatus, events });
       return;
     }
     const status = statusFromWire(wire);
@@ -290,35 +253,8 @@ export function openSession(options: CallerSessionOptions): CallerSession {
     if (status.isDraining === true && health.condition !== "draining") health.observe({ type: "draining" });
     if (status.unfit !== undefined && health.condition !== "unfit")
       health.observe({ type: "unfit", reason: status.unfit });
-    options.onStatus(batches.length === 0 ? status : { ...status, events: batches });
     lastStatus = status;
-  };
-
-  const fetchSnapshot = (): void => {
-    if (heldBatches !== undefined) return;
-    heldBatches = [];
-    const fetch = async (): Promise<void> => {
-      const pieces = createBatchAssembler(options);
-      const what = { case: "snapshot" as const, value: { epoch: options.epoch } };
-      let snapshot: KvEventBatch | undefined;
-      for await (const { events } of link.fetch(
-        create(FetchRequestSchema, { worker, what }),
-        controller.signal,
-      )) {
-        if (events !== undefined) snapshot = pieces.add(events) ?? snapshot;
-      }
-      const held = heldBatches ?? [];
-      heldBatches = undefined;
-      if (snapshot === undefined || ended !== undefined) return;
-      const { sequence } = snapshot;
-      if (sequence > lastSequence) lastSequence = sequence;
-      options.onStatus({
-        ...(lastStatus ?? emptyStatus),
-        events: [snapshot, ...held.filter((batch) => batch.sequence > sequence)],
-      });
-    };
-    // A failed fetch is the session's failure too, or is asked for again by the next listener.
-    fetch().catch(() => (heldBatches = undefined));
+    options.onStatus(events.length === 0 ? status : { ...status, events });
   };
 
   const hear = (message: SessionResponse): void => {
@@ -369,8 +305,8 @@ export function openSession(options: CallerSessionOptions): CallerSession {
         if (hasLeft) cancel(handle);
       });
       signal.addEventListener("abort", onAbort, { once: true });
-      running.set(handle, { stream, sentAtMs: 0, behind: undefined });
-      outgoing.push({ handle, bytes, sent: 0 });
+      running.set(handle, { stream, behind: undefined });
+      outgoing.add(handle, bytes);
       turn.open();
       return stream;
     },
@@ -382,7 +318,7 @@ export function openSession(options: CallerSessionOptions): CallerSession {
       releases.push(handoff);
       turn.open();
     },
-    refreshEvents: fetchSnapshot,
+    refreshEvents: () => intake.refresh(),
     abandon(error) {
       for (const [handle, { stream }] of [...running]) {
         cancel(handle);
@@ -401,36 +337,3 @@ const emptyStatus: EngineStatus = {
   stepExpectedMs: 0,
   load: { running: 0, waiting: 0, queuedPrefillTokens: 0, kvBlocksUsed: 0, kvBlocksTotal: 0 },
 };
-
-/** An iterable that throws. */
-export function failing(error: StatorError): AsyncIterable<TokenBatch> {
-  return { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }) };
-}
-
-export function notConnected(worker: string): RuntimeError {
-  return new RuntimeError({
-    code: "RUNTIME_NOT_CONNECTED",
-    kind: "unavailable",
-    message: `There is no session with worker ${worker} now.`,
-    data: { worker, observation: "neverStarted" },
-  });
-}
-
-function closedError(worker: string): RuntimeError {
-  return new RuntimeError({
-    code: "RUNTIME_CLOSED",
-    kind: "unavailable",
-    message: `The session with worker ${worker} was closed here.`,
-    data: { worker },
-  });
-}
-
-function cutError(worker: string, cause: unknown): RuntimeError {
-  return new RuntimeError({
-    code: "RUNTIME_SESSION_CUT",
-    kind: "unavailable",
-    message: `The session with worker ${worker} broke${cause instanceof Error ? `: ${cause.message.replace(/\.$/, "")}` : ""}.`,
-    cause,
-    data: { worker, observation: "cut" },
-  });
-}

@@ -1,5 +1,10 @@
 import { create } from "@bufbuild/protobuf";
-import { HelloSchema, SessionRequestSchema, type SessionRequest } from "@stator/contracts";
+import {
+  HelloSchema,
+  SessionRequestSchema,
+  SessionResponseSchema,
+  type SessionRequest,
+} from "@stator/contracts";
 import {
   createHealthGroup,
   createRequest,
@@ -25,7 +30,7 @@ import { sessionRoutes } from "../wire/session-routes.ts";
 import { openSession, type CallerSession } from "./caller-session.ts";
 import { createEngineHost, type EngineHost } from "./engine-host.ts";
 import { routeSession } from "./route-session.ts";
-import type { SessionLink } from "./session-port.ts";
+import type { SessionLink, SessionPort } from "./session-port.ts";
 
 const tokenizer = { json: "x".repeat(300_000), digest: "d", specialIds: { eos: [0] } };
 
@@ -75,7 +80,12 @@ interface Pair extends AsyncDisposable {
   untilStatus(condition: (status: EngineStatus) => boolean): Promise<EngineStatus>;
 }
 
-async function pair(over: "memory" | "h2", host: EngineHost, eventsAfter = 0n): Promise<Pair> {
+async function pair(
+  over: "memory" | "h2",
+  host: EngineHost,
+  eventsAfter = 0n,
+  port: SessionPort = host,
+): Promise<Pair> {
   const health = createHealthGroup();
   const statuses: EngineStatus[] = [];
   const waiting = new Set<() => void>();
@@ -83,8 +93,8 @@ async function pair(over: "memory" | "h2", host: EngineHost, eventsAfter = 0n): 
   let server: { close(): Promise<void> } | undefined;
   if (over === "memory") {
     link = {
-      session: (requests, signal) => routeSession(requests, signal, () => host),
-      fetch: (request, signal) => host.fetch(request, signal),
+      session: (requests, signal) => routeSession(requests, signal, () => port),
+      fetch: (request, signal) => port.fetch(request, signal),
       close() {},
     };
   } else {
@@ -413,6 +423,23 @@ test("a caller whose heartbeats stop: the worker aborts its requests and frees t
   expect(await end).toMatchObject({ code: "RUNTIME_SESSION_CUT" });
   expect(aborted).toHaveLength(2);
   expect(host.active).toBe(0);
+});
+
+test("a start that a worker has read and does not answer fails as never started", async () => {
+  const port: SessionPort = {
+    async *session(requests) {
+      let heard = 0n;
+      for await (const { starts } of requests) {
+        heard += 1n;
+        if (heard === 1n) yield create(SessionResponseSchema, { welcome: {} });
+        if (starts.length > 0) yield create(SessionResponseSchema, { frame: { sequence: 1n, heard } });
+      }
+    },
+    async *fetch() {},
+  };
+  await using ends = await pair("memory", hostOf(echo), 0n, port);
+  const error = await errorOf(ends.session.generate(requestOf([1]), never));
+  expect(error).toMatchObject({ code: "RUNTIME_START_LOST", data: { observation: "neverStarted" } });
 });
 
 test("a caller of another contract, and one that expects another life, are refused", async () => {

@@ -11,7 +11,6 @@ import {
   type StepFrame,
 } from "@stator/contracts";
 import {
-  contractVersion,
   type Clock,
   type Deadlines,
   type GenerateRequest,
@@ -26,10 +25,12 @@ import { decodeRequest } from "../codec/request-codec.ts";
 import { statusToWire } from "../codec/status-codec.ts";
 import { workerToWire } from "../codec/worker-codec.ts";
 import { RuntimeError } from "../runtime-error.ts";
+import { agreeOnContract } from "./agree-on-contract.ts";
 import type { EngineHost } from "./engine-host.ts";
 import { createFrameBuilder } from "./frame-builder.ts";
 import { frameBytes, longestRequestBytes } from "./limits.ts";
 import { createTurn, endOfTurn } from "./turn.ts";
+import { createGap, createWaiters, withinMs } from "./waits.ts";
 
 /** A running session, as its host drives it. */
 export interface ServedSession {
@@ -66,34 +67,13 @@ export async function* serveSession(
   const incoming = requests[Symbol.asyncIterator]();
   const first = await withinMs(clock, deadlines.connectMs, incoming.next());
   const hello = first === undefined || first.done === true ? undefined : first.value.hello;
-  if (hello === undefined) {
-    throw new RuntimeError({
-      code: "RUNTIME_SESSION_REFUSED",
-      kind: "invalid",
-      message: "A session starts with Hello; this one did not.",
-    });
-  }
-  const contract = Math.min(hello.contract?.max ?? 0, contractVersion);
-  if (contract < Math.max(hello.contract?.min ?? 1, host.card.contract.min)) {
-    throw new RuntimeError({
-      code: "RUNTIME_CONTRACT_MISMATCH",
-      kind: "incompatible",
-      message: `Caller speaks contracts ${hello.contract?.min ?? "?"} to ${hello.contract?.max ?? "?"}, worker ${host.worker.id} ${host.card.contract.min} to ${contractVersion}.`,
-    });
-  }
-  if (hello.epoch !== "" && hello.epoch !== host.worker.epoch) {
-    throw new RuntimeError({
-      code: "RUNTIME_EPOCH_FENCED",
-      kind: "unavailable",
-      message: `Worker ${host.worker.id} is in epoch ${host.worker.epoch}; the caller expected ${hello.epoch}.`,
-      data: { observation: "neverStarted" },
-    });
-  }
+  const contract = agreeOnContract(hello, host.card, host.worker);
+  const session = hello?.session ?? "";
 
   const turn = createTurn();
   const gap = createGap();
   const room = createWaiters();
-  const builder = createFrameBuilder((bytes) => host.keepDetail(hello.session, bytes));
+  const builder = createFrameBuilder((bytes) => host.keepDetail(session, bytes));
   const running = new Map<number, AbortController>();
   const parts = new Map<number, { readonly bytes: Uint8Array; filled: number }>();
   let accepted: number[] = [];
@@ -104,6 +84,7 @@ export async function* serveSession(
   let statusAtMs = Number.NEGATIVE_INFINITY;
   let frameAtMs = 0;
   let sequence = 0n;
+  let heard = 0n;
   let heardMs = clock.now();
   let ending: { readonly error?: unknown } | undefined;
 
@@ -128,7 +109,7 @@ export async function* serveSession(
       end(isAbrupt ? new Error("The worker died.") : undefined);
     },
   };
-  const unregister = host.register(hello.session, served);
+  const unregister = host.register(session, served);
   const onAbort = (): void => end();
   signal.addEventListener("abort", onAbort, { once: true });
 
@@ -140,7 +121,7 @@ export async function* serveSession(
     if (nowMs - heardMs > deadlines.callerSilentMs) {
       logger.warn("caller is silent: its requests are aborted", {
         worker: host.worker.id,
-        session: hello.session,
+        session,
         requests: running.size,
       });
       end(
@@ -237,6 +218,7 @@ export async function* serveSession(
   };
 
   const hear = (message: SessionRequest): void => {
+    heard += 1n;
     heardMs = clock.now();
     for (const part of message.starts) start(part);
     for (const handle of message.cancels) {
@@ -293,6 +275,7 @@ export async function* serveSession(
     isStatusUrgent = events.length > 0;
     if (isStatusUrgent) turn.open();
     next.sequence = ++sequence;
+    next.heard = heard;
     return next;
   };
 
@@ -331,53 +314,6 @@ export async function* serveSession(
     unregister();
     void incoming.return?.();
   }
-}
-
-function withinMs<Value>(clock: Clock, waitMs: number, promise: Promise<Value>): Promise<Value | undefined> {
-  return new Promise((resolve, reject) => {
-    const timer = clock.schedule(waitMs, () => resolve(undefined));
-    promise.then(resolve, reject).finally(() => timer.cancel());
-  });
-}
-
-interface Gap {
-  /** Resolves after `waitMs`, or as soon as it is ended. One waiter at a time. */
-  pass(waitMs: number): Promise<void>;
-  end(): void;
-}
-
-/** A pause on the wire's own time, which no test may stop. */
-function createGap(): Gap {
-  let go: (() => void) | undefined;
-  return {
-    pass: (waitMs) =>
-      new Promise((resolve) => {
-        const timer = setTimeout(() => go?.(), waitMs);
-        go = () => {
-          go = undefined;
-          clearTimeout(timer);
-          resolve();
-        };
-      }),
-    end: () => go?.(),
-  };
-}
-
-interface Waiters {
-  wait(): Promise<void>;
-  release(): void;
-}
-
-function createWaiters(): Waiters {
-  let waiting: (() => void)[] = [];
-  return {
-    wait: () => new Promise((resolve) => waiting.push(resolve)),
-    release() {
-      const released = waiting;
-      waiting = [];
-      for (const resolve of released) resolve();
-    },
-  };
 }
 
 /** Without worker and epoch: the session has them. */

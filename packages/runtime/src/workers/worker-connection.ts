@@ -11,13 +11,12 @@ import {
   type Worker,
   type WorkerHandle,
 } from "@stator/core";
-import { create } from "@bufbuild/protobuf";
-import { FetchRequestSchema } from "@stator/contracts";
 import { cardFromWire } from "../codec/card-codec.ts";
 import { workerFromWire } from "../codec/worker-codec.ts";
 import { RuntimeError } from "../runtime-error.ts";
-import { collectBytes } from "../session/bulk.ts";
-import { failing, notConnected, openSession, type CallerSession } from "../session/caller-session.ts";
+import { fetchBytes } from "../session/bulk.ts";
+import { openSession, type CallerSession } from "../session/caller-session.ts";
+import { failing, notConnected } from "../session/session-errors.ts";
 import type { SessionLink } from "../session/session-port.ts";
 
 export interface WorkerConnectionOptions {
@@ -169,9 +168,7 @@ export function connectWorker(options: WorkerConnectionOptions): WorkerConnectio
     },
     artifact(digest, { signal }) {
       if (link === undefined) return Promise.reject(notConnected(worker));
-      return collectBytes(
-        link.fetch(create(FetchRequestSchema, { worker, what: { case: "artifact", value: digest } }), signal),
-      );
+      return fetchBytes(link, worker, { case: "artifact", value: digest }, signal);
     },
     renewHandoff: (handoff) => session?.renew(handoff),
     releaseHandoff: (handoff) => session?.release(handoff),
