@@ -334,10 +334,19 @@ describe("what else is mounted", () => {
       await gate;
       yield { ids: [33] };
     });
+    const outcomes: unknown[] = [];
     const { url } = await serve({
       models: { m: engine },
       limits: { activeRequests: 1 },
       overloadStatus: 529,
+      metrics: {
+        contentType: "text/plain",
+        expose: () => Promise.resolve(""),
+        startRequest: ({ model }) => ({
+          onEvent: () => {},
+          end: (outcome) => outcomes.push({ model, ...outcome }),
+        }),
+      },
     });
     const first = fetch(`${url}/v1/completions`, completion({}));
     let status = 0;
@@ -348,6 +357,7 @@ describe("what else is mounted", () => {
       retryAfter = second.headers.get("retry-after");
     }
     expect(retryAfter).toBe("1");
+    expect(outcomes).toContainEqual({ model: "unknown", status: "rejected", errorType: "overloaded" });
     release();
     expect((await first).status).toBe(200);
   });

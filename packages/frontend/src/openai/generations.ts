@@ -54,11 +54,24 @@ export function createGenerations(
   let heldBytes = 0;
 
   async function answer(exchange: Exchange, endpoint: Endpoint, context: RequestContext): Promise<void> {
-    if (isDraining) throw draining();
-    if (active.size >= limits.activeRequests) {
-      throw overloaded(`This server works on ${active.size} requests already.`);
-    }
     const startMs = clock.now();
+    /** Requests that ended before their model was known count too: refusals are what an operator must see. */
+    const unread = (): RequestMeasure | undefined =>
+      options.metrics?.startRequest?.({
+        model: "unknown",
+        endpoint: endpoint.name,
+        stream: false,
+        choices: 0,
+        startMs,
+      });
+    if (isDraining || active.size >= limits.activeRequests) {
+      const error = isDraining
+        ? draining()
+        : overloaded(`This server works on ${active.size} requests already.`);
+      const { body } = errorResponse(error, options.overloadStatus);
+      unread()?.end({ status: "rejected", errorType: body.error.code });
+      throw error;
+    }
     const work = new AbortController();
     // Every choice listens to it, up to `limits.choices`; each takes its listener away.
     setMaxListeners(0, work.signal);
@@ -129,8 +142,10 @@ export function createGenerations(
       work.abort(error);
       const { status, body } = errorResponse(error, options.overloadStatus);
       const isCancelled = status === 499;
+      const isRejected = status === 503 || status === options.overloadStatus;
+      if (status >= 500) measure ??= unread();
       measure?.end({
-        status: isCancelled ? "cancelled" : status === 503 ? "rejected" : "error",
+        status: isCancelled ? "cancelled" : isRejected ? "rejected" : "error",
         errorType: body.error.code,
         isClientError: status < 500,
       });
