@@ -1,7 +1,7 @@
 import { StatorError } from "@stator/core";
 
 /** Codes of `@stator/console`; each has its paragraph in docs/reference/errors/console.md. */
-export type ConsoleErrorCode = "CONSOLE_OPTION_INVALID" | "CONSOLE_APP_MISSING";
+export type ConsoleErrorCode = "CONSOLE_OPTION_INVALID";
 
 export class ConsoleError extends StatorError<ConsoleErrorCode> {
   override readonly name: string = "ConsoleError";

@@ -41,7 +41,7 @@ export interface Console {
  * const page = createConsole({ workers: runtime.workers() });
  * const server = createOpenAIServer({ models, observers: [page.observer], routes: page.routes });
  *
- * @throws ConsoleError `CONSOLE_OPTION_INVALID`, `CONSOLE_APP_MISSING`.
+ * @throws ConsoleError `CONSOLE_OPTION_INVALID`.
  */
 export function createConsole(options: ConsoleOptions = {}): Console {
   const { title = "Stator", path = "/console", clock = systemClock } = options;

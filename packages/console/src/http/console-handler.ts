@@ -45,6 +45,11 @@ export function consoleHandler({
       openFeed(request, response);
       return;
     }
+    if (app.size === 0) {
+      response.writeHead(503, { "content-type": "text/plain" });
+      response.end("The console's page is not bundled here. Run `npm run bundle -w @stator/console`.\n");
+      return;
+    }
     const file = app.get(name === "" ? "index.html" : name);
     if (file === undefined) {
       response.writeHead(404, { "content-type": "text/plain" }).end("There is no such file here.\n");

@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ConsoleError } from "../console-error.ts";
 
 export interface AppFile {
   readonly type: string;
@@ -20,23 +19,13 @@ const types: Readonly<Record<string, string>> = {
 /** Where the bundle lies: beside this file when built, in `dist` when the sources run. */
 const places = ["../app/", "../../dist/app/"];
 
-/**
- * The bundled page, read once at start: files by their path below the console's.
- *
- * @throws ConsoleError `CONSOLE_APP_MISSING`.
- */
+/** The bundled page, read once at start: files by their path below the console's. Empty where nothing is bundled. */
 export function loadApp(): ReadonlyMap<string, AppFile> {
   for (const place of places) {
-    const folder = fileURLToPath(new URL(place, import.meta.url));
-    const files = readFolder(folder);
+    const files = readFolder(fileURLToPath(new URL(place, import.meta.url)));
     if (files.has("index.html")) return files;
   }
-  throw new ConsoleError({
-    code: "CONSOLE_APP_MISSING",
-    kind: "notFound",
-    message:
-      "The console's page is not bundled. Run `npm run bundle -w @stator/console`; the published package has it.",
-  });
+  return new Map();
 }
 
 function readFolder(folder: string): Map<string, AppFile> {
