@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, readdirSync, readFileSync, readSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, constants, fstatSync, ftruncateSync, lstatSync, openSync, readdirSync, readFileSync, readSync, unlinkSync, writeSync } from "node:fs";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createStatus, statusEpochs } from "../agent/region.ts";
@@ -95,7 +95,15 @@ export function openSharedFile(directory: string, name: string, neededBytes: num
 
 /** Makes the directory (only this user can enter it) and removes what processes that no longer run have left in it. */
 export function prepareSharedDirectory(directory: string): void {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  try {
+    mkdirSync(directory, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST")
+      throw transferError("TRANSFER_PATH_UNAVAILABLE", `Shared memory can't use ${directory}: ${(error as Error).message}. Pass another \`directory\`, or leave the transport out.`, { directory }, error);
+  }
+  const status = lstatSync(directory);
+  if (!status.isDirectory() || status.uid !== process.getuid?.() || (status.mode & 0o077) !== 0)
+    throw transferError("TRANSFER_PATH_UNAVAILABLE", `Shared memory can't use ${directory}: it must be a directory of this user that nobody else may enter (mode 0700).`, { directory });
   for (const name of readdirSync(directory)) {
     const owner = /^([0-9]+)-([0-9]+)-/.exec(name);
     if (owner === null || processStart(Number(owner[1])) === owner[2]) continue;

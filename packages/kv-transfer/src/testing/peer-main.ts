@@ -4,7 +4,9 @@ import { describe } from "../agent/descriptors.ts";
 import type { Region } from "../agent/region.ts";
 import type { TransferAgent } from "../agent/transfer-agent.ts";
 import type { Transport } from "../transport/transport.ts";
-import { fillPattern } from "./pattern.ts";
+import { createHandoffSink } from "../handoff/handoff-sink.ts";
+import { createHandoffSource } from "../handoff/handoff-source.ts";
+import { fillPattern, patternBytes } from "./pattern.ts";
 import type { PeerCommand } from "./peer-process.ts";
 
 let agent: TransferAgent | undefined;
@@ -92,6 +94,20 @@ async function run(command: PeerCommand): Promise<unknown> {
         notify: { tag: command.notify },
       });
       return undefined;
+    }
+    case "offer": {
+      const blocks = Array.from({ length: command.blocks }, (_, i) => {
+        const bytes = patternBytes(i, 0, command.bytes);
+        return { key: createHash("sha256").update(bytes).digest(), bytes };
+      });
+      const offer = await createHandoffSource({ agent: need() }).offer({ blocks, leaseMs: command.leaseMs });
+      return Buffer.from(offer.opaque).toString("base64");
+    }
+    case "heldLeases":
+      return need().heldLeases;
+    case "fetch": {
+      const got = await createHandoffSink({ agent: need() }).fetch(Buffer.from(command.opaque, "base64"), { lacks: () => true, signal: new AbortController().signal });
+      return got.length;
     }
     case "blockLoop":
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, command.ms);

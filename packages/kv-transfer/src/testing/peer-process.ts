@@ -16,6 +16,9 @@ export type PeerCommand =
   | { readonly do: "notify"; readonly peer: string; readonly tag: string; readonly payload: string; readonly count: number }
   | { readonly do: "expect"; readonly peer: string; readonly tag: string; readonly count: number }
   | { readonly do: "write"; readonly peer: string; readonly region: number; readonly remote: number; readonly bytes: number; readonly notify: string }
+  | { readonly do: "offer"; readonly blocks: number; readonly bytes: number; readonly leaseMs: number }
+  | { readonly do: "heldLeases" }
+  | { readonly do: "fetch"; readonly opaque: string }
   | { readonly do: "blockLoop"; readonly ms: number };
 
 /** A second process with its own agent. */
