@@ -27,7 +27,7 @@ const code = await new Promise((resolve) => {
   child.on("exit", (exitCode) => resolve(exitCode ?? 1));
 });
 
-let counts = { passed: 0, failed: 1, skipped: 0 };
+let counts;
 try {
   const result = JSON.parse(readFileSync(report, "utf8"));
   // A file that does not even load holds no test: count it as one failure, so that nothing fails silently.
@@ -44,6 +44,8 @@ try {
     failed: result.numFailedTests + unloaded.length,
     skipped: result.numPendingTests + result.numTodoTests,
   };
+} catch {
+  counts = { passed: 0, failed: 1, skipped: 0 };
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -1,4 +1,4 @@
-import { Agent as HttpAgent } from "node:http";
+import { Agent as HttpAgent, type ClientRequest } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import { StatorError } from "@stator/core";
 import { createPrompts } from "./prompts.ts";
@@ -100,7 +100,8 @@ export async function runLoad(options: LoadOptions): Promise<LoadReport> {
   const started = performance.now();
   const until = started + (options.durationMs ?? Number.POSITIVE_INFINITY);
   const outcomes: RequestOutcome[] = [];
-  const run = { ...options, model, agent, signal, prompt: promptsOf(options) };
+  const open = new Set<ClientRequest>();
+  const run = { ...options, model, agent, open, prompt: promptsOf(options) };
   let next = 0;
   let outputTokens = 0;
 
@@ -119,6 +120,11 @@ export async function runLoad(options: LoadOptions): Promise<LoadReport> {
   };
   const mayStart = (): boolean => next < total && performance.now() < until && !signal.aborted;
 
+  const onAbort = (): void => {
+    for (const request of open) request.destroy(new Error("the load was stopped"));
+  };
+  signal.addEventListener("abort", onAbort, { once: true });
+
   try {
     if (options.ratePerSecond === undefined) {
       const lane = async (): Promise<void> => {
@@ -129,6 +135,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadReport> {
       await openLoop(options.ratePerSecond, options.seed ?? 1, mayStart, one);
     }
   } finally {
+    signal.removeEventListener("abort", onAbort);
     agent.destroy();
   }
   return summarize(options, model, outcomes, performance.now() - started);
@@ -183,7 +190,7 @@ interface Chunk {
 type Run = LoadOptions & {
   model: string;
   agent: HttpAgent;
-  signal: AbortSignal;
+  open: Set<ClientRequest>;
   prompt: (index: number) => string;
 };
 
@@ -217,7 +224,7 @@ async function sendOne(run: Run, index: number): Promise<RequestOutcome> {
       headers: run.apiKey === undefined ? {} : { authorization: `Bearer ${run.apiKey}` },
       agent: run.agent,
       timeoutMs: run.timeoutMs ?? 60_000,
-      signal: run.signal,
+      open: run.open,
       onEvent(payload, atMs) {
         if (payload === "[DONE]") return;
         const chunk = JSON.parse(payload) as Chunk;

@@ -1,4 +1,4 @@
-import { request as httpRequest, type Agent, type IncomingMessage } from "node:http";
+import { request as httpRequest, type Agent, type ClientRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 
 export interface SseRequest {
@@ -7,13 +7,14 @@ export interface SseRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly agent: Agent;
   readonly timeoutMs: number;
-  readonly signal: AbortSignal;
+  /** Requests under way: whoever ends the run destroys them. A listener each on one signal would cost too much. */
+  readonly open: Set<ClientRequest>;
   readonly onEvent: (payload: string, atMs: number) => void;
 }
 
 /** One POST whose answer is server-sent events. Resolves with the status, and the body when it is not 200. */
 export function sseRequest(options: SseRequest): Promise<{ status: number; error: string | undefined }> {
-  const { url, body, signal } = options;
+  const { url, body, open } = options;
   const send = url.protocol === "https:" ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
     const request = send(
@@ -21,7 +22,6 @@ export function sseRequest(options: SseRequest): Promise<{ status: number; error
       {
         method: "POST",
         agent: options.agent,
-        signal,
         timeout: options.timeoutMs,
         headers: {
           "content-type": "application/json",
@@ -38,6 +38,8 @@ export function sseRequest(options: SseRequest): Promise<{ status: number; error
         readEvents(response, options.onEvent).then(() => resolve({ status, error: undefined }), reject);
       },
     );
+    open.add(request);
+    request.on("close", () => open.delete(request));
     request.on("timeout", () => request.destroy(new Error(`no answer for ${options.timeoutMs} ms`)));
     request.on("error", reject);
     request.end(body);
