@@ -41,7 +41,7 @@ export async function writeMonitoring(
   ];
   await writeFile(config, lines.join("\n"));
   const grafana = join(folder, "grafana");
-  await writeGrafanaProvisioning({ folder: grafana, prometheusUrl });
+  await writeGrafanaProvisioning({ folder: grafana, mountedAt: "/etc/grafana/provisioning", prometheusUrl });
   return { config, grafana };
 }
 
