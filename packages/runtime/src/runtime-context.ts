@@ -1,4 +1,4 @@
-import type { Clock, Deadlines, HealthGroup, Logger, Meter } from "@stator/core";
+import type { Clock, Deadlines, HealthGroup, Logger } from "@stator/core";
 import type { DiscoveryStore } from "./discovery/discovery.ts";
 import type { EventChannel } from "./events/event-plane.ts";
 import type { LocalEnd } from "./local-ends.ts";
@@ -9,7 +9,8 @@ export interface RuntimeContext {
   readonly clock: Clock;
   readonly deadlines: Deadlines;
   readonly logger: Logger;
-  readonly meter: Meter;
+  /** The discovery store answered, or did not. */
+  readonly onAnswer: (isUp: boolean) => void;
   readonly health: HealthGroup;
   readonly end: LocalEnd;
   /** Where KV events are told to processes without a session, if anywhere. */

@@ -138,7 +138,12 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
     ...(options.deadlines === undefined ? {} : { deadlines: options.deadlines }),
   });
   const { deadlines } = health;
-  const store = await discovery.open({ namespace, clock, deadlines, logger });
+  const storeUp = meter
+    .gauge({ name: "store_up", help: "Whether the discovery store answers.", labels: ["store"] })
+    .labels({ store: "discovery" });
+  storeUp.set(1);
+  const onAnswer = (isUp: boolean): void => storeUp.set(isUp ? 1 : 0);
+  const store = await discovery.open({ namespace, clock, deadlines, logger, onAnswer });
   const events = await options.events?.open({ namespace, clock, deadlines, logger });
   const feeds = new Set<() => void>();
   const end: LocalEnd = { hosts: new Map(), services: new Map() };
@@ -156,7 +161,7 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
     clock,
     deadlines,
     logger,
-    meter,
+    onAnswer,
     health,
     end,
     events,

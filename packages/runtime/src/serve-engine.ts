@@ -91,6 +91,7 @@ export async function serveEngine(
     clock,
     deadlines,
     logger,
+    onAnswer: context.onAnswer,
     onFenced(error) {
       logger.error("another life of this worker took over", { worker: worker.id, error: error.message });
       void finish("orderly");

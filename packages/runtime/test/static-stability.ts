@@ -83,6 +83,19 @@ export function staticStability(fixture: Fixture): void {
     });
   }
 
+  test("a lost store shows as store_up 0 until it is back", async () => {
+    const values: number[] = [];
+    const set = (value: number): void => void values.push(value);
+    const family = { labels: () => ({ set, add: set, observe: set }), remove: () => {} };
+    const metrics = { counter: () => family, gauge: () => family, histogram: () => family };
+    await using router = await createRuntime({ discovery: fixture.discovery(), deadlines, metrics });
+    router.workers();
+    await fixture.server().stop();
+    await expect.poll(() => values.at(-1), { timeout: 10_000 }).toBe(0);
+    await fixture.server().start();
+    await expect.poll(() => values.at(-1), { timeout: 10_000 }).toBe(1);
+  });
+
   test("a worker that starts while the store is gone is found once it is back", async () => {
     await using router = await make();
     const source = router.workers();

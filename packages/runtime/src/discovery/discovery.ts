@@ -8,6 +8,8 @@ export interface DiscoveryContext {
   readonly clock: Clock;
   readonly deadlines: Deadlines;
   readonly logger: Logger;
+  /** Told after each look at the store whether it answered. */
+  readonly onAnswer?: (isUp: boolean) => void;
 }
 
 /** A change of who exists. A record replaces the earlier one of the same `id`. */

@@ -94,10 +94,12 @@ async function openFileStore(dir: string, context: DiscoveryContext): Promise<Di
   const poll = (): void => {
     if (reading !== undefined || !isWatched || isClosed) return;
     reading = look()
+      .then(() => context.onAnswer?.(true))
       // The last known set stays.
-      .catch((error: unknown) =>
-        logger.warn("discovery folder is not readable", { dir, error: String(error) }),
-      )
+      .catch((error: unknown) => {
+        context.onAnswer?.(false);
+        logger.warn("discovery folder is not readable", { dir, error: String(error) });
+      })
       .finally(() => (reading = undefined));
   };
   const sweeper = startSweeper(clock, pollMs, poll);

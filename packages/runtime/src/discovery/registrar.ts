@@ -20,6 +20,8 @@ export interface RegistrarOptions {
   readonly clock: Clock;
   readonly deadlines: Deadlines;
   readonly logger: Logger;
+  /** Told after each renewal whether the store answered. */
+  readonly onAnswer?: ((isUp: boolean) => void) | undefined;
   /** Another life took the id: stop serving. */
   readonly onFenced: (error: RuntimeError) => void;
 }
@@ -42,6 +44,7 @@ export async function register(options: RegistrarOptions): Promise<Registrar> {
       try {
         await store.put(record, { claim: !hasClaimed });
         hasClaimed = true;
+        options.onAnswer?.(true);
         if (failures > 0) logger.info("registration is back", { id: record.id, failures });
         failures = 0;
       } catch (error) {
@@ -51,6 +54,7 @@ export async function register(options: RegistrarOptions): Promise<Registrar> {
           return;
         }
         failures += 1;
+        options.onAnswer?.(false);
         if (failures === 1)
           logger.warn("registration could not be renewed", { id: record.id, error: String(error) });
       }

@@ -136,6 +136,7 @@ function openNatsStore(
       .then(
         () => {
           isLost = false;
+          context.onAnswer?.(true);
         },
         (error: unknown) => {
           looks = 0;
@@ -146,6 +147,7 @@ function openNatsStore(
             });
           }
           isLost = true;
+          if (!isClosed) context.onAnswer?.(false);
         },
       )
       .finally(() => {

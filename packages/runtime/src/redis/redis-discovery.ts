@@ -115,7 +115,7 @@ function openRedisStore(
   };
 
   const lookSoon = (): void => {
-    if (!isWatched || isClosed || commands.status !== "ready") return;
+    if (!isWatched || isClosed) return;
     if (looking !== undefined) {
       isAnotherLookDue = true;
       return;
@@ -124,11 +124,13 @@ function openRedisStore(
       .then(
         () => {
           isLost = false;
+          context.onAnswer?.(true);
         },
         (error: unknown) => {
           if (!isLost && !isClosed)
             logger.warn("discovery is lost: the last known set stays", { store: name, error: String(error) });
           isLost = true;
+          if (!isClosed) context.onAnswer?.(false);
         },
       )
       .finally(() => {
