@@ -25,7 +25,12 @@ type Operation =
       readonly parentName: bigint | undefined;
       readonly parentKey: bigint | undefined;
     }
-  | { readonly type: "remove"; readonly target: number; readonly names: BigUint64Array; readonly keys: BigUint64Array };
+  | {
+      readonly type: "remove";
+      readonly target: number;
+      readonly names: BigUint64Array;
+      readonly keys: BigUint64Array;
+    };
 
 const empty = new BigUint64Array(0);
 
@@ -50,7 +55,13 @@ export async function run(args: readonly string[]): Promise<unknown> {
     values.trace === undefined
       ? conversationWorkload({ rate: constantRate(1), durationMs: 1_200_000 })
       : parseMooncakeTrace(readFileSync(values.trace, "utf8"));
-  const operations = record(workload, workers, blockTokens, Number(values["kv-blocks"]), values.eviction as EvictionOrder);
+  const operations = record(
+    workload,
+    workers,
+    blockTokens,
+    Number(values["kv-blocks"]),
+    values.eviction as EvictionOrder,
+  );
   let [queryBlocks, appliedBlocks, queries] = [0, 0, 0];
   for (const operation of operations) {
     if (operation.type === "lookup") {
@@ -164,8 +175,10 @@ function record(
   const load = new Float64Array(workers);
   const random = seededRandom(7);
   const salts = Array.from({ length: workers }, () => BigInt(Math.floor(random() * 2 ** 32)));
-  const keyOf = (target: number, name: bigint): bigint => BigInt.asUintN(64, (name ^ salts[target]!) * 0x9e3779b97f4a7c15n);
-  const keysOf = (target: number, names: BigUint64Array): BigUint64Array => names.map((name) => keyOf(target, name));
+  const keyOf = (target: number, name: bigint): bigint =>
+    BigInt.asUintN(64, (name ^ salts[target]!) * 0x9e3779b97f4a7c15n);
+  const keysOf = (target: number, names: BigUint64Array): BigUint64Array =>
+    names.map((name) => keyOf(target, name));
   for (const request of workload) {
     const names = traceBlockNames(request, blockTokens);
     operations.push({ type: "lookup", names });
@@ -189,7 +202,8 @@ function record(
         parentKey: parentName === undefined ? undefined : keyOf(best, parentName),
       });
     }
-    if (evicted.length > 0) operations.push({ type: "remove", target: best, names: empty, keys: keysOf(best, evicted) });
+    if (evicted.length > 0)
+      operations.push({ type: "remove", target: best, names: empty, keys: keysOf(best, evicted) });
   }
   return operations;
 }
@@ -199,7 +213,10 @@ function create(workers: number): { index: PrefixIndex; targets: number[] } {
   return { index, targets: Array.from({ length: workers }, () => index.addTarget()) };
 }
 
-function play(operations: readonly Operation[], workers: number): { seconds: number; processorSeconds: number; index: PrefixIndex } {
+function play(
+  operations: readonly Operation[],
+  workers: number,
+): { seconds: number; processorSeconds: number; index: PrefixIndex } {
   const { index, targets } = create(workers);
   (globalThis as { gc?: () => void }).gc?.();
   const used = process.cpuUsage();
@@ -214,7 +231,10 @@ function play(operations: readonly Operation[], workers: number): { seconds: num
   return { seconds, processorSeconds: (user + system) / 1e6, index };
 }
 
-function lookupLatencies(operations: readonly Operation[], workers: number): { latencies: number[]; probes: number } {
+function lookupLatencies(
+  operations: readonly Operation[],
+  workers: number,
+): { latencies: number[]; probes: number } {
   const { index, targets } = create(workers);
   const latencies: number[] = [];
   let probes = 0;
@@ -231,8 +251,13 @@ function lookupLatencies(operations: readonly Operation[], workers: number): { l
 }
 
 /** Naming the trace's prompts from token ids: blocks per second, and milliseconds for 100k tokens. */
-function hashing(workload: readonly TraceRequest[], blockTokens: number): { namedBlocksPerSecond: number; ms100kTokens: number } {
-  const ids = Uint32Array.from({ length: 200_000 }, (_, i) => Number(xxh3(Uint8Array.of(i & 255, i >> 8)) & 0x1ffffn));
+function hashing(
+  workload: readonly TraceRequest[],
+  blockTokens: number,
+): { namedBlocksPerSecond: number; ms100kTokens: number } {
+  const ids = Uint32Array.from({ length: 200_000 }, (_, i) =>
+    Number(xxh3(Uint8Array.of(i & 255, i >> 8)) & 0x1ffffn),
+  );
   let blocks = 0;
   const started = performance.now();
   for (const request of workload.slice(0, 3000)) {

@@ -5,14 +5,23 @@ import { basename } from "node:path";
 import { parseArgs } from "node:util";
 import { dynamo04, kvAware, leastLoaded, roundRobin, type SelectorOptions } from "@stator/router/selector";
 import { replay, type ReplayResult } from "@stator/simulator/replay";
-import { constantRate, conversationWorkload, parseMooncakeTrace, workloadStatistics, type TraceRequest } from "@stator/simulator/workload";
+import {
+  constantRate,
+  conversationWorkload,
+  parseMooncakeTrace,
+  workloadStatistics,
+  type TraceRequest,
+} from "@stator/simulator/workload";
 
 // Dynamo 0.4 knows a prefix only from events: its baselines run without speculative entries.
 const policies: readonly (readonly [string, () => Omit<SelectorOptions, "clock" | "seed">])[] = [
   ["round-robin", () => ({ policy: roundRobin() })],
   ["least-loaded", () => ({ policy: leastLoaded() })],
   ["dynamo-0.4", () => ({ policy: dynamo04(), speculativeTtlMs: 0, approximateTtlMs: 0 })],
-  ["dynamo-0.4-w4", () => ({ policy: dynamo04({ overlapWeight: 4 }), speculativeTtlMs: 0, approximateTtlMs: 0 })],
+  [
+    "dynamo-0.4-w4",
+    () => ({ policy: dynamo04({ overlapWeight: 4 }), speculativeTtlMs: 0, approximateTtlMs: 0 }),
+  ],
   ["kv-aware", () => ({ policy: kvAware() })],
 ];
 
@@ -78,17 +87,27 @@ function compare(trace: string, workload: readonly TraceRequest[], values: Setti
           }),
         );
       }
-      const mean = (of: (result: ReplayResult) => number): number => runs.reduce((sum, each) => sum + of(each), 0) / runs.length;
+      const mean = (of: (result: ReplayResult) => number): number =>
+        runs.reduce((sum, each) => sum + of(each), 0) / runs.length;
       const meanTtftMs = mean((each) => each.meanTtftMs);
       if (policy === "dynamo-0.4") dynamoMs = meanTtftMs;
       rows.push({
         trace,
         policy,
         prefillTokensPerSecond: rate,
-        hitRatio: round(mean((each) => each.hitRatio), 4),
+        hitRatio: round(
+          mean((each) => each.hitRatio),
+          4,
+        ),
         meanTtftMs: round(meanTtftMs, 1),
-        p99TtftMs: round(mean((each) => each.p99TtftMs), 1),
-        imbalance: round(mean((each) => each.imbalance), 3),
+        p99TtftMs: round(
+          mean((each) => each.p99TtftMs),
+          1,
+        ),
+        imbalance: round(
+          mean((each) => each.imbalance),
+          3,
+        ),
         ceilingHitRatio: round(ceilingHitRatio, 4),
         ...(policy === "kv-aware" ? { belowDynamo04: round(1 - meanTtftMs / dynamoMs, 4) } : {}),
       });

@@ -56,7 +56,9 @@ function measure(workers: number, promptTokens: number, blockTokens: number, dur
     createRequest({
       id: `r${p}`,
       model: "bench",
-      promptIds: Uint32Array.from({ length: promptTokens }, (_unused, i) => (i < 512 ? i : (i * 7919 + p * 104_729) % 151_936)),
+      promptIds: Uint32Array.from({ length: promptTokens }, (_unused, i) =>
+        i < 512 ? i : (i * 7919 + p * 104_729) % 151_936,
+      ),
     }),
   );
   const sequence = new BigUint64Array(workers);
@@ -69,7 +71,12 @@ function measure(workers: number, promptTokens: number, blockTokens: number, dur
         epoch: "1",
         sequence: ++sequence[worker]!,
         events: [
-          { type: "stored", sequenceHashes: names.slice(0, Math.ceil((names.length * (copy + 1)) / 8)), tier: "device", rank: 0 },
+          {
+            type: "stored",
+            sequenceHashes: names.slice(0, Math.ceil((names.length * (copy + 1)) / 8)),
+            tier: "device",
+            rank: 0,
+          },
         ],
       });
     }

@@ -92,7 +92,9 @@ export function createBlockNamer(options: BlockNamerOptions): BlockNamer {
   }
 
   function push(local: bigint): void {
-    previous = isChained ? xxh3(new Uint8Array(BigUint64Array.of(previous, local).buffer), blockNameSeed) : local;
+    previous = isChained
+      ? xxh3(new Uint8Array(BigUint64Array.of(previous, local).buffer), blockNameSeed)
+      : local;
     isChained = true;
     locals[blocks] = local;
     names[blocks++] = previous;
@@ -116,11 +118,22 @@ export function createBlockNamer(options: BlockNamerOptions): BlockNamer {
       nameOneByOne(ids, count);
       return;
     }
-    const perCall = Math.min(MAX_BLOCKS_PER_CALL, Math.floor((MAX_IDS_PER_CALL - lookaheadTokens) / blockTokens));
-    for (let done = 0; done < count; ) {
+    const perCall = Math.min(
+      MAX_BLOCKS_PER_CALL,
+      Math.floor((MAX_IDS_PER_CALL - lookaheadTokens) / blockTokens),
+    );
+    for (let done = 0; done < count;) {
       const now = Math.min(perCall, count - done);
       wasm.ids.set(ids.subarray(done * blockTokens, (done + now) * blockTokens + lookaheadTokens));
-      previous = wasm.exports.name(now, blockTokens, windowTokens, seed, blockNameSeed, isChained ? 1 : 0, previous);
+      previous = wasm.exports.name(
+        now,
+        blockTokens,
+        windowTokens,
+        seed,
+        blockNameSeed,
+        isChained ? 1 : 0,
+        previous,
+      );
       isChained = true;
       locals.set(wasm.out.subarray(0, now), blocks);
       names.set(wasm.out.subarray(now, 2 * now), blocks);
@@ -151,7 +164,10 @@ export function createBlockNamer(options: BlockNamerOptions): BlockNamer {
       const first = blocks;
       if (count > 0) {
         grow(count);
-        const firstMediaToken = media.length === 0 ? Infinity : media.reduce((least, item) => Math.min(least, item.offsetTokens), Infinity);
+        const firstMediaToken =
+          media.length === 0
+            ? Infinity
+            : media.reduce((least, item) => Math.min(least, item.offsetTokens), Infinity);
         if (firstMediaToken < (first + count) * blockTokens) nameOneByOne(pending, count);
         else nameAll(pending, count);
       }

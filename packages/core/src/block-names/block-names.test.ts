@@ -22,9 +22,13 @@ describe("XXH3-64", () => {
 
   test("native and fallback agree on any bytes and seed", () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 1200 }), fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }), (bytes, seed) => {
-        expect(xxh3(bytes, seed)).toBe(xxh3Fallback(bytes, seed));
-      }),
+      fc.property(
+        fc.uint8Array({ maxLength: 1200 }),
+        fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
+        (bytes, seed) => {
+          expect(xxh3(bytes, seed)).toBe(xxh3Fallback(bytes, seed));
+        },
+      ),
       { numRuns: 200 },
     );
   });
@@ -33,7 +37,10 @@ describe("XXH3-64", () => {
 describe("block names", () => {
   test("equal the golden chain of Dynamo's own tests", () => {
     const namer = createBlockNamer({ blockTokens: 4 });
-    expect([...namer.append([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])]).toEqual([14643705804678351452n, 4945711292740353085n]);
+    expect([...namer.append([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])]).toEqual([
+      14643705804678351452n,
+      4945711292740353085n,
+    ]);
     expect([...namer.append([11, 12])]).toEqual([12583592247330656132n]);
     expect([...namer.locals()]).toEqual([14643705804678351452n, 16777012769546811212n, 483935686894639516n]);
   });
@@ -53,7 +60,9 @@ describe("block names", () => {
   test("shift with adapter, salt, and both", () => {
     expect(last(nameBlocks(prompt, { blockTokens: 16, adapter: "adapter-a" }))).toBe(6236925333062294300n);
     expect(last(nameBlocks(prompt, { blockTokens: 16, salt: "tenant-1" }))).toBe(17625720067787275282n);
-    expect(last(nameBlocks(prompt, { blockTokens: 16, adapter: "adapter-a", salt: "tenant-1" }))).toBe(17002843997703585252n);
+    expect(last(nameBlocks(prompt, { blockTokens: 16, adapter: "adapter-a", salt: "tenant-1" }))).toBe(
+      17002843997703585252n,
+    );
     expect(blockScopeSeed({ adapter: "", salt: "" })).toBe(1337n);
   });
 
@@ -93,7 +102,9 @@ describe("block names", () => {
 
   test("continue from a parent", () => {
     const whole = nameBlocks(prompt, { blockTokens: 16 });
-    expect(nameBlocks(prompt.subarray(160), { blockTokens: 16, parent: whole[9]! })).toEqual(whole.subarray(10));
+    expect(nameBlocks(prompt.subarray(160), { blockTokens: 16, parent: whole[9]! })).toEqual(
+      whole.subarray(10),
+    );
   });
 
   test("of a prompt longer than one native call are one chain", () => {
@@ -104,6 +115,8 @@ describe("block names", () => {
   });
 
   test("refuse a block size that is none", () => {
-    expect(() => createBlockNamer({ blockTokens: 0 })).toThrow("blockTokens is 0; it must be a whole number from 1 to 16384.");
+    expect(() => createBlockNamer({ blockTokens: 0 })).toThrow(
+      "blockTokens is 0; it must be a whole number from 1 to 16384.",
+    );
   });
 });

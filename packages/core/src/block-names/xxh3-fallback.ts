@@ -76,7 +76,11 @@ function upTo16(input: DataView, seed: bigint): bigint {
   }
   if (length > 0) {
     const combined =
-      ((input.getUint8(0) << 16) | (input.getUint8(length >> 1) << 24) | input.getUint8(length - 1) | (length << 8)) >>> 0;
+      ((input.getUint8(0) << 16) |
+        (input.getUint8(length >> 1) << 24) |
+        input.getUint8(length - 1) |
+        (length << 8)) >>>
+      0;
     const flip = BigInt((secret.getUint32(0, true) ^ secret.getUint32(4, true)) >>> 0);
     return avalanche64(BigInt(combined) ^ wrap(flip + seed));
   }
@@ -88,7 +92,9 @@ function upTo240(input: DataView, seed: bigint): bigint {
   let sum = wrap(BigInt(length) * P64_1);
   if (length <= 128) {
     for (let pair = ((length - 1) >> 5) | 0; pair >= 0; pair--) {
-      sum += mix16(input, 16 * pair, 32 * pair, seed) + mix16(input, length - 16 * (pair + 1), 32 * pair + 16, seed);
+      sum +=
+        mix16(input, 16 * pair, 32 * pair, seed) +
+        mix16(input, length - 16 * (pair + 1), 32 * pair + 16, seed);
     }
     return avalanche(wrap(sum));
   }
@@ -123,7 +129,8 @@ function longer(input: DataView, seed: bigint): bigint {
   }
   accumulate(sums, input, length - 64, key, 121);
   let h = wrap(BigInt(length) * P64_1);
-  for (let i = 0; i < 4; i++) h += fold(sums[2 * i]! ^ at(key, 11 + 16 * i), sums[2 * i + 1]! ^ at(key, 19 + 16 * i));
+  for (let i = 0; i < 4; i++)
+    h += fold(sums[2 * i]! ^ at(key, 11 + 16 * i), sums[2 * i + 1]! ^ at(key, 19 + 16 * i));
   return avalanche(wrap(h));
 }
 

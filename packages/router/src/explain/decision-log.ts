@@ -52,10 +52,25 @@ export function parseDecisions(text: string): RecordedDecision[] {
       };
       const { id, sessionId, outputTokens, worker, rank, cachedTokens, costMs } = value;
       const { atMs, promptTokens, policy, reason } = value;
-      if (typeof atMs !== "number" || typeof promptTokens !== "number") throw new TypeError("atMs and promptTokens must be numbers");
+      if (typeof atMs !== "number" || typeof promptTokens !== "number")
+        throw new TypeError("atMs and promptTokens must be numbers");
       const names = namesOfBase64(value.names);
       const candidates = value.candidates ?? [];
-      decisions.push({ atMs, id, names, promptTokens, outputTokens, sessionId, policy, worker, rank, cachedTokens, costMs, reason, candidates });
+      decisions.push({
+        atMs,
+        id,
+        names,
+        promptTokens,
+        outputTokens,
+        sessionId,
+        policy,
+        worker,
+        rank,
+        cachedTokens,
+        costMs,
+        reason,
+        candidates,
+      });
     } catch (cause) {
       throw new RangeError(`Line ${index + 1} is no recorded decision: ${line.slice(0, 80)}`, { cause });
     }

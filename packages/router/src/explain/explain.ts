@@ -47,7 +47,8 @@ export function reasonOf(
   candidates: readonly Candidate[],
   excluded: ReadonlyMap<Candidate, string>,
 ): string {
-  if (candidates.length === 0) return excluded.size === 0 ? "no workers" : `all ${excluded.size} excluded: ${counted(excluded)}`;
+  if (candidates.length === 0)
+    return excluded.size === 0 ? "no workers" : `all ${excluded.size} excluded: ${counted(excluded)}`;
   if (picked === undefined) return `${policy} refused all ${candidates.length} candidates`;
   let cheaper = 0;
   let next: Candidate | undefined;

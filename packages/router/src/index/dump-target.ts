@@ -11,11 +11,19 @@ import {
 } from "./residency-nodes.ts";
 
 /** A target's blocks as chains, each of one tier mask, parents before children. */
-export function dumpTarget(nodes: ResidencyNodes, bit: number): (StoredBlocks & { readonly tiers: number })[] {
+export function dumpTarget(
+  nodes: ResidencyNodes,
+  bit: number,
+): (StoredBlocks & { readonly tiers: number })[] {
   const { words } = nodes;
   const held: number[] = [];
   for (let node = nodes.start; node < words.length; node += 8) {
-    if (nodes.isLive(node) && (words[node + PLACE]! & 0xfff) === bit && (words[node + CHILDREN_TIERS]! & 15) !== 0) held.push(node);
+    if (
+      nodes.isLive(node) &&
+      (words[node + PLACE]! & 0xfff) === bit &&
+      (words[node + CHILDREN_TIERS]! & 15) !== 0
+    )
+      held.push(node);
   }
   held.sort((a, b) => (words[a + PLACE]! >>> 12) - (words[b + PLACE]! >>> 12));
   const firstChild = new Map<number, number>();
@@ -28,7 +36,11 @@ export function dumpTarget(nodes: ResidencyNodes, bit: number): (StoredBlocks & 
     const parent = words[node + PARENT]!;
     if (parent >= 0 && firstChild.get(parent) === node && isSameRun(words, parent, node)) continue;
     const run = [node];
-    for (let next = firstChild.get(node); next !== undefined && isSameRun(words, run[run.length - 1]!, next); next = firstChild.get(next)) {
+    for (
+      let next = firstChild.get(node);
+      next !== undefined && isSameRun(words, run[run.length - 1]!, next);
+      next = firstChild.get(next)
+    ) {
       run.push(next);
     }
     chains.push({

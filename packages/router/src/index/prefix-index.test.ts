@@ -47,7 +47,7 @@ function churn({ seed, operations, targets, hasKeys, tiers }: Churn): void {
     hasKeys ? BigInt.asUintN(64, name * 0xff51afd7ed558ccdn + BigInt(target)) : name;
   const keysOf = (target: number, path: readonly bigint[]): BigUint64Array | undefined =>
     hasKeys ? names(path.map((name) => keyOf(target, name))) : undefined;
-  for (let operation = 0; operation < operations; ) {
+  for (let operation = 0; operation < operations;) {
     const slot = Math.floor(random() * targets);
     const target = ids[slot]!;
     const path = forest[Math.floor(random() * forest.length)]!;
@@ -59,7 +59,12 @@ function churn({ seed, operations, targets, hasKeys, tiers }: Churn): void {
       const parent = from === 0 ? undefined : path[from - 1]!;
       index.store(
         target,
-        { names: names(part), keys: keysOf(target, part), parentName: parent, parentKey: parent === undefined ? undefined : keyOf(target, parent) },
+        {
+          names: names(part),
+          keys: keysOf(target, part),
+          parentName: parent,
+          parentKey: parent === undefined ? undefined : keyOf(target, parent),
+        },
         tier,
       );
       naive.store(target, part, tier);
@@ -67,7 +72,12 @@ function churn({ seed, operations, targets, hasKeys, tiers }: Churn): void {
     } else if (dice < 0.96) {
       const count = 1 + Math.floor(random() * path.length);
       const how = random();
-      const part = how < 0.35 ? path.slice(0, count) : how < 0.7 ? path.slice(-count).reverse() : path.filter(() => random() < 0.3);
+      const part =
+        how < 0.35
+          ? path.slice(0, count)
+          : how < 0.7
+            ? path.slice(-count).reverse()
+            : path.filter(() => random() < 0.3);
       index.remove(target, names(part), keysOf(target, part), tier);
       naive.remove(target, part, tier);
       operation += part.length;
@@ -84,7 +94,8 @@ function churn({ seed, operations, targets, hasKeys, tiers }: Churn): void {
       const match = index.lookup(names(path));
       for (const id of ids) {
         const wrong = `seed ${seed}, operation ${operation}, target ${id}`;
-        if (match.depths[id] !== naive.depth(id, path)) expect(match.depths[id], wrong).toBe(naive.depth(id, path));
+        if (match.depths[id] !== naive.depth(id, path))
+          expect(match.depths[id], wrong).toBe(naive.depth(id, path));
         const slow = [match.hostBlocks[id], match.diskBlocks[id]];
         const expected = [naive.blocksIn(id, path, TIER_HOST), naive.blocksIn(id, path, TIER_DISK)];
         if (slow[0] !== expected[0] || slow[1] !== expected[1]) expect(slow, wrong).toEqual(expected);
@@ -97,7 +108,8 @@ function churn({ seed, operations, targets, hasKeys, tiers }: Churn): void {
   for (const id of ids) {
     const copy = restored.addTarget();
     for (const { tiers, ...blocks } of index.dump(id)) {
-      for (const tier of [TIER_DEVICE, TIER_HOST, TIER_DISK]) if ((tiers & tier) !== 0) restored.store(copy, blocks, tier);
+      for (const tier of [TIER_DEVICE, TIER_HOST, TIER_DISK])
+        if ((tiers & tier) !== 0) restored.store(copy, blocks, tier);
     }
     expect(restored.digest(copy)).toEqual(index.digest(id));
     for (const path of forest) expect(restored.lookup(names(path)).depths[copy]).toBe(naive.depth(id, path));
@@ -114,7 +126,9 @@ describe("PrefixIndex", () => {
     { seed: 1, operations: 400_000, targets: 5, hasKeys: false, tiers: [TIER_DEVICE] },
     { seed: 2, operations: 300_000, targets: 70, hasKeys: true, tiers: [TIER_DEVICE] },
     { seed: 3, operations: 300_000, targets: 12, hasKeys: true, tiers: [TIER_DEVICE, TIER_HOST, TIER_DISK] },
-  ])("equals the naive model under churn: $targets targets, keys $hasKeys, tiers $tiers", (options) => churn(options));
+  ])("equals the naive model under churn: $targets targets, keys $hasKeys, tiers $tiers", (options) =>
+    churn(options),
+  );
 
   test("stays within its bytes under endless distinct prefixes, giving up leaves of the larger targets", () => {
     const index = new PrefixIndex({ maxBytes: 2 * 1024 * 1024 });
@@ -123,7 +137,10 @@ describe("PrefixIndex", () => {
     index.store(small, { names: kept });
     const random = seeded(10);
     for (let chain = 0; chain < 4000; chain++) {
-      const blocks = BigUint64Array.from({ length: 50 }, () => (BigInt(Math.floor(random() * 2 ** 32)) << 32n) | BigInt(Math.floor(random() * 2 ** 32)));
+      const blocks = BigUint64Array.from(
+        { length: 50 },
+        () => (BigInt(Math.floor(random() * 2 ** 32)) << 32n) | BigInt(Math.floor(random() * 2 ** 32)),
+      );
       index.store(large, { names: blocks });
       expect(index.bytes).toBeLessThanOrEqual(2 * 1024 * 1024);
       const depth = index.lookup(blocks).depths[large]!;
@@ -138,7 +155,12 @@ describe("PrefixIndex", () => {
     const target = index.addTarget();
     const random = seeded(3);
     for (let chain = 0; chain < 2000; chain++) {
-      index.store(target, { names: BigUint64Array.from({ length: 100 }, () => (BigInt(Math.floor(random() * 2 ** 32)) << 32n) | BigInt(Math.floor(random() * 2 ** 32))) });
+      index.store(target, {
+        names: BigUint64Array.from(
+          { length: 100 },
+          () => (BigInt(Math.floor(random() * 2 ** 32)) << 32n) | BigInt(Math.floor(random() * 2 ** 32)),
+        ),
+      });
     }
     const { bytes, blocks } = index.stats();
     expect(blocks).toBe(200_000);

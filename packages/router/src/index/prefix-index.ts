@@ -115,7 +115,8 @@ export class PrefixIndex {
 
   constructor(options: PrefixIndexOptions = {}) {
     const maxBytes = options.maxBytes ?? DEFAULT_INDEX_BYTES;
-    if (!(maxBytes >= LEAST_INDEX_BYTES)) throw new RangeError(`maxBytes is ${maxBytes}; it must be at least ${LEAST_INDEX_BYTES}.`);
+    if (!(maxBytes >= LEAST_INDEX_BYTES))
+      throw new RangeError(`maxBytes is ${maxBytes}; it must be at least ${LEAST_INDEX_BYTES}.`);
     const isShared = options.isShared === true;
     this.memory = new IndexMemory(maxBytes, isShared);
     this.control = isShared ? createSharedControl(this.memory.blocks) : undefined;
@@ -228,7 +229,12 @@ export class PrefixIndex {
   }
 
   /** Blocks left a tier of a target. By `keys` if given, else by name; unknown ones are ignored. */
-  remove(target: number, names: BigUint64Array, keys: BigUint64Array | undefined, tier: number = TIER_DEVICE): void {
+  remove(
+    target: number,
+    names: BigUint64Array,
+    keys: BigUint64Array | undefined,
+    tier: number = TIER_DEVICE,
+  ): void {
     const words = wordsOf(keys ?? names);
     this.sweep(words.length >>> 1);
     const holes = this.holes.version();
@@ -301,7 +307,12 @@ export class PrefixIndex {
   }
 
   private publish(): void {
-    this.control?.publish(this.width, this.bitOf, this.live, (bit) => this.holes.byBit[bit] !== undefined && this.holes.byBit[bit].nodes.length > 0);
+    this.control?.publish(
+      this.width,
+      this.bitOf,
+      this.live,
+      (bit) => this.holes.byBit[bit] !== undefined && this.holes.byBit[bit].nodes.length > 0,
+    );
   }
 
   private takeBit(): number {
@@ -364,7 +375,8 @@ export class PrefixIndex {
       let node = nodes.find(bit, keys[i]!, keys[i + 1]!);
       if (node >= 0 && (words[node + NAME_LO] !== lo || words[node + NAME_HI] !== hi)) node = -1;
       if (node < 0) {
-        if (!nodes.hasFree && !this.memory.hasRoom(NODE_RESERVE_WORDS + (words.length >>> 5))) this.evict(parent);
+        if (!nodes.hasFree && !this.memory.hasRoom(NODE_RESERVE_WORDS + (words.length >>> 5)))
+          this.evict(parent);
         node = nodes.add(bit, keys[i]!, keys[i + 1]!, lo, hi, depth);
       }
       const before = node < 0 ? 0 : words[node + CHILDREN_TIERS]! & 15;
@@ -481,7 +493,13 @@ export class PrefixIndex {
       if (node === keep || !this.nodes.isLive(node)) continue;
       const state = words[node + CHILDREN_TIERS]!;
       const bit = words[node + PLACE]! & 0xfff;
-      if (state >>> 4 !== 0 || (state & 15) === 0 || this.isBitRetired[bit] === 1 || this.blocksOfBit[bit]! < fair) continue;
+      if (
+        state >>> 4 !== 0 ||
+        (state & 15) === 0 ||
+        this.isBitRetired[bit] === 1 ||
+        this.blocksOfBit[bit]! < fair
+      )
+        continue;
       // A hole that only this leaf keeps alive would go with it: not the one about to get a child.
       const isLastOfKeep = keep >= 0 && words[node + PARENT] === keep && words[keep + CHILDREN_TIERS] === 16;
       if (isLastOfKeep) continue;
@@ -539,7 +557,7 @@ export class PrefixIndex {
   }
 
   private settle(word: number, bits: number, depth: number): void {
-    for (let rest = bits; rest !== 0; ) {
+    for (let rest = bits; rest !== 0;) {
       const bit = 31 - Math.clz32(rest);
       this.bitDepths[(word << 5) + bit] = depth;
       rest &= ~(1 << bit);
@@ -580,7 +598,12 @@ export class PrefixIndex {
       for (let i = 0; i < nodes.length; i++) {
         const node = nodes[i]!;
         const depth = words[node + PLACE]! >>> 12;
-        if (depth < first && words[node + NAME_LO] === path[2 * depth] && words[node + NAME_HI] === path[2 * depth + 1]) first = depth;
+        if (
+          depth < first &&
+          words[node + NAME_LO] === path[2 * depth] &&
+          words[node + NAME_HI] === path[2 * depth + 1]
+        )
+          first = depth;
       }
       if (first < claimed) this.bitDepths[bit] = this.bisect(path, bit, first);
     }
@@ -609,14 +632,17 @@ export class PrefixIndex {
   private countTiers(path: Int32Array, deepest: number): void {
     this.bitHost.fill(0, 0, this.width << 5);
     this.bitDisk.fill(0, 0, this.width << 5);
-    for (const [table, counts] of [[this.hostTable, this.bitHost], [this.diskTable, this.bitDisk]] as const) {
+    for (const [table, counts] of [
+      [this.hostTable, this.bitHost],
+      [this.diskTable, this.bitDisk],
+    ] as const) {
       if (table.entries === 0) continue;
       for (let i = 0; i < deepest; i++) {
         const slot = table.find(path[2 * i]! || 1, path[2 * i + 1]!);
         if (slot < 0) continue;
         const held = Math.min(table.stride - 2, this.width);
         for (let k = 0; k < held; k++) {
-          for (let rest = this.words[slot + 2 + k]! & this.live[k]!; rest !== 0; ) {
+          for (let rest = this.words[slot + 2 + k]! & this.live[k]!; rest !== 0;) {
             const low = 31 - Math.clz32(rest);
             const bit = (k << 5) + low;
             if (i < this.bitDepths[bit]!) counts[bit]!++;

@@ -89,7 +89,8 @@ export class ResidencyNodes {
     const { words, heads } = this;
     let noise = 0;
     let k = 0;
-    for (let i = from; i < to; i += 2) found[k++] = heads[this.bucketOf(hashOf(target, keys[i]!, keys[i + 1]!))]! - 1;
+    for (let i = from; i < to; i += 2)
+      found[k++] = heads[this.bucketOf(hashOf(target, keys[i]!, keys[i + 1]!))]! - 1;
     for (let i = 0; i < k; i++) {
       const node = found[i]!;
       if (node >= 0) noise ^= words[node]!;

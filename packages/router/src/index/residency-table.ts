@@ -219,7 +219,8 @@ export class ResidencyTable {
     if (this.watcher !== undefined) this.watcher.changing(block);
     const words = this.words;
     for (let i = 0; i < SLOTS; i++) {
-      for (let k = 0; k < stride; k++) words[(to << BLOCK_BITS) + i * wider + k] = words[(block << BLOCK_BITS) + i * stride + k]!;
+      for (let k = 0; k < stride; k++)
+        words[(to << BLOCK_BITS) + i * wider + k] = words[(block << BLOCK_BITS) + i * stride + k]!;
     }
     this.localDepths[to] = this.localDepths[block]!;
     this.used[to] = this.used[block]!;

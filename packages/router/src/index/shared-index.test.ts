@@ -6,7 +6,9 @@ import { PrefixIndex } from "./prefix-index.ts";
 import { openSharedIndex } from "./shared-index.ts";
 
 const path = (chain: number, length: number): BigUint64Array =>
-  BigUint64Array.from({ length }, (_, i) => BigInt.asUintN(64, BigInt(chain * 1_000_003 + i + 1) * 0x9e3779b97f4a7c15n));
+  BigUint64Array.from({ length }, (_, i) =>
+    BigInt.asUintN(64, BigInt(chain * 1_000_003 + i + 1) * 0x9e3779b97f4a7c15n),
+  );
 
 let worker: Worker | undefined;
 afterEach(() => worker?.terminate());
@@ -24,7 +26,8 @@ describe("a shared index", () => {
       if (chain % 50 === 49) index.clear(targets[chain % 70]!);
       const match = index.lookup(blocks);
       const read = reader.lookup(blocks)!;
-      for (const each of targets) expect(read[each], `chain ${chain}, target ${each}`).toBe(match.depths[each]);
+      for (const each of targets)
+        expect(read[each], `chain ${chain}, target ${each}`).toBe(match.depths[each]);
     }
   });
 
@@ -76,8 +79,9 @@ describe("a shared index", () => {
 /** The reader's module and what it imports, as CommonJS in one expression. */
 function openerSource(): string {
   const moduleOf = (file: string): string =>
-    transpileModule(readFileSync(new URL(file, import.meta.url), "utf8"), { compilerOptions: { module: ModuleKind.CommonJS, target: ScriptTarget.ES2022 } })
-      .outputText;
+    transpileModule(readFileSync(new URL(file, import.meta.url), "utf8"), {
+      compilerOptions: { module: ModuleKind.CommonJS, target: ScriptTarget.ES2022 },
+    }).outputText;
   return `(function () {
     const nodes = {};
     (function (exports, require) { ${moduleOf("./residency-nodes.ts")} })(nodes);

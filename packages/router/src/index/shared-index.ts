@@ -31,7 +31,12 @@ export interface SharedControl {
   changed(block: number): void;
   restructured(directory: Int32Array, shift: number): void;
   /** Publishes which targets live, under which bit, and which have holes. */
-  publish(width: number, bitOf: readonly number[], live: Int32Array, hasHoles: (bit: number) => boolean): void;
+  publish(
+    width: number,
+    bitOf: readonly number[],
+    live: Int32Array,
+    hasHoles: (bit: number) => boolean,
+  ): void;
 }
 
 export function createSharedControl(blocks: number): SharedControl {
@@ -147,7 +152,7 @@ export function openSharedIndex(handle: SharedIndexHandle): SharedIndexReader {
   }
 
   function settle(word: number, bits: number, depth: number): void {
-    for (let rest = bits; rest !== 0; ) {
+    for (let rest = bits; rest !== 0;) {
       const bit = 31 - Math.clz32(rest);
       byBit[(word << 5) + bit] = depth;
       rest &= ~(1 << bit);
@@ -157,7 +162,7 @@ export function openSharedIndex(handle: SharedIndexHandle): SharedIndexReader {
   /** Targets with holes are walked block by block: where their holes are is the writer's own knowledge. */
   function cutHoled(path: Int32Array, width: number): boolean {
     for (let word = 0; word < width; word++) {
-      for (let rest = control[HOLED + word]!; rest !== 0; ) {
+      for (let rest = control[HOLED + word]!; rest !== 0;) {
         const low = 31 - Math.clz32(rest);
         rest &= ~(1 << low);
         const bit = (word << 5) + low;

@@ -49,15 +49,26 @@ export function createLinearFit(memory: number): LinearFit {
       const XY = xy + half * far * farY;
       const YY = yy + half * (prior.intercept ** 2 + farY ** 2);
       const determinant = W * XX - X * X;
-      let slope = determinant > 1e-9 * W * XX ? (W * XY - X * Y) / determinant : XX > 0 ? XY / XX : prior.slope;
+      let slope =
+        determinant > 1e-9 * W * XX ? (W * XY - X * Y) / determinant : XX > 0 ? XY / XX : prior.slope;
       slope = Math.max(0, slope);
       let intercept = (Y - slope * X) / W;
       if (intercept < 0) {
         intercept = 0;
         slope = XX > 0 ? Math.max(0, XY / XX) : slope;
       }
-      const residual = YY - 2 * intercept * Y - 2 * slope * XY + W * intercept ** 2 + 2 * intercept * slope * X + slope ** 2 * XX;
-      return { intercept, slope, deviation: Math.sqrt(Math.max(0, residual) / W + (priorWeight / W) * prior.deviation ** 2) };
+      const residual =
+        YY -
+        2 * intercept * Y -
+        2 * slope * XY +
+        W * intercept ** 2 +
+        2 * intercept * slope * X +
+        slope ** 2 * XX;
+      return {
+        intercept,
+        slope,
+        deviation: Math.sqrt(Math.max(0, residual) / W + (priorWeight / W) * prior.deviation ** 2),
+      };
     },
   };
 }

@@ -43,7 +43,11 @@ export function createPrefillModels(prior: LinearEstimate = PREFILL_PRIOR): Pref
             const fleetMs = fleetLine.intercept * weight + fleetLine.slope * x;
             const pull = fleetLine.intercept + fleetLine.slope * meanTokens;
             const scale = (y + pull) / (fleetMs + pull);
-            const scaled = { intercept: fleetLine.intercept * scale, slope: fleetLine.slope * scale, deviation: fleetLine.deviation };
+            const scaled = {
+              intercept: fleetLine.intercept * scale,
+              slope: fleetLine.slope * scale,
+              deviation: fleetLine.deviation,
+            };
             line = own.estimate(scaled, meanTokens, FLEET_WEIGHT / (1 + own.samples / FLEET_WEIGHT));
             seenByFleet = fleet.samples;
           }

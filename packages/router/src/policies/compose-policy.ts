@@ -18,10 +18,17 @@ export function composePolicy(parts: PolicyParts): Policy {
   const { name = "composed", filter, score = (candidate) => candidate.costMs, pick = lowestIndex } = parts;
   const policy: Policy = (input) => {
     const candidates =
-      filter === undefined ? input.candidates : input.candidates.filter((c) => filter(c, input.request) === undefined);
+      filter === undefined
+        ? input.candidates
+        : input.candidates.filter((c) => filter(c, input.request) === undefined);
     if (candidates.length === 0) return undefined;
     const narrowed = { ...input, candidates };
-    return candidates[pick(candidates.map((candidate) => score(candidate, input.request)), narrowed)];
+    return candidates[
+      pick(
+        candidates.map((candidate) => score(candidate, input.request)),
+        narrowed,
+      )
+    ];
   };
   Object.defineProperty(policy, "name", { value: name });
   return policy;

@@ -15,7 +15,8 @@ export interface Dynamo04Options {
 export function dynamo04(options: Dynamo04Options = {}): Policy {
   const { overlapWeight = 1, temperature = 0 } = options;
   const cost = (c: Candidate): number =>
-    (overlapWeight * (c.queuedPrefillTokens + c.promptTokens - c.cachedTokens)) / c.blockTokens + c.decodeBlocks;
+    (overlapWeight * (c.queuedPrefillTokens + c.promptTokens - c.cachedTokens)) / c.blockTokens +
+    c.decodeBlocks;
   return function dynamo04({ candidates, random }) {
     const costs = candidates.map(cost);
     if (temperature > 0) return candidates[softmaxIndex(costs, temperature, random())];

@@ -15,7 +15,8 @@ export interface KvAwareOptions {
  */
 export function kvAware(options: KvAwareOptions = {}): Policy {
   const { temperature = 0, perActiveRequestMs = 0 } = options;
-  const cost = (candidate: Candidate): number => candidate.costMs + perActiveRequestMs * candidate.activeRequests;
+  const cost = (candidate: Candidate): number =>
+    candidate.costMs + perActiveRequestMs * candidate.activeRequests;
   return function kvAware({ candidates, random }) {
     if (temperature === 0) return lowest(candidates, cost);
     return candidates[softmaxIndex(candidates.map(cost), temperature, random())];

@@ -1,7 +1,10 @@
 import type { Candidate } from "../selector/selector.ts";
 
 /** The candidate with the lowest cost; among equals the least loaded, then the one that joined first. */
-export function lowest(candidates: readonly Candidate[], cost: (candidate: Candidate) => number): Candidate | undefined {
+export function lowest(
+  candidates: readonly Candidate[],
+  cost: (candidate: Candidate) => number,
+): Candidate | undefined {
   let best: Candidate | undefined;
   let bestCost = Infinity;
   for (const candidate of candidates) {

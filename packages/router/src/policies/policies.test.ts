@@ -18,15 +18,32 @@ function selectorOf(policy: Policy, ids: readonly string[] = ["a", "b", "c", "d"
 
 function add(selector: Selector, id: string, labels: Record<string, string> = {}): void {
   selector.addWorker(
-    { id, epoch: "1", role: "both", model: "m", capacity: { requests: 99, kvBlocks: 9999, queue: 99 }, ranks: 1, labels },
+    {
+      id,
+      epoch: "1",
+      role: "both",
+      model: "m",
+      capacity: { requests: 99, kvBlocks: 9999, queue: 99 },
+      ranks: 1,
+      labels,
+    },
     { blockTokens: 16, hashScheme: hashSchemeXxh3, adapters: [] },
   );
 }
 
 const ask = (selector: Selector, seed: number, more: object = {}) =>
-  selector.prepare(createRequest({ id: "r", model: "m", promptIds: Uint32Array.from({ length: 160 }, (_, i) => i + seed * 1000), ...more }));
-const go = (selector: Selector, seed: number, more: object = {}): string => selector.book(selector.select(ask(selector, seed, more))).worker;
-const many = (selector: Selector, count: number): string[] => Array.from({ length: count }, (_, i) => go(selector, i));
+  selector.prepare(
+    createRequest({
+      id: "r",
+      model: "m",
+      promptIds: Uint32Array.from({ length: 160 }, (_, i) => i + seed * 1000),
+      ...more,
+    }),
+  );
+const go = (selector: Selector, seed: number, more: object = {}): string =>
+  selector.book(selector.select(ask(selector, seed, more))).worker;
+const many = (selector: Selector, count: number): string[] =>
+  Array.from({ length: count }, (_, i) => go(selector, i));
 const counts = (workers: readonly string[]): number[] => {
   const byWorker = new Map<string, number>();
   for (const worker of workers) byWorker.set(worker, (byWorker.get(worker) ?? 0) + 1);
@@ -93,7 +110,10 @@ describe("policies", () => {
         sequence: 1n,
         events: [{ type: "stored", sequenceHashes: request.names, tier: "device", rank: 0 }],
       });
-      for (let i = 0; i < 3; i++) selector.book(selector.select({ ...ask(selector, 50 + i), hints: { pin: { worker: "busy" } } })).prefilled();
+      for (let i = 0; i < 3; i++)
+        selector
+          .book(selector.select({ ...ask(selector, 50 + i), hints: { pin: { worker: "busy" } } }))
+          .prefilled();
       return selector.select(request).chosen!.worker;
     };
     expect([choose(1), choose(8)]).toEqual(["idle", "busy"]);
@@ -106,7 +126,10 @@ describe("policies", () => {
       score: (candidate) => (candidate.worker === "c" ? 1 : 2),
       pick: (costs) => costs.indexOf(Math.max(...costs)),
     });
-    expect(selectorOf(policy).select(ask(selectorOf(policy), 1))).toMatchObject({ chosen: { worker: "b" }, policy: "evenFirst" });
+    expect(selectorOf(policy).select(ask(selectorOf(policy), 1))).toMatchObject({
+      chosen: { worker: "b" },
+      policy: "evenFirst",
+    });
   });
 
   test("tainted workers take only those who ask for them", () => {

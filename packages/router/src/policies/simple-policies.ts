@@ -19,7 +19,10 @@ export function random(): Policy {
 /** The candidate with the least work: prompt tokens to compute, then active requests. */
 export function leastLoaded(): Policy {
   return function leastLoaded({ candidates }) {
-    return lowest(candidates, (candidate) => candidate.queuedPrefillTokens / candidate.blockTokens + candidate.decodeBlocks);
+    return lowest(
+      candidates,
+      (candidate) => candidate.queuedPrefillTokens / candidate.blockTokens + candidate.decodeBlocks,
+    );
   };
 }
 

@@ -1,7 +1,11 @@
 import { createRequest, createVirtualClock, hashSchemeXxh3, type VirtualClock } from "@stator/core";
 import { describe, expect, test } from "vitest";
 import { createSelector } from "../selector/create-selector.ts";
-import { createReplicatedSelector, type ReplicatedSelector, type ReplicaMessage } from "./replicated-selector.ts";
+import {
+  createReplicatedSelector,
+  type ReplicatedSelector,
+  type ReplicaMessage,
+} from "./replicated-selector.ts";
 
 /** Routers in front of the same four workers, on a bus that clones what it carries. */
 function fleet(count: number): { clock: VirtualClock; routers: ReplicatedSelector[]; cut: Set<number> } {
@@ -12,7 +16,15 @@ function fleet(count: number): { clock: VirtualClock; routers: ReplicatedSelecto
     const selector = createSelector({ clock });
     for (const id of ["a", "b", "c", "d"]) {
       selector.addWorker(
-        { id, epoch: "1", role: "both", model: "m", capacity: { requests: 9, kvBlocks: 999, queue: 9 }, ranks: 1, labels: {} },
+        {
+          id,
+          epoch: "1",
+          role: "both",
+          model: "m",
+          capacity: { requests: 9, kvBlocks: 999, queue: 9 },
+          ranks: 1,
+          labels: {},
+        },
         { blockTokens: 16, hashScheme: hashSchemeXxh3, adapters: [] },
       );
     }
@@ -26,9 +38,15 @@ function fleet(count: number): { clock: VirtualClock; routers: ReplicatedSelecto
 }
 
 const request = (seed: number) =>
-  createRequest({ id: "x", model: "m", promptIds: Uint32Array.from({ length: 800 }, (_, i) => i * 7 + seed * 100_003) });
-const send = (router: ReplicatedSelector, seed: number) => router.book(router.select(router.prepare(request(seed))));
-const active = (router: ReplicatedSelector): number => router.loads().reduce((sum, load) => sum + load.activeRequests, 0);
+  createRequest({
+    id: "x",
+    model: "m",
+    promptIds: Uint32Array.from({ length: 800 }, (_, i) => i * 7 + seed * 100_003),
+  });
+const send = (router: ReplicatedSelector, seed: number) =>
+  router.book(router.select(router.prepare(request(seed))));
+const active = (router: ReplicatedSelector): number =>
+  router.loads().reduce((sum, load) => sum + load.activeRequests, 0);
 
 describe("createReplicatedSelector", () => {
   test("spreads what two routers send as if one had sent it", () => {
@@ -40,7 +58,10 @@ describe("createReplicatedSelector", () => {
   test("sends a sibling after its prefix, whichever router saw it first", () => {
     const { routers } = fleet(3);
     const first = send(routers[0]!, 7);
-    expect(routers[2]!.select(routers[2]!.prepare(request(7))).chosen).toMatchObject({ worker: first.worker, cachedTokens: 800 });
+    expect(routers[2]!.select(routers[2]!.prepare(request(7))).chosen).toMatchObject({
+      worker: first.worker,
+      cachedTokens: 800,
+    });
   });
 
   test("frees at the peers what is freed here", () => {

@@ -3,7 +3,12 @@ import type { Booking, Chosen, Decision, Selector } from "../selector/selector.t
 
 /** What replicas tell each other. Plain data: structured clone, msgpack or JSON with a bigint replacer all carry it. */
 export type ReplicaMessage = { readonly router: string } & (
-  | { readonly type: "booked"; readonly booking: number; readonly chosen: Chosen; readonly request: ReplicaRequest }
+  | {
+      readonly type: "booked";
+      readonly booking: number;
+      readonly chosen: Chosen;
+      readonly request: ReplicaRequest;
+    }
   | { readonly type: "prefilled"; readonly booking: number; readonly cachedTokens?: number }
   | { readonly type: "progress"; readonly booking: number; readonly outputTokens: number }
   | { readonly type: "freed"; readonly booking: number }
@@ -82,7 +87,13 @@ export function createReplicatedSelector(options: ReplicatedSelectorOptions): Re
       ...booking,
       prefilled(report) {
         booking.prefilled(report);
-        if (isOpen) publish({ type: "prefilled", router, booking: id, ...(report?.cachedTokens === undefined ? {} : { cachedTokens: report.cachedTokens }) });
+        if (isOpen)
+          publish({
+            type: "prefilled",
+            router,
+            booking: id,
+            ...(report?.cachedTokens === undefined ? {} : { cachedTokens: report.cachedTokens }),
+          });
       },
       progress(outputTokens) {
         booking.progress(outputTokens);
@@ -165,7 +176,9 @@ export function createReplicatedSelector(options: ReplicatedSelectorOptions): Re
 
 /** Books another router's decision; undefined when that worker is not known here (yet). */
 function bookForeign(selector: Selector, chosen: Chosen, request: ReplicaRequest): Booking | undefined {
-  const isKnown = selector.loads().some((load) => load.worker === chosen.worker && load.epoch === chosen.epoch);
+  const isKnown = selector
+    .loads()
+    .some((load) => load.worker === chosen.worker && load.epoch === chosen.epoch);
   if (!isKnown) return undefined;
   const decision: Decision = { chosen, request, reason: "another router's", policy: selector.policy };
   return selector.book(decision);

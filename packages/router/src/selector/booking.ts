@@ -85,7 +85,10 @@ export function createBooking(
       if (tokens - sampledTokens < SAMPLE_TOKENS && sampledMs >= 0) return;
       const nowMs = now();
       if (sampledMs >= 0) {
-        context.interTokenFit.add(target.bookedRequests - target.pending.size, (nowMs - sampledMs) / (tokens - sampledTokens));
+        context.interTokenFit.add(
+          target.bookedRequests - target.pending.size,
+          (nowMs - sampledMs) / (tokens - sampledTokens),
+        );
       }
       sampledMs = nowMs;
       sampledTokens = tokens;

@@ -18,7 +18,13 @@ export interface CostingContext {
 
 /** Fills a target's candidate facts and cost terms for one request. */
 export interface Costing {
-  fill(target: TargetState, request: SelectRequest, depthBlocks: number, match: PrefixMatch, nowMs: number): void;
+  fill(
+    target: TargetState,
+    request: SelectRequest,
+    depthBlocks: number,
+    match: PrefixMatch,
+    nowMs: number,
+  ): void;
 }
 
 export function createCosting(context: CostingContext): Costing {
@@ -49,8 +55,10 @@ export function createCosting(context: CostingContext): Costing {
       const diskTokens = isTrusted ? match.diskBlocks[target.number]! * blockTokens : 0;
       const cachedTokens = isTrusted ? reachableTokens : 0;
       const held = request.heldBy;
-      const isHolder = held !== undefined && held.worker === target.worker && (held.rank ?? target.rank) === target.rank;
-      const movedTokens = held === undefined || isHolder ? 0 : Math.max(0, Math.min(held.tokens, promptTokens) - cachedTokens);
+      const isHolder =
+        held !== undefined && held.worker === target.worker && (held.rank ?? target.rank) === target.rank;
+      const movedTokens =
+        held === undefined || isHolder ? 0 : Math.max(0, Math.min(held.tokens, promptTokens) - cachedTokens);
       // The last token is always computed: its logits are the first output.
       const uncachedTokens = phase === "decode" ? 0 : Math.max(1, promptTokens - cachedTokens - movedTokens);
 
@@ -60,11 +68,16 @@ export function createCosting(context: CostingContext): Costing {
       target.slowTierTokens = sharedTokens + hostTokens + diskTokens;
       target.queuedPrefillTokens = target.pendingTokens + target.foreignTokens;
       target.activeRequests = target.bookedRequests + target.foreignRequests;
-      target.decodeBlocks = target.bookedBlocks + target.foreignBlocks + activeBlocks.added(target.number, landmarks);
+      target.decodeBlocks =
+        target.bookedBlocks + target.foreignBlocks + activeBlocks.added(target.number, landmarks);
       target.queueMs = queueMsOf(target, nowMs);
       target.prefillMs = phase === "decode" ? 0 : line.intercept + uncachedTokens * line.slope;
-      target.transferMs = movedTokens === 0 ? 0 : cost.transferFixedMs + movedTokens * cost.transferMsPerToken;
-      target.tierMs = hostTokens * cost.hostMsPerToken + diskTokens * cost.diskMsPerToken + sharedTokens * cost.sharedMsPerToken;
+      target.transferMs =
+        movedTokens === 0 ? 0 : cost.transferFixedMs + movedTokens * cost.transferMsPerToken;
+      target.tierMs =
+        hostTokens * cost.hostMsPerToken +
+        diskTokens * cost.diskMsPerToken +
+        sharedTokens * cost.sharedMsPerToken;
       target.decodeMs = phase === "prefill" ? 0 : decodeMs(target, request);
       target.costMs =
         (phase === "decode" ? 0 : target.queueMs) +
@@ -84,7 +97,10 @@ export function createCosting(context: CostingContext): Costing {
     const needed = target.decodeBlocks + outputTokens / target.blockTokens;
     if (target.kvBlocks > 0 && needed > target.kvBlocks) {
       // Blocks come free as running requests end: the missing share of all takes that share of a request's life.
-      ms += ((needed - target.kvBlocks) / target.kvBlocks) * outputTokens * (interToken.intercept + interToken.slope * decoding);
+      ms +=
+        ((needed - target.kvBlocks) / target.kvBlocks) *
+        outputTokens *
+        (interToken.intercept + interToken.slope * decoding);
     }
     return ms;
   }

@@ -1,4 +1,11 @@
-import { createRequest, hashSchemeXxh3, nameBlocks, type KvEvent, type KvEventBatch, type Worker } from "@stator/core";
+import {
+  createRequest,
+  hashSchemeXxh3,
+  nameBlocks,
+  type KvEvent,
+  type KvEventBatch,
+  type Worker,
+} from "@stator/core";
 import { describe, expect, test } from "vitest";
 import { lowest } from "../policies/lowest.ts";
 import { createSelector } from "./create-selector.ts";
@@ -20,7 +27,12 @@ const worker = (id: string, more: Partial<Worker> = {}): Worker => ({
   ...more,
 });
 
-const batch = (id: string, sequence: bigint, events: readonly KvEvent[], more: Partial<KvEventBatch> = {}): KvEventBatch => ({
+const batch = (
+  id: string,
+  sequence: bigint,
+  events: readonly KvEvent[],
+  more: Partial<KvEventBatch> = {},
+): KvEventBatch => ({
   worker: id,
   epoch: "1",
   sequence,
@@ -28,9 +40,17 @@ const batch = (id: string, sequence: bigint, events: readonly KvEvent[], more: P
   ...more,
 });
 
-const stored = (blocks: BigUint64Array, rank: number = 0): KvEvent => ({ type: "stored", sequenceHashes: blocks, tier: "device", rank });
+const stored = (blocks: BigUint64Array, rank: number = 0): KvEvent => ({
+  type: "stored",
+  sequenceHashes: blocks,
+  tier: "device",
+  rank,
+});
 
-function setUp(options: SelectorOptions = {}, ids: readonly string[] = ["a", "b", "c"]): { selector: Selector; time: { ms: number } } {
+function setUp(
+  options: SelectorOptions = {},
+  ids: readonly string[] = ["a", "b", "c"],
+): { selector: Selector; time: { ms: number } } {
   const time = { ms: 0 };
   const selector = createSelector({ clock: { now: () => time.ms }, ...options });
   for (const id of ids) selector.addWorker(worker(id), card);
@@ -47,14 +67,23 @@ describe("createSelector", () => {
     const decision = selector.select(ask(selector), { explain: true });
     expect(decision.chosen).toMatchObject({ worker: "b", cachedTokens: 960 });
     expect(decision.reason).toMatch(/^lowest cost of 3 candidates, \d+ ms below the next$/);
-    expect(decision.explanation?.candidates.map((each) => [each.worker, each.cachedTokens])).toEqual([["a", 0], ["b", 960], ["c", 0]]);
+    expect(decision.explanation?.candidates.map((each) => [each.worker, each.cachedTokens])).toEqual([
+      ["a", 0],
+      ["b", 960],
+      ["c", 0],
+    ]);
     expect(decision.explanation?.candidates[1]?.terms).toMatchObject({ queue: 0, transfer: 0, tier: 0 });
   });
 
   test("leaves a holder whose queue is longer than the prefix saves", () => {
     const { selector } = setUp();
     selector.observe(batch("b", 1n, [stored(names.subarray(0, 10))]));
-    const big = createRequest({ id: "big", model: "m", promptIds: new Uint32Array(50_000), hints: { pin: { worker: "b" } } });
+    const big = createRequest({
+      id: "big",
+      model: "m",
+      promptIds: new Uint32Array(50_000),
+      hints: { pin: { worker: "b" } },
+    });
     const booking = selector.book(selector.select(selector.prepare(big)));
     expect(selector.select(ask(selector)).chosen?.worker).not.toBe("b");
     booking.free();
@@ -84,7 +113,9 @@ describe("createSelector", () => {
     expect(selector.observe(batch("a", 1n, [{ type: "cleared", rank: 0 }]))).toBe("duplicate");
     expect(selector.observe(batch("a", 3n, []))).toBe("gap");
     expect(selector.select(ask(selector)).chosen).toMatchObject({ worker: "a", cachedTokens: 1600 });
-    expect(selector.observe(batch("a", 7n, [stored(names.subarray(0, 5))], { isSnapshot: true }))).toBe("applied");
+    expect(selector.observe(batch("a", 7n, [stored(names.subarray(0, 5))], { isSnapshot: true }))).toBe(
+      "applied",
+    );
     expect(selector.nextSequence("a")).toBe(8n);
     expect(selector.select(ask(selector)).chosen).toMatchObject({ worker: "a", cachedTokens: 80 });
     expect(selector.observe({ ...batch("a", 8n, []), epoch: "2" })).toBe("stale");
@@ -94,7 +125,10 @@ describe("createSelector", () => {
     const { selector } = setUp();
     selector.observe(batch("a", 1n, [stored(names)]));
     selector.addWorker(worker("a", { epoch: "2" }), card);
-    expect(selector.loads().find((load) => load.worker === "a")).toMatchObject({ epoch: "2", indexedBlocks: 0 });
+    expect(selector.loads().find((load) => load.worker === "a")).toMatchObject({
+      epoch: "2",
+      indexedBlocks: 0,
+    });
   });
 
   test("costs each data-parallel rank on its own", () => {
@@ -114,7 +148,9 @@ describe("createSelector", () => {
     expect(chosen({ adapter: "law" })).toBe("gpu");
     const avoid = ["a", "b", "gpu"].map((id) => ({ worker: id, epoch: "1" }));
     expect(chosen({ avoid })).toBe("c");
-    expect(selector.select({ ...ask(selector, { avoid }), exclude: (id) => (id === "c" ? "suspect" : undefined) })).toMatchObject({
+    expect(
+      selector.select({ ...ask(selector, { avoid }), exclude: (id) => (id === "c" ? "suspect" : undefined) }),
+    ).toMatchObject({
       chosen: undefined,
       reason: "all 4 excluded: avoided (3), suspect",
     });
@@ -126,7 +162,10 @@ describe("createSelector", () => {
   test("learns each worker's prefill speed from bookings", () => {
     const { selector, time } = setUp({}, ["fast", "slow"]);
     for (let i = 0; i < 40; i++) {
-      for (const [id, rate] of [["fast", 20], ["slow", 5]] as const) {
+      for (const [id, rate] of [
+        ["fast", 20],
+        ["slow", 5],
+      ] as const) {
         const promptIds = Uint32Array.from({ length: 1000 + 100 * (i % 7) }, (_, k) => k * 31 + i * 7919);
         const request = createRequest({ id: "x", model: "m", promptIds, hints: { pin: { worker: id } } });
         const booking = selector.book(selector.select(selector.prepare(request)));
@@ -144,7 +183,9 @@ describe("createSelector", () => {
   test("stops believing a worker whose cached tokens never come true, loudly, and recovers", () => {
     const errors: string[] = [];
     const quiet = () => {};
-    const { selector } = setUp({ logger: { debug: quiet, info: quiet, warn: quiet, error: (message) => errors.push(message) } });
+    const { selector } = setUp({
+      logger: { debug: quiet, info: quiet, warn: quiet, error: (message) => errors.push(message) },
+    });
     selector.observe(batch("a", 1n, [stored(names)]));
     const serve = (cachedTokens: number): void => {
       const booking = selector.book(selector.select(ask(selector, { hints: { pin: { worker: "a" } } })));
@@ -169,12 +210,19 @@ describe("createSelector", () => {
       booking.free();
       booking.progress(500);
     }
-    for (const load of selector.loads()) expect(load).toMatchObject({ activeRequests: 0, queuedPrefillTokens: 0, decodeBlocks: 0 });
+    for (const load of selector.loads())
+      expect(load).toMatchObject({ activeRequests: 0, queuedPrefillTokens: 0, decodeBlocks: 0 });
   });
 
   test("counts what others sent to a worker from its own report", () => {
     const { selector } = setUp();
-    const load = { running: 3, waiting: 2, queuedPrefillTokens: 40_000, kvBlocksUsed: 100, kvBlocksTotal: 1000 };
+    const load = {
+      running: 3,
+      waiting: 2,
+      queuedPrefillTokens: 40_000,
+      kvBlocksUsed: 100,
+      kvBlocksTotal: 1000,
+    };
     selector.observeStatus("a", "1", { step: 1, stepAgeMs: 0, stepExpectedMs: 0, load });
     expect(selector.loads()[0]).toMatchObject({ activeRequests: 5, queuedPrefillTokens: 40_000 });
     expect(selector.select(ask(selector)).chosen?.worker).not.toBe("a");
@@ -182,18 +230,27 @@ describe("createSelector", () => {
 
   test("takes KV that a peer holds as transfer instead of prefill", () => {
     const { selector } = setUp();
-    const request = { ...ask(selector), phase: "decode" as const, heldBy: { worker: "elsewhere", tokens: 1600 } };
+    const request = {
+      ...ask(selector),
+      phase: "decode" as const,
+      heldBy: { worker: "elsewhere", tokens: 1600 },
+    };
     expect(selector.select(request).chosen).toMatchObject({ prefillMs: 0, transferMs: 2 + 1600 * 0.01 });
   });
 
   test("refuses workers whose names could never match", () => {
     const { selector } = setUp();
-    expect(() => selector.addWorker(worker("z"), { ...card, blockTokens: 32 })).toThrow("Worker z has blocks of 32 tokens; the others here have 16.");
-    expect(() => selector.addWorker(worker("z"), { ...card, hashScheme: "sha" })).toThrow("names blocks by sha");
+    expect(() => selector.addWorker(worker("z"), { ...card, blockTokens: 32 })).toThrow(
+      "Worker z has blocks of 32 tokens; the others here have 16.",
+    );
+    expect(() => selector.addWorker(worker("z"), { ...card, hashScheme: "sha" })).toThrow(
+      "names blocks by sha",
+    );
   });
 
   test("a user's policy is one function over costed candidates", () => {
-    const preferSpot: Policy = ({ candidates }) => lowest(candidates, (c) => c.costMs + (c.labels.spot ? 0 : 5));
+    const preferSpot: Policy = ({ candidates }) =>
+      lowest(candidates, (c) => c.costMs + (c.labels.spot ? 0 : 5));
     const { selector } = setUp({ policy: preferSpot });
     selector.addWorker(worker("s", { labels: { spot: "yes" } }), card);
     expect(selector.select(ask(selector))).toMatchObject({ chosen: { worker: "s" }, policy: "preferSpot" });
@@ -208,11 +265,18 @@ describe("createSelector", () => {
 
   test("a second selector starts warm from the first one's dumps", () => {
     const { selector } = setUp();
-    selector.observe(batch("b", 1n, [stored(names.subarray(0, 60)), { ...stored(names.subarray(0, 80)), tier: "host" } as KvEvent]));
+    selector.observe(
+      batch("b", 1n, [
+        stored(names.subarray(0, 60)),
+        { ...stored(names.subarray(0, 80)), tier: "host" } as KvEvent,
+      ]),
+    );
     const { selector: replica } = setUp();
     expect(replica.observe(selector.dump("b")!)).toBe("applied");
     expect(replica.holdings(names)).toEqual(selector.holdings(names));
-    expect(replica.holdings(names)).toEqual([{ worker: "b", epoch: "1", rank: 0, blocks: 80, hostBlocks: 20, diskBlocks: 0 }]);
+    expect(replica.holdings(names)).toEqual([
+      { worker: "b", epoch: "1", rank: 0, blocks: 80, hostBlocks: 20, diskBlocks: 0 },
+    ]);
     expect(replica.nextSequence("b")).toBe(2n);
     expect(selector.dump("a")).toBeUndefined();
   });

@@ -1,4 +1,11 @@
-import { createBlockNamer, hashSchemeXxh3, silentLogger, systemClock, type GenerateRequest, type Worker } from "@stator/core";
+import {
+  createBlockNamer,
+  hashSchemeXxh3,
+  silentLogger,
+  systemClock,
+  type GenerateRequest,
+  type Worker,
+} from "@stator/core";
 import { routerError } from "../errors/router-error.ts";
 import { explain, reasonOf } from "../explain/explain.ts";
 import { PrefixIndex } from "../index/prefix-index.ts";
@@ -21,7 +28,15 @@ import {
   type SelectorOptions,
 } from "./options.ts";
 import { seededRandom } from "./random.ts";
-import type { Chosen, Decision, PolicyInput, SelectRequest, Selector, SelectorCard, TargetLoad } from "./selector.ts";
+import type {
+  Chosen,
+  Decision,
+  PolicyInput,
+  SelectRequest,
+  Selector,
+  SelectorCard,
+  TargetLoad,
+} from "./selector.ts";
 import { createTargetState, queueMsOf, reconcile, type TargetState } from "./target-state.ts";
 
 const EXPECTED_BYTES = 16 * 1024 * 1024;
@@ -64,7 +79,12 @@ export function createSelector(options: SelectorOptions = {}): Selector {
   let targets: TargetState[] = [];
   let blockTokens: number | undefined;
   let meanOutputTokens = INITIAL_OUTPUT_TOKENS;
-  const costing = createCosting({ cost, activeBlocks, interTokenFit, meanOutputTokens: () => meanOutputTokens });
+  const costing = createCosting({
+    cost,
+    activeBlocks,
+    interTokenFit,
+    meanOutputTokens: () => meanOutputTokens,
+  });
 
   const bookingContext: BookingContext = {
     now: () => clock.now(),
@@ -78,7 +98,10 @@ export function createSelector(options: SelectorOptions = {}): Selector {
       const { isDistrusted } = target.prediction.record;
       const fields = { worker: target.worker, rank: target.rank, ...target.prediction.record };
       if (isDistrusted) {
-        logger.error("Predicted cached tokens of this worker do not come true: it is routed by load alone. Compare block size, tokenizer and hash scheme.", fields);
+        logger.error(
+          "Predicted cached tokens of this worker do not come true: it is routed by load alone. Compare block size, tokenizer and hash scheme.",
+          fields,
+        );
       } else logger.info("Predictions for this worker come true again.", fields);
     },
   };
@@ -186,7 +209,12 @@ export function createSelector(options: SelectorOptions = {}): Selector {
       const input: PolicyInput = { candidates, request, random, nowMs: startedMs };
       const picked = candidates.length === 0 ? undefined : (policy(input) as TargetState | undefined);
       const reason = reasonOf(policy.name, picked, candidates, excluded);
-      const decision: Decision = { chosen: picked === undefined ? undefined : chosenOf(picked), reason, policy: policy.name, request };
+      const decision: Decision = {
+        chosen: picked === undefined ? undefined : chosenOf(picked),
+        reason,
+        policy: policy.name,
+        request,
+      };
       if (selectOptions?.explain !== true) return decision;
       const decisionMs = clock.now() - startedMs;
       return { ...decision, explanation: explain({ decision, candidates, excluded, decisionMs }) };
@@ -195,11 +223,15 @@ export function createSelector(options: SelectorOptions = {}): Selector {
       const { chosen, request } = decision;
       const target = chosen && workers.get(chosen.worker)?.ranks[chosen.rank];
       if (chosen === undefined || target === undefined || target.epoch !== chosen.epoch) {
-        throw routerError("ROUTER_NOTHING_CHOSEN", `Nothing to book: ${chosen === undefined ? decision.reason : `${chosen.worker} left meanwhile`}.`);
+        throw routerError(
+          "ROUTER_NOTHING_CHOSEN",
+          `Nothing to book: ${chosen === undefined ? decision.reason : `${chosen.worker} left meanwhile`}.`,
+        );
       }
       const landmarks = landmarksOf(request.names);
       const booking = createBooking(target, chosen, request, landmarks, bookingContext);
-      if (landmarks.length > 0) (target.hasEvents ? speculative : approximate).expect(target.number, landmarks, clock.now());
+      if (landmarks.length > 0)
+        (target.hasEvents ? speculative : approximate).expect(target.number, landmarks, clock.now());
       return booking;
     },
     estimate(request) {
@@ -230,26 +262,36 @@ export function createSelector(options: SelectorOptions = {}): Selector {
           diskBlocks: diskBlocks[number]!,
         }));
     },
-    loads: () => targets.map((target): TargetLoad => {
-      const { intercept, slope, deviation } = target.prefill.line;
-      return {
-        worker: target.worker,
-        epoch: target.epoch,
-        rank: target.rank,
-        activeRequests: target.bookedRequests + target.foreignRequests,
-        queuedPrefillTokens: target.pendingTokens + target.foreignTokens,
-        queueMs: queueMsOf(target, clock.now()),
-        decodeBlocks: target.bookedBlocks + target.foreignBlocks,
-        indexTarget: target.number,
-        indexedBlocks: index.digest(target.number).blocks,
-        prediction: target.prediction.record,
-        prefill: { fixedMs: intercept, msPerToken: slope, errorMs: deviation, samples: target.prefill.samples },
-      };
-    }),
+    loads: () =>
+      targets.map((target): TargetLoad => {
+        const { intercept, slope, deviation } = target.prefill.line;
+        return {
+          worker: target.worker,
+          epoch: target.epoch,
+          rank: target.rank,
+          activeRequests: target.bookedRequests + target.foreignRequests,
+          queuedPrefillTokens: target.pendingTokens + target.foreignTokens,
+          queueMs: queueMsOf(target, clock.now()),
+          decodeBlocks: target.bookedBlocks + target.foreignBlocks,
+          indexTarget: target.number,
+          indexedBlocks: index.digest(target.number).blocks,
+          prediction: target.prediction.record,
+          prefill: {
+            fixedMs: intercept,
+            msPerToken: slope,
+            errorMs: deviation,
+            samples: target.prefill.samples,
+          },
+        };
+      }),
   };
 }
 
-function firstVeto(filters: SelectorOptions["filters"] & object, target: TargetState, request: SelectRequest): string | undefined {
+function firstVeto(
+  filters: SelectorOptions["filters"] & object,
+  target: TargetState,
+  request: SelectRequest,
+): string | undefined {
   for (const filter of filters) {
     const veto = filter(target, request);
     if (veto !== undefined) return veto;
@@ -258,8 +300,34 @@ function firstVeto(filters: SelectorOptions["filters"] & object, target: TargetS
 }
 
 function chosenOf(target: TargetState): Chosen {
-  const { worker, epoch, rank, cachedTokens, predictedTokens, costMs, errorMs, queueMs, prefillMs, transferMs, tierMs, decodeMs } = target;
-  return { worker, epoch, rank, cachedTokens, predictedTokens, costMs, errorMs, queueMs, prefillMs, transferMs, tierMs, decodeMs };
+  const {
+    worker,
+    epoch,
+    rank,
+    cachedTokens,
+    predictedTokens,
+    costMs,
+    errorMs,
+    queueMs,
+    prefillMs,
+    transferMs,
+    tierMs,
+    decodeMs,
+  } = target;
+  return {
+    worker,
+    epoch,
+    rank,
+    cachedTokens,
+    predictedTokens,
+    costMs,
+    errorMs,
+    queueMs,
+    prefillMs,
+    transferMs,
+    tierMs,
+    decodeMs,
+  };
 }
 
 /** Names the blocks of prompt and output so far, as an engine that resumes would compute them. */

@@ -13,7 +13,11 @@ export interface EventStream {
   next: bigint | undefined;
 }
 
-const tierBits: Readonly<Record<Exclude<KvTier, "shared">, number>> = { device: TIER_DEVICE, host: TIER_HOST, disk: TIER_DISK };
+const tierBits: Readonly<Record<Exclude<KvTier, "shared">, number>> = {
+  device: TIER_DEVICE,
+  host: TIER_HOST,
+  disk: TIER_DISK,
+};
 
 /**
  * Applies one batch in order: duplicates are ignored, a gap is refused so that the caller can repair it, a snapshot

@@ -40,8 +40,19 @@ export { softmaxIndex } from "../policies/softmax.ts";
 export type { RecordedDecision } from "../explain/decision-log.ts";
 export { encodeDecision, parseDecisions } from "../explain/decision-log.ts";
 
-export type { PrefixIndexOptions, PrefixIndexStats, PrefixMatch, StoredBlocks } from "../index/prefix-index.ts";
-export { DEFAULT_INDEX_BYTES, PrefixIndex, TIER_DEVICE, TIER_DISK, TIER_HOST } from "../index/prefix-index.ts";
+export type {
+  PrefixIndexOptions,
+  PrefixIndexStats,
+  PrefixMatch,
+  StoredBlocks,
+} from "../index/prefix-index.ts";
+export {
+  DEFAULT_INDEX_BYTES,
+  PrefixIndex,
+  TIER_DEVICE,
+  TIER_DISK,
+  TIER_HOST,
+} from "../index/prefix-index.ts";
 export type { SharedIndexHandle, SharedIndexReader } from "../index/shared-index.ts";
 export { openSharedIndex } from "../index/shared-index.ts";
 export type { LinearEstimate } from "../load/linear-fit.ts";

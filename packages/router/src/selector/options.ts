@@ -67,7 +67,10 @@ export const DEFAULT_APPROXIMATE_TTL_MS: number = 120_000;
 export function resolveCost(cost: CostOptions = {}): ResolvedCost {
   const resolved: ResolvedCost = { ...defaultCost, ...cost };
   for (const [option, value] of Object.entries(resolved) as [string, number][]) {
-    if (!(value >= 0)) throw routerError("ROUTER_OPTION_INVALID", `cost.${option} is ${value}; it must be 0 or more.`, { option });
+    if (!(value >= 0))
+      throw routerError("ROUTER_OPTION_INVALID", `cost.${option} is ${value}; it must be 0 or more.`, {
+        option,
+      });
   }
   return resolved;
 }
@@ -75,5 +78,7 @@ export function resolveCost(cost: CostOptions = {}): ResolvedCost {
 /** @throws RouterError `ROUTER_OPTION_INVALID` */
 export function durationMs(option: string, value: number): number {
   if (value >= 0) return value;
-  throw routerError("ROUTER_OPTION_INVALID", `${option} is ${value}; it must be 0 milliseconds or more.`, { option });
+  throw routerError("ROUTER_OPTION_INVALID", `${option} is ${value}; it must be 0 milliseconds or more.`, {
+    option,
+  });
 }

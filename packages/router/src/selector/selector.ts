@@ -180,7 +180,12 @@ export interface TargetLoad extends Target {
   /** Decisions whose predicted cached tokens the engine confirmed or denied. */
   readonly prediction: PredictionRecord;
   /** Fitted prefill time: fixed part, per token, and residual standard deviation. */
-  readonly prefill: { readonly fixedMs: number; readonly msPerToken: number; readonly errorMs: number; readonly samples: number };
+  readonly prefill: {
+    readonly fixedMs: number;
+    readonly msPerToken: number;
+    readonly errorMs: number;
+    readonly samples: number;
+  };
 }
 
 /** How much of a prefix a target holds, by its events alone. */

@@ -111,5 +111,6 @@ export function queueMsOf(target: TargetState, nowMs: number): number {
 export function reconcile(target: TargetState, load: EngineLoad): void {
   target.foreignTokens = Math.max(0, load.queuedPrefillTokens - target.pendingTokens);
   target.foreignRequests = Math.max(0, load.running + load.waiting - target.bookedRequests);
-  target.foreignBlocks = target.foreignRequests === 0 ? 0 : Math.max(0, load.kvBlocksUsed - target.bookedBlocks);
+  target.foreignBlocks =
+    target.foreignRequests === 0 ? 0 : Math.max(0, load.kvBlocksUsed - target.bookedBlocks);
 }

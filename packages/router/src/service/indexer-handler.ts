@@ -32,11 +32,14 @@ interface InstanceHit {
  * by token ids, `POST /query_by_hash` by rolling sequence hashes, `GET /workers`. Tokens on a medium are those of the
  * matched prefix whose best tier it is. Hashes above 2^53 must be strings, or digits in a JSON body: those are kept exact.
  */
-export function createIndexerHandler(options: IndexerHandlerOptions): (request: Request) => Promise<Response> {
+export function createIndexerHandler(
+  options: IndexerHandlerOptions,
+): (request: Request) => Promise<Response> {
   return async (request) => {
     const { pathname } = new URL(request.url);
     if (request.method === "GET" && pathname === "/workers") return Response.json(workers(options.models));
-    if (pathname !== "/query" && pathname !== "/query_by_hash") return problem(404, `There is no ${pathname}.`);
+    if (pathname !== "/query" && pathname !== "/query_by_hash")
+      return problem(404, `There is no ${pathname}.`);
     if (request.method !== "POST") return problem(405, `${pathname} takes POST.`);
     let query: Query;
     try {
@@ -50,13 +53,21 @@ export function createIndexerHandler(options: IndexerHandlerOptions): (request: 
     const { blockTokens } = selector;
     if (blockTokens === undefined) return Response.json({ [query.tenant_id ?? "default"]: {} });
     if (query.block_size !== undefined && query.block_size !== blockTokens) {
-      return problem(400, `block_size is ${query.block_size}; the index of "${model}" has blocks of ${blockTokens} tokens.`);
+      return problem(
+        400,
+        `block_size is ${query.block_size}; the index of "${model}" has blocks of ${blockTokens} tokens.`,
+      );
     }
     let names: BigUint64Array;
     try {
       names = pathname === "/query" ? namesOfTokens(query, blockTokens) : namesOfHashes(query);
     } catch {
-      return problem(400, pathname === "/query" ? "token_ids must be an array of token ids." : "seq_hashes must be an array of unsigned 64-bit hashes.");
+      return problem(
+        400,
+        pathname === "/query"
+          ? "token_ids must be an array of token ids."
+          : "seq_hashes must be an array of unsigned 64-bit hashes.",
+      );
     }
     const hits = hitsOf(selector.holdings(names), blockTokens, query.instance_id);
     return Response.json({ [query.tenant_id ?? "default"]: hits });
@@ -65,7 +76,8 @@ export function createIndexerHandler(options: IndexerHandlerOptions): (request: 
 
 function namesOfTokens(query: Query, blockTokens: number): BigUint64Array {
   const ids = query.token_ids;
-  if (!Array.isArray(ids) || !ids.every((id) => Number.isInteger(id) && id >= 0 && id <= 0xffffffff)) throw new TypeError();
+  if (!Array.isArray(ids) || !ids.every((id) => Number.isInteger(id) && id >= 0 && id <= 0xffffffff))
+    throw new TypeError();
   const namer = createBlockNamer({
     blockTokens,
     ...(query.lora_name == null ? {} : { adapter: query.lora_name }),
@@ -80,7 +92,11 @@ function namesOfHashes(query: Query): BigUint64Array {
   return BigUint64Array.from(hashes as (number | string)[], (hash) => BigInt(hash));
 }
 
-function hitsOf(holdings: readonly Holding[], blockTokens: number, instance: string | undefined): Record<string, InstanceHit> {
+function hitsOf(
+  holdings: readonly Holding[],
+  blockTokens: number,
+  instance: string | undefined,
+): Record<string, InstanceHit> {
   const hits: Record<string, InstanceHit> = {};
   for (const { worker, rank, blocks, hostBlocks, diskBlocks } of holdings) {
     if (instance !== undefined && worker !== instance) continue;
@@ -108,7 +124,9 @@ function workers(models: Readonly<Record<string, Selector>>): object[] {
 
 /** Numbers of 16 digits and more outside of strings become strings: JSON.parse would round them. */
 function quoteBigIntegers(json: string): string {
-  return json.replace(/"(?:[^"\\]|\\.)*"|\b\d{16,20}\b(?![.eE])/g, (match) => (match.startsWith('"') ? match : `"${match}"`));
+  return json.replace(/"(?:[^"\\]|\\.)*"|\b\d{16,20}\b(?![.eE])/g, (match) =>
+    match.startsWith('"') ? match : `"${match}"`,
+  );
 }
 
 function problem(status: number, error: string): Response {

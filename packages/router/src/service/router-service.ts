@@ -9,7 +9,14 @@ import {
   type RoutedPrompt,
   type SelectResponse,
 } from "@stator/contracts";
-import { createRequest, hashSchemeXxh3, StatorError, systemClock, type ErrorKind, type Worker } from "@stator/core";
+import {
+  createRequest,
+  hashSchemeXxh3,
+  StatorError,
+  systemClock,
+  type ErrorKind,
+  type Worker,
+} from "@stator/core";
 import type { NowClock } from "../selector/options.ts";
 import type { Decision, SelectRequest, Selector } from "../selector/selector.ts";
 import { kvBatchOfMessage, namesOfBytes } from "./kv-batch-of-message.ts";
@@ -80,7 +87,9 @@ export function createRouterService(options: RouterServiceOptions): RouterServic
       ...(message.promptIds.length > 0
         ? {}
         : { names: namesOfBytes(message.sequenceHashes), promptTokens: message.promptTokens }),
-      ...(message.expectedOutputTokens === undefined ? {} : { expectedOutputTokens: message.expectedOutputTokens }),
+      ...(message.expectedOutputTokens === undefined
+        ? {}
+        : { expectedOutputTokens: message.expectedOutputTokens }),
     };
   }
 
@@ -122,7 +131,9 @@ export function createRouterService(options: RouterServiceOptions): RouterServic
           const booking = reservations.renew(request.reservation);
           if (booking === undefined) return { known: false };
           if (request.prefilled) {
-            booking.prefilled(request.cachedTokens === undefined ? undefined : { cachedTokens: request.cachedTokens });
+            booking.prefilled(
+              request.cachedTokens === undefined ? undefined : { cachedTokens: request.cachedTokens },
+            );
           }
           if (request.outputTokens > 0) booking.progress(request.outputTokens);
           return { known: true };
@@ -157,11 +168,13 @@ function translated<T>(work: () => T): T {
 }
 
 function workerOf({ worker }: AddWorkerRequest): Worker {
-  if (worker === undefined || worker.id === "") throw new ConnectError("worker is missing", Code.InvalidArgument);
+  if (worker === undefined || worker.id === "")
+    throw new ConnectError("worker is missing", Code.InvalidArgument);
   return {
     id: worker.id,
     epoch: worker.epoch,
-    role: worker.role === WorkerRole.PREFILL ? "prefill" : worker.role === WorkerRole.DECODE ? "decode" : "both",
+    role:
+      worker.role === WorkerRole.PREFILL ? "prefill" : worker.role === WorkerRole.DECODE ? "decode" : "both",
     model: worker.model,
     capacity: {
       requests: worker.capacity?.requests ?? 0,
@@ -190,7 +203,10 @@ function responseOf(decision: Decision): SelectResponse {
         }),
     policy: decision.policy,
     reason: decision.reason,
-    candidates: (explanation?.candidates ?? []).map((candidate) => ({ ...candidate, terms: { ...candidate.terms } })),
+    candidates: (explanation?.candidates ?? []).map((candidate) => ({
+      ...candidate,
+      terms: { ...candidate.terms },
+    })),
     decisionMs: explanation?.decisionMs ?? 0,
   });
 }

@@ -27,13 +27,21 @@ beforeEach(async () => {
   server = createServer(connectNodeAdapter({ routes: (router) => service.routes(router) }));
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
   const { port } = server.address() as AddressInfo;
-  client = createClient(RouterService, createConnectTransport({ baseUrl: `http://127.0.0.1:${port}`, httpVersion: "1.1" }));
+  client = createClient(
+    RouterService,
+    createConnectTransport({ baseUrl: `http://127.0.0.1:${port}`, httpVersion: "1.1" }),
+  );
   for (const id of ["a", "b"]) {
-    await client.addWorker({ worker: { id, epoch: "1", model: "m", ranks: 2, capacity: { requests: 8, kvBlocks: 1000, queue: 8 } }, blockTokens: 64 });
+    await client.addWorker({
+      worker: { id, epoch: "1", model: "m", ranks: 2, capacity: { requests: 8, kvBlocks: 1000, queue: 8 } },
+      blockTokens: 64,
+    });
   }
   const stored = { sequenceHashes: bytesOfNames(names.subarray(0, 6)), tier: KvTier.DEVICE, rank: 1 };
   const events = [{ event: { case: "stored" as const, value: stored } }];
-  const { outcomes, nextSequence } = await client.observe({ batches: [{ worker: "b", epoch: "1", sequence: 1n, events }] });
+  const { outcomes, nextSequence } = await client.observe({
+    batches: [{ worker: "b", epoch: "1", sequence: 1n, events }],
+  });
   expect([outcomes, nextSequence]).toEqual([[ObserveOutcome.APPLIED], 2n]);
 });
 
@@ -45,7 +53,9 @@ describe("RouterService", () => {
     expect(byIds.chosen).toMatchObject({ worker: "b", rank: 1, cachedTokens: 384 });
     expect(byIds.candidates).toHaveLength(4);
     expect(Object.keys(byIds.candidates[0]!.terms)).toContain("prefill");
-    const byNames = await client.select({ prompt: { sequenceHashes: bytesOfNames(names), promptTokens: 640 } });
+    const byNames = await client.select({
+      prompt: { sequenceHashes: bytesOfNames(names), promptTokens: 640 },
+    });
     expect(byNames.chosen).toMatchObject({ worker: "b", cachedTokens: 384 });
     expect(byNames.candidates).toEqual([]);
     expect(selector.loads().every((load) => load.activeRequests === 0)).toBe(true);
@@ -54,9 +64,15 @@ describe("RouterService", () => {
   test("books a reservation until it is released", async () => {
     const { reservation, selection } = await client.reserve({ prompt: { promptIds } });
     expect(selection?.chosen?.worker).toBe("b");
-    expect(await client.progress({ reservation, prefilled: true, cachedTokens: 384, outputTokens: 70 })).toMatchObject({ known: true });
+    expect(
+      await client.progress({ reservation, prefilled: true, cachedTokens: 384, outputTokens: 70 }),
+    ).toMatchObject({ known: true });
     const { targets } = await client.dump({});
-    expect(targets.find((target) => target.worker === "b" && target.rank === 1)).toMatchObject({ activeRequests: 1, queuedPrefillTokens: 0, predictedTokens: 384n });
+    expect(targets.find((target) => target.worker === "b" && target.rank === 1)).toMatchObject({
+      activeRequests: 1,
+      queuedPrefillTokens: 0,
+      predictedTokens: 384n,
+    });
     await client.release({ reservation });
     expect(selector.loads().every((load) => load.activeRequests === 0 && load.decodeBlocks === 0)).toBe(true);
   });
@@ -76,23 +92,34 @@ describe("RouterService", () => {
     const prompt = { promptIds, requireLabels: { zone: "x" } };
     expect((await client.select({ prompt })).reason).toContain("label zone is not x");
     await expect(client.reserve({ prompt })).rejects.toThrow("label zone is not x");
-    await expect(client.addWorker({ worker: { id: "c", epoch: "1" }, blockTokens: 16 })).rejects.toThrow("blocks of 16 tokens");
+    await expect(client.addWorker({ worker: { id: "c", epoch: "1" }, blockTokens: 16 })).rejects.toThrow(
+      "blocks of 16 tokens",
+    );
   });
 });
 
 describe("indexer handler", () => {
   const post = async (path: string, body: string | object): Promise<Response> =>
     createIndexerHandler({ models: { m: selector } })(
-      new Request(`http://indexer${path}`, { method: "POST", body: typeof body === "string" ? body : JSON.stringify(body) }),
+      new Request(`http://indexer${path}`, {
+        method: "POST",
+        body: typeof body === "string" ? body : JSON.stringify(body),
+      }),
     );
 
   test("answers by tokens and by hashes alike, in the RFC's shape", async () => {
-    const expected = { default: { b: { longest_matched: 384, GPU: 384, DP: { "1": 384 }, CPU: 0, DISK: 0 } } };
+    const expected = {
+      default: { b: { longest_matched: 384, GPU: 384, DP: { "1": 384 }, CPU: 0, DISK: 0 } },
+    };
     const byTokens = await post("/query", { model: "m", token_ids: promptIds, block_size: 64 });
     expect(await byTokens.json()).toEqual(expected);
     const bare = `{"model":"m","block_size":64,"seq_hashes":[${[...names].join(",")}]}`;
     expect(await (await post("/query_by_hash", bare)).json()).toEqual(expected);
-    expect(await (await post("/query", { model: "m", token_ids: promptIds, instance_id: "a", tenant_id: "t" })).json()).toEqual({ t: {} });
+    expect(
+      await (
+        await post("/query", { model: "m", token_ids: promptIds, instance_id: "a", tenant_id: "t" })
+      ).json(),
+    ).toEqual({ t: {} });
   });
 
   test("refuses what could only ever miss", async () => {

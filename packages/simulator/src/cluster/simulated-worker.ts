@@ -62,7 +62,8 @@ export function createSimulatedWorker(options: SimulatedWorkerOptions): Simulate
       tier: "device",
       rank: 0,
     }));
-    if (evicted.length > 0) events.push({ type: "removed", sequenceHashes: evicted, tier: "device", rank: 0 });
+    if (evicted.length > 0)
+      events.push({ type: "removed", sequenceHashes: evicted, tier: "device", rank: 0 });
     options.onEvents({ worker: id, epoch, sequence: ++sequence, events });
   }
 

@@ -12,12 +12,23 @@ test("decisions recorded in production replay with other policies and worker cou
   const selector = createSelector();
   for (const id of ["a", "b"]) {
     selector.addWorker(
-      { id, epoch: "1", role: "both", model: "m", capacity: { requests: 9, kvBlocks: 999, queue: 9 }, ranks: 1, labels: {} },
+      {
+        id,
+        epoch: "1",
+        role: "both",
+        model: "m",
+        capacity: { requests: 9, kvBlocks: 999, queue: 9 },
+        ranks: 1,
+        labels: {},
+      },
       { blockTokens: 512, hashScheme: hashSchemeXxh3, adapters: [] },
     );
   }
   const lines = workload.map((request) => {
-    const decision = selector.select({ names: traceBlockNames(request), promptTokens: request.inputTokens }, { explain: true });
+    const decision = selector.select(
+      { names: traceBlockNames(request), promptTokens: request.inputTokens },
+      { explain: true },
+    );
     return encodeDecision(decision, request.atMs + 1_000_000, request.outputTokens);
   });
   const recorded = parseDecisions(lines.join("\n"));
@@ -27,12 +38,17 @@ test("decisions recorded in production replay with other policies and worker cou
   const again = workloadOfDecisions(recorded);
   const cluster = { workers: 4, prefillTokensPerSecond: 8000, interTokenMs: 20, kvBlocks: 10_000 };
   const aware = replay(again, { ...cluster, selector: { policy: kvAware() } });
-  const direct = replay(workload.map(({ session: _session, ...request }) => request), { ...cluster, selector: { policy: kvAware() } });
+  const direct = replay(
+    workload.map(({ session: _session, ...request }) => request),
+    { ...cluster, selector: { policy: kvAware() } },
+  );
   expect(aware.meanTtftMs).toBeCloseTo(direct.meanTtftMs, 6);
   const difference = compareReplays(aware, replay(again, { ...cluster, selector: { policy: roundRobin() } }));
   expect(difference.hitRatio).toBeLessThan(0);
   expect(difference.moved).toBeGreaterThan(0);
   expect(difference.worst[0]!.after.ttftMs).toBeGreaterThan(difference.worst[0]!.before.ttftMs);
   expect(() => parseDecisions("{}")).toThrow("Line 1 is no recorded decision");
-  expect(() => compareReplays(aware, replay(again.slice(1), { ...cluster, selector: {} }))).toThrow("not of the same workload");
+  expect(() => compareReplays(aware, replay(again.slice(1), { ...cluster, selector: {} }))).toThrow(
+    "not of the same workload",
+  );
 });

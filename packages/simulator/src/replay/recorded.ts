@@ -31,15 +31,25 @@ export interface ReplayDifference {
   readonly hitRatio: number;
   readonly imbalance: number;
   /** The requests that lost most, worst first: at most ten. */
-  readonly worst: readonly { readonly index: number; readonly before: RequestOutcome; readonly after: RequestOutcome }[];
+  readonly worst: readonly {
+    readonly index: number;
+    readonly before: RequestOutcome;
+    readonly after: RequestOutcome;
+  }[];
 }
 
 /** @throws RangeError when the two are not of the same workload. */
 export function compareReplays(before: ReplayResult, after: ReplayResult): ReplayDifference {
   if (before.requests !== after.requests) {
-    throw new RangeError(`The replays have ${before.requests} and ${after.requests} requests: they are not of the same workload.`);
+    throw new RangeError(
+      `The replays have ${before.requests} and ${after.requests} requests: they are not of the same workload.`,
+    );
   }
-  const pairs = before.outcomes.map((outcome, index) => ({ index, before: outcome, after: after.outcomes[index]! }));
+  const pairs = before.outcomes.map((outcome, index) => ({
+    index,
+    before: outcome,
+    after: after.outcomes[index]!,
+  }));
   return {
     requests: before.requests,
     moved: pairs.filter((pair) => pair.before.worker !== pair.after.worker).length,

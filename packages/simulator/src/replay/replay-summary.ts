@@ -27,14 +27,24 @@ export interface ReplaySummary {
   readonly durationMs: number;
 }
 
-export function replaySummary(outcomes: readonly RequestOutcome[], computedTokens: readonly number[], blockTokens: number): ReplaySummary {
+export function replaySummary(
+  outcomes: readonly RequestOutcome[],
+  computedTokens: readonly number[],
+  blockTokens: number,
+): ReplaySummary {
   const count = Math.max(1, outcomes.length);
   const ttfts = outcomes.map((outcome) => outcome.ttftMs).sort((a, b) => a - b);
-  const sum = (of: (outcome: RequestOutcome) => number): number => outcomes.reduce((total, outcome) => total + of(outcome), 0);
+  const sum = (of: (outcome: RequestOutcome) => number): number =>
+    outcomes.reduce((total, outcome) => total + of(outcome), 0);
   const total = computedTokens.reduce((a, b) => a + b, 0);
   return {
     requests: outcomes.length,
-    hitRatio: sum((o) => Math.ceil(o.cachedTokens / blockTokens)) / Math.max(1, sum((o) => o.blocks)),
+    hitRatio:
+      sum((o) => Math.ceil(o.cachedTokens / blockTokens)) /
+      Math.max(
+        1,
+        sum((o) => o.blocks),
+      ),
     meanTtftMs: sum((o) => o.ttftMs) / count,
     p50TtftMs: ttfts[ttfts.length >> 1] ?? 0,
     p99TtftMs: ttfts[Math.floor(ttfts.length * 0.99)] ?? 0,

@@ -9,26 +9,36 @@ import { replay, type ReplayResult } from "./replay.ts";
 
 const workload = conversationWorkload({ rate: constantRate(1.2), durationMs: 180_000 });
 const options = { workers: 8, prefillTokensPerSecond: 8000, interTokenMs: 20, kvBlocks: 10_000 };
-const through = (selector: SelectorOptions, more: object = {}): ReplayResult => replay(workload, { ...options, selector, ...more });
+const through = (selector: SelectorOptions, more: object = {}): ReplayResult =>
+  replay(workload, { ...options, selector, ...more });
 
 describe("replay", () => {
   test("finishes every request, with times that a FCFS queue allows", () => {
     const result = through({ policy: roundRobin() });
     expect(result.requests).toBe(workload.length);
     for (const outcome of result.outcomes) {
-      expect(outcome.ttftMs).toBeGreaterThanOrEqual(((outcome.inputTokens - outcome.cachedTokens) * 1000) / 8000 - 1e-6);
+      expect(outcome.ttftMs).toBeGreaterThanOrEqual(
+        ((outcome.inputTokens - outcome.cachedTokens) * 1000) / 8000 - 1e-6,
+      );
       expect(outcome.finishedMs).toBeGreaterThanOrEqual(outcome.atMs + outcome.ttftMs - 1e-6);
     }
   });
 
   test("is the same for the same seed", () => {
-    const summary = ({ outcomes, ...rest }: ReplayResult): object => ({ ...rest, workers: outcomes.map((o) => o.worker) });
-    expect(summary(through({ policy: dynamo04() }, { seed: 3 }))).toEqual(summary(through({ policy: dynamo04() }, { seed: 3 })));
+    const summary = ({ outcomes, ...rest }: ReplayResult): object => ({
+      ...rest,
+      workers: outcomes.map((o) => o.worker),
+    });
+    expect(summary(through({ policy: dynamo04() }, { seed: 3 }))).toEqual(
+      summary(through({ policy: dynamo04() }, { seed: 3 })),
+    );
   });
 
   test("kv-aware reuses more and waits less than what it is compared with", () => {
     const ceiling = workloadStatistics(workload).ceilingHitRatio;
-    const [kv, dynamo, least, turns] = [kvAware(), dynamo04(), leastLoaded(), roundRobin()].map((policy) => through({ policy }));
+    const [kv, dynamo, least, turns] = [kvAware(), dynamo04(), leastLoaded(), roundRobin()].map((policy) =>
+      through({ policy }),
+    );
     expect(kv!.meanTtftMs).toBeLessThan(0.85 * dynamo!.meanTtftMs);
     expect(dynamo!.meanTtftMs).toBeLessThan(least!.meanTtftMs);
     expect(least!.meanTtftMs).toBeLessThan(turns!.meanTtftMs);
@@ -57,9 +67,12 @@ describe("replay", () => {
     const requests = parseMooncakeTrace(readFileSync(trace, "utf8"));
     expect(workloadStatistics(requests).ceilingHitRatio).toBeCloseTo(0.38, 2);
     for (const prefillTokensPerSecond of [8000, 12_000]) {
-      const run = (selector: SelectorOptions): ReplayResult => replay(requests, { ...options, prefillTokensPerSecond, selector });
+      const run = (selector: SelectorOptions): ReplayResult =>
+        replay(requests, { ...options, prefillTokensPerSecond, selector });
       const kv = run({ policy: kvAware() });
-      expect(kv.meanTtftMs).toBeLessThan(0.85 * run({ policy: dynamo04(), speculativeTtlMs: 0, approximateTtlMs: 0 }).meanTtftMs);
+      expect(kv.meanTtftMs).toBeLessThan(
+        0.85 * run({ policy: dynamo04(), speculativeTtlMs: 0, approximateTtlMs: 0 }).meanTtftMs,
+      );
       expect(kv.hitRatio).toBeGreaterThan(0.33);
     }
   });

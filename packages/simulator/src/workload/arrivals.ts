@@ -11,18 +11,31 @@ export function constantRate(perSecond: number): Rate {
 }
 
 /** `mid + amplitude * sin(2 pi t / period - pi / 2)`: starts at its lowest. */
-export function sineRate(options: { readonly midPerSecond: number; readonly amplitudePerSecond: number; readonly periodMs: number }): Rate {
+export function sineRate(options: {
+  readonly midPerSecond: number;
+  readonly amplitudePerSecond: number;
+  readonly periodMs: number;
+}): Rate {
   const { midPerSecond, amplitudePerSecond, periodMs } = options;
-  return (atMs) => Math.max(0, midPerSecond + amplitudePerSecond * Math.sin((2 * Math.PI * atMs) / periodMs - Math.PI / 2));
+  return (atMs) =>
+    Math.max(0, midPerSecond + amplitudePerSecond * Math.sin((2 * Math.PI * atMs) / periodMs - Math.PI / 2));
 }
 
 /** One rate before `atMs`, another from then on. */
-export function stepRate(options: { readonly beforePerSecond: number; readonly afterPerSecond: number; readonly atMs: number }): Rate {
+export function stepRate(options: {
+  readonly beforePerSecond: number;
+  readonly afterPerSecond: number;
+  readonly atMs: number;
+}): Rate {
   return (atMs) => (atMs < options.atMs ? options.beforePerSecond : options.afterPerSecond);
 }
 
 /** From one rate to another in a straight line over `durationMs`, then flat. */
-export function rampRate(options: { readonly fromPerSecond: number; readonly toPerSecond: number; readonly durationMs: number }): Rate {
+export function rampRate(options: {
+  readonly fromPerSecond: number;
+  readonly toPerSecond: number;
+  readonly durationMs: number;
+}): Rate {
   const { fromPerSecond, toPerSecond, durationMs } = options;
   return (atMs) => fromPerSecond + (toPerSecond - fromPerSecond) * Math.min(1, atMs / durationMs);
 }
@@ -34,7 +47,8 @@ export function burstRate(options: {
   readonly everyMs: number;
   readonly durationMs: number;
 }): Rate {
-  return (atMs) => (atMs % options.everyMs < options.durationMs ? options.burstPerSecond : options.basePerSecond);
+  return (atMs) =>
+    atMs % options.everyMs < options.durationMs ? options.burstPerSecond : options.basePerSecond;
 }
 
 export interface ArrivalOptions {

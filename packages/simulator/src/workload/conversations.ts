@@ -22,12 +22,22 @@ export interface ConversationOptions {
 
 /** Multi-turn conversations: each turn repeats what came before and adds to it. The generator that ships with the project. */
 export function conversationWorkload(options: ConversationOptions): TraceRequest[] {
-  const { meanTurns = 3, systemTokens = 512, turnTokens = [2000, 12_000], outputTokens = [300, 900], thinkMs = 20_000 } = options;
+  const {
+    meanTurns = 3,
+    systemTokens = 512,
+    turnTokens = [2000, 12_000],
+    outputTokens = [300, 900],
+    thinkMs = 20_000,
+  } = options;
   const random = seededRandom((options.seed ?? 1) + 1);
   const systemBlocks = Math.floor(systemTokens / TRACE_BLOCK_TOKENS);
   let nextId = systemBlocks;
   const requests: TraceRequest[] = [];
-  const starts = poissonArrivals({ rate: options.rate, durationMs: options.durationMs, seed: options.seed ?? 1 });
+  const starts = poissonArrivals({
+    rate: options.rate,
+    durationMs: options.durationMs,
+    seed: options.seed ?? 1,
+  });
   starts.forEach((startMs, conversation) => {
     const history = Array.from({ length: systemBlocks }, (_, i) => i);
     let atMs = startMs;

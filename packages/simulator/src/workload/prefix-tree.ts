@@ -29,7 +29,10 @@ const createNode = (): Node => ({ visits: 0, ends: 0, children: new Map() });
  * paths through it are drawn with the trace's frequencies, and each gets fresh blocks and an output of the trace's
  * lengths. Means are kept; the joint distribution of lengths is not. (The method of Dynamo's prefix data generator.)
  */
-export function prefixTreeWorkload(trace: readonly TraceRequest[], options: PrefixTreeOptions): TraceRequest[] {
+export function prefixTreeWorkload(
+  trace: readonly TraceRequest[],
+  options: PrefixTreeOptions,
+): TraceRequest[] {
   const { requests, speedup = 1, roots = 1, prefixLengthFactor = 1, promptLengthFactor = 1 } = options;
   if (trace.length === 0) return [];
   const random = seededRandom(options.seed ?? 1);
@@ -85,7 +88,10 @@ export function prefixTreeWorkload(trace: readonly TraceRequest[], options: Pref
         blockIds.push(id);
       }
     }
-    const own = Math.max(1, Math.round(ownTokens[Math.floor(random() * ownTokens.length)]! * promptLengthFactor));
+    const own = Math.max(
+      1,
+      Math.round(ownTokens[Math.floor(random() * ownTokens.length)]! * promptLengthFactor),
+    );
     const inputTokens = blockIds.length * TRACE_BLOCK_TOKENS + own;
     for (let k = 0; k < Math.ceil(own / TRACE_BLOCK_TOKENS); k++) blockIds.push(nextId++);
     const outputTokens = trace[Math.floor(random() * trace.length)]!.outputTokens;
@@ -94,4 +100,3 @@ export function prefixTreeWorkload(trace: readonly TraceRequest[], options: Pref
   }
   return result;
 }
-

@@ -24,7 +24,9 @@ export function sharedPrefixWorkload(options: SharedPrefixOptions): TraceRequest
     const group = Math.floor(random() * groups);
     const prompt = Math.floor(random() * promptsPerGroup);
     const own = group * perGroup + systemBlocks + prompt * (blocks - systemBlocks);
-    const blockIds = Array.from({ length: blocks }, (_, i) => (i < systemBlocks ? group * perGroup + i : own + i - systemBlocks));
+    const blockIds = Array.from({ length: blocks }, (_, i) =>
+      i < systemBlocks ? group * perGroup + i : own + i - systemBlocks,
+    );
     return { atMs, inputTokens, outputTokens, blockIds, session: `${group}/${prompt}` };
   });
 }

@@ -37,7 +37,9 @@ describe("workloads", () => {
 
   test("name the line that is no trace record", () => {
     const line = '{"timestamp": 0, "input_length": 5, "output_length": 1, "hash_ids": [0]}';
-    expect(() => parseMooncakeTrace(`${line}\n{"timestamp": 1}\n`)).toThrow("Line 2 is no Mooncake trace record");
+    expect(() => parseMooncakeTrace(`${line}\n{"timestamp": 1}\n`)).toThrow(
+      "Line 2 is no Mooncake trace record",
+    );
   });
 
   test("are the same for the same seed", () => {
@@ -56,16 +58,24 @@ describe("workloads", () => {
       arrivalsMs,
       random: seededRandom(3),
     });
-    for (const workload of [conversations, shared, prefixTreeWorkload(conversations, { requests: 300, roots: 2 })]) {
+    for (const workload of [
+      conversations,
+      shared,
+      prefixTreeWorkload(conversations, { requests: 300, roots: 2 }),
+    ]) {
       expectTree(workload);
-      for (let i = 1; i < workload.length; i++) expect(workload[i]!.atMs).toBeGreaterThanOrEqual(workload[i - 1]!.atMs);
-      for (const request of workload) expect(request.blockIds).toHaveLength(Math.ceil(request.inputTokens / 512));
+      for (let i = 1; i < workload.length; i++)
+        expect(workload[i]!.atMs).toBeGreaterThanOrEqual(workload[i - 1]!.atMs);
+      for (const request of workload)
+        expect(request.blockIds).toHaveLength(Math.ceil(request.inputTokens / 512));
     }
     expect(workloadStatistics(shared).ceilingHitRatio).toBeGreaterThan(0.75);
   });
 
   test("synthesised from a tree keep the trace's lengths and sharing", () => {
-    const made = workloadStatistics(prefixTreeWorkload(conversations, { requests: 4 * conversations.length }));
+    const made = workloadStatistics(
+      prefixTreeWorkload(conversations, { requests: 4 * conversations.length }),
+    );
     const given = workloadStatistics(conversations);
     expect(made.meanInputTokens / given.meanInputTokens).toBeGreaterThan(0.8);
     expect(made.meanInputTokens / given.meanInputTokens).toBeLessThan(1.25);
@@ -90,15 +100,24 @@ describe("workloads", () => {
 
   test("have names that are equal exactly where prefixes are, at any block size", () => {
     fc.assert(
-      fc.property(fc.constantFrom(16, 64, 128, 512), fc.nat(conversations.length - 1), fc.nat(conversations.length - 1), (size, a, b) => {
-        const [first, second] = [conversations[a]!, conversations[b]!];
-        const [left, right] = [traceBlockNames(first, size), traceBlockNames(second, size)];
-        let shared = 0;
-        while (shared < Math.min(first.blockIds.length, second.blockIds.length) && first.blockIds[shared] === second.blockIds[shared]) shared++;
-        const common = left.findIndex((name, i) => name !== right[i]);
-        const expected = Math.min((shared * 512) / size, left.length, right.length);
-        expect(common === -1 ? Math.min(left.length, right.length) : common).toBe(expected);
-      }),
+      fc.property(
+        fc.constantFrom(16, 64, 128, 512),
+        fc.nat(conversations.length - 1),
+        fc.nat(conversations.length - 1),
+        (size, a, b) => {
+          const [first, second] = [conversations[a]!, conversations[b]!];
+          const [left, right] = [traceBlockNames(first, size), traceBlockNames(second, size)];
+          let shared = 0;
+          while (
+            shared < Math.min(first.blockIds.length, second.blockIds.length) &&
+            first.blockIds[shared] === second.blockIds[shared]
+          )
+            shared++;
+          const common = left.findIndex((name, i) => name !== right[i]);
+          const expected = Math.min((shared * 512) / size, left.length, right.length);
+          expect(common === -1 ? Math.min(left.length, right.length) : common).toBe(expected);
+        },
+      ),
     );
   });
 });
