@@ -55,7 +55,7 @@ export interface ServingPrediction {
   readonly requestsPerSecond: number;
   /** Sequences that really run at once, per attention rank: the batch or what the KV cache holds. */
   readonly runningPerRank: number;
-  /** KV cache capacity in sequences of this workload, per attention rank. */
+  /** Sequences whose KV fits at once, per attention rank: staggered ones hold half their output on average. */
   readonly capacityPerRank: number;
   /** More requests are in flight than the KV cache holds: the rest wait. */
   readonly isSaturated: boolean;
@@ -73,7 +73,7 @@ export function predictAggregated(
   const { inputTokens, outputTokens } = workload;
   const { data, pipeline } = worker.parallelism;
   const scheduling = fittedServingTerms.scheduling[worker.backend][architectureOf(worker.system)];
-  const capacity = sequenceCapacity(worker, inputTokens + outputTokens);
+  const capacity = sequenceCapacity(worker, inputTokens + outputTokens / 2);
   const running = Math.max(1, Math.min(concurrency, capacity));
   const pastTokens = Math.min(workload.prefixTokens ?? 0, inputTokens - 1);
   const newTokens = inputTokens - pastTokens;
@@ -147,7 +147,7 @@ export interface DisaggregatedPrediction extends ServingPrediction {
 export function predictDisaggregated(spec: DisaggregatedSpec, workload: Workload): DisaggregatedPrediction {
   const { prefill, decode, prefillWorkers, decodeWorkers, decodeBatch } = spec;
   const { inputTokens, outputTokens } = workload;
-  const capacity = sequenceCapacity(decode, inputTokens + outputTokens);
+  const capacity = sequenceCapacity(decode, inputTokens + outputTokens / 2);
   const slots = Math.max(1, Math.min(decodeBatch, capacity));
   const { prefillMs, serviceMs } = prefillCost(prefill, workload);
   const transferMs = kvTransferMs(prefill, decode, inputTokens);

@@ -5,9 +5,15 @@ import type {
   Quantization,
   SystemSpec,
 } from "@stator/simulator/performance-model";
-import { findModel, findSystem, hasExperts, namedQuantization } from "@stator/simulator/performance-model";
+import {
+  findModel,
+  gpusOf,
+  findSystem,
+  hasExperts,
+  namedQuantization,
+} from "@stator/simulator/performance-model";
 import type { DisaggregatedSpec, WorkerSpec } from "../serving/predict.ts";
-import { prefillCost } from "../serving/predict.ts";
+import { predictDisaggregated } from "../serving/predict.ts";
 import type { MeasuredRow, RawSplit } from "./measured-row.ts";
 import { normalizeSplit } from "./measured-row.ts";
 
@@ -62,41 +68,66 @@ export function specOfRow(row: MeasuredRow): RowSpec | undefined {
   if (row.prefill === undefined || row.decode === undefined) return undefined;
   const prefill = worker(normalized(row.prefill).split);
   const { split, batchFactor } = normalized(row.decode);
-  const decode = worker(split);
-  const decodeWorkers = row.decode.workers ?? 1;
-  const batch =
-    row.decode.batch ??
-    (row.concurrency === undefined
-      ? undefined
-      : row.concurrency / (split.data * decodeWorkers * batchFactor));
-  if (batch === undefined) return undefined;
-  const decodeBatch = Math.max(1, batch * batchFactor);
-  const spec: DisaggregatedSpec = {
-    prefill,
-    decode,
-    decodeWorkers,
-    decodeBatch,
-    prefillWorkers: row.prefill.workers ?? 1,
-  };
-  const isGuess =
-    row.prefill.workers === undefined || row.decode.workers === undefined || row.decode.batch === undefined;
-  return {
-    mode: "disagg",
-    isGuess,
-    spec: row.prefill.workers === undefined ? { ...spec, prefillWorkers: workersFor(spec, row) } : spec,
-  };
+  const { batch, workers } = row.decode;
+  if (batch !== undefined && workers !== undefined && row.prefill.workers !== undefined) {
+    const spec: DisaggregatedSpec = {
+      prefill,
+      decode: worker(split),
+      decodeWorkers: workers,
+      decodeBatch: Math.max(1, batch * batchFactor),
+      prefillWorkers: row.prefill.workers,
+    };
+    return { mode: "disagg", isGuess: false, spec };
+  }
+  const concurrency =
+    row.concurrency ?? (batch === undefined ? undefined : batch * split.data * (workers ?? 1));
+  return concurrency === undefined
+    ? undefined
+    : { mode: "disagg", isGuess: true, spec: balancedSpec(row, prefill, worker(split), concurrency) };
 }
 
-// A row without counts was published as a balanced deployment: enough prefill workers for its decode slots.
-function workersFor(
-  { prefill, decodeBatch, decode, decodeWorkers }: DisaggregatedSpec,
+/** GPUs that published deployments give to decode when they do not say how many. */
+const usualDecodeGpus = 32;
+
+/** Requests in flight per worker past which engines' recipes split attention by sequences instead of heads. */
+const attentionDataAbove = 96;
+
+// A row without worker counts was published as a balanced deployment of a usual size: decode workers on some 32 GPUs,
+// and as many prefill workers as keep up with them.
+function balancedSpec(
   row: MeasuredRow,
-): number {
-  const { serviceMs } = prefillCost(prefill, row);
-  const secondsPerRequest = row.outputTokens * 0.02;
-  const rate = (decodeBatch * decode.parallelism.data * decodeWorkers) / secondsPerRequest;
-  return Math.max(1, Math.min(32, Math.ceil((rate * serviceMs) / 1000)));
+  prefill: WorkerSpec,
+  decode: WorkerSpec,
+  concurrency: number,
+): DisaggregatedSpec {
+  const gpus = gpusOf(decode.parallelism);
+  const decodeWorkers =
+    row.decode?.workers ?? Math.max(1, Math.min(concurrency, Math.round(usualDecodeGpus / gpus)));
+  const isWide =
+    decode.parallelism.data === 1 &&
+    hasExperts(decode.model) &&
+    concurrency / decodeWorkers > attentionDataAbove;
+  const parallelism = isWide
+    ? { tensor: 1, pipeline: 1, data: gpus, expertTensor: 1, expert: gpus }
+    : decode.parallelism;
+  const spec = {
+    prefill,
+    decode: { ...decode, parallelism },
+    decodeWorkers,
+    decodeBatch: Math.max(1, concurrency / (decodeWorkers * parallelism.data)),
+  };
+  let prefillWorkers = row.prefill?.workers ?? 1;
+  if (row.prefill?.workers === undefined)
+    while (
+      prefillWorkers < 32 &&
+      predictDisaggregated({ ...spec, prefillWorkers }, row).prefillLoad > balancedPrefillLoad
+    )
+      prefillWorkers += 1;
+  return { ...spec, prefillWorkers };
 }
+
+/** Share of the time that a balanced deployment's prefill workers are busy, at most. */
+const balancedPrefillLoad = 0.85;
 
 function quantizationOfRow(row: MeasuredRow, model: ModelSpec, system: SystemSpec): Quantization {
   const own = namedQuantization("auto", model, system);

@@ -84,7 +84,7 @@ export function validateRows(csv: string): {
         predicted.push({
           row,
           ...judgement,
-          ...(spec.isGuess ? { reason: "worker counts or batch not given", severity: Infinity } : {}),
+          ...(spec.isGuess ? { reason: "worker counts or batch not given", severity: 0.5 } : {}),
         });
       }
     } catch (error) {
@@ -122,7 +122,7 @@ function judged(
   if (kvUse > saturatedLoad)
     return { ttftMs, tpotMs, reason: "predicted KV cache full", severity: 1 + kvUse };
   if (prefillLoad > saturatedLoad)
-    return { ttftMs, tpotMs, reason: "predicted prefill saturated", severity: prefillLoad };
+    return { ttftMs, tpotMs, reason: "predicted prefill saturated", severity: 1 + prefillLoad / 2 };
   return { ttftMs, tpotMs, reason: undefined, severity: 0 };
 }
 
