@@ -96,15 +96,24 @@ export function staticStability(fixture: Fixture): void {
     await expect.poll(() => values.at(-1), { timeout: 10_000 }).toBe(1);
   });
 
-  test("a worker that starts while the store is gone is found once it is back", async () => {
-    await using router = await make();
-    const source = router.workers();
-    await fixture.server().stop();
-    await using workers = await make();
-    await workers.serveEngine(echo, { role: "both", id: "early" });
-    await fixture.server().start();
-    expect(await ask(await joined(source, "early"))).toEqual([1, 2, 3]);
-  });
+  const absences: Record<
+    string,
+    readonly [(server: ServerProcess) => unknown, (server: ServerProcess) => unknown]
+  > = {
+    gone: [(server) => server.stop(), (server) => server.start()],
+    frozen: [(server) => server.signal("SIGSTOP"), (server) => server.signal("SIGCONT")],
+  };
+  for (const [name, [vanish, come]] of Object.entries(absences)) {
+    test(`nothing hangs while the store is ${name}, and a worker that starts then is found later`, async () => {
+      await using router = await make();
+      const source = router.workers();
+      await vanish(fixture.server());
+      await using workers = await make();
+      await workers.serveEngine(echo, { role: "both", id: `early-${name}` });
+      await come(fixture.server());
+      expect(await ask(await joined(source, `early-${name}`))).toEqual([1, 2, 3]);
+    });
+  }
 }
 
 async function ask({ engine }: WorkerHandle): Promise<number[]> {

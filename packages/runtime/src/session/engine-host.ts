@@ -57,6 +57,9 @@ export interface EngineHost extends SessionPort {
   close(how: "orderly" | "abrupt"): void;
 }
 
+/** Details that wait to be fetched, per session. */
+const keptDetails = 512;
+
 export function createEngineHost(options: EngineHostOptions): EngineHost {
   const { engine, worker, card } = options;
   const ring = createEventRing();
@@ -162,6 +165,9 @@ export function createEngineHost(options: EngineHostOptions): EngineHost {
       let kept = details.get(session);
       if (kept === undefined) details.set(session, (kept = new Map()));
       kept.set(id, bytes);
+      // Those of requests that were given up are never asked for.
+      if (kept.size > keptDetails)
+        for (const oldest of [...kept.keys()].slice(0, -keptDetails)) kept.delete(oldest);
       return id;
     },
     register(session, served) {
