@@ -57,6 +57,7 @@ describe.skipIf(!hasPrometheus)("the serving dashboard", () => {
       await load;
     });
     await refusal(graph);
+    graph.metrics.planned([{ pool: "decode", target: 3, current: 3 }]);
     await cancellation(url);
     // Prometheus must have seen the counters before they move: a rate needs two looks.
     await until(

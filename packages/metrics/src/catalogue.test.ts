@@ -7,6 +7,7 @@ import { createGpuSampler } from "@stator/metrics/gpu";
 async function page(): Promise<string> {
   const metrics = createMetrics({ process: false });
   createGpuSampler({ metrics, sources: [] }).close();
+  metrics.planned([]);
   const rows = new Map<string, { type: string; help: string }>();
   for (const line of (await metrics.expose()).split("\n")) {
     const [, kind, name = "", rest = ""] = /^# (HELP|TYPE) (\S+) (.*)$/.exec(line) ?? [];
@@ -30,7 +31,7 @@ async function page(): Promise<string> {
     "|---|---|---|",
     ...table,
     "",
-    "Besides these: `process_*` and `nodejs_*` of prom-client, and what other packages add through `Meter` (`stator_kv_transfer_*`, `stator_planner_*`, …).",
+    "Besides these: `process_*` and `nodejs_*` of prom-client, and what other packages add through `Meter` (`stator_kv_transfer_*`, …).",
     "",
     `## Names of other systems (version ${nameMapVersion})`,
     "",

@@ -126,6 +126,17 @@ describe("createMetrics", () => {
     expect(text.endsWith("# EOF\n")).toBe(true);
   });
 
+  test("a planner's targets are gauges, and their changes are counted", async () => {
+    const metrics = createMetrics(bare);
+    expect(await metrics.expose()).not.toContain("planner");
+    for (const target of [2, 4, 3, 3]) metrics.planned([{ pool: "decode", target, current: 2 }]);
+    const series = seriesOf(await metrics.expose());
+    expect(series.get('stator_planner_target_replicas{role="decode"}')).toBe(3);
+    expect(series.get('stator_planner_current_replicas{role="decode"}')).toBe(2);
+    expect(series.get('stator_planner_scalings_total{direction="up",role="decode"}')).toBe(1);
+    expect(series.get('stator_planner_scalings_total{direction="down",role="decode"}')).toBe(1);
+  });
+
   test("label values are escaped, cut, and never code", async () => {
     const metrics = createMetrics(bare);
     const hits = metrics.counter({ name: "hits", help: "Hits.", labels: ["kind"] });

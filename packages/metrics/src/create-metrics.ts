@@ -7,6 +7,7 @@ import { invalid } from "./metrics-error.ts";
 import { createModelSeries } from "./serving/model-series.ts";
 import { createRequestRecorder, type RequestInfo, type RequestRecorder } from "./serving/request-recorder.ts";
 import { createServingFamilies } from "./serving/serving-families.ts";
+import { createPlanShower, type PoolPlan } from "./serving/show-plan.ts";
 import { checkedSlos, defaultSlos, type Slo } from "./serving/slo.ts";
 import { createWorkerFamilies, watchWorkers } from "./serving/watch-workers.ts";
 
@@ -55,6 +56,8 @@ export interface Metrics extends Meter {
   requestObserver(modelOf: (event: RequestEvent) => string): RequestObserver;
   /** Follows the load, KV use and health of workers. Returns how to stop. */
   watchWorkers(source: WorkerSource): () => void;
+  /** Shows what a planner wants of each pool, as `stator_planner_*`. */
+  planned(plan: readonly PoolPlan[]): void;
   /** Calls `fn` before each exposition, to set gauges that are read rather than told. Returns how to stop. */
   onScrape(fn: () => void | Promise<void>): () => void;
   /** The objectives that hold. */
@@ -154,6 +157,7 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
       };
     },
     watchWorkers: (source) => watchWorkers(workers, source),
+    planned: createPlanShower(meter),
     onScrape(fn) {
       scrapeHooks.add(fn);
       return () => scrapeHooks.delete(fn);

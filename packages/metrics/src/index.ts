@@ -8,6 +8,7 @@ export { nameMap, nameMapVersion } from "./name-map.ts";
 export type { PromRegistry } from "./instruments/prom-metric.ts";
 export { otherValue } from "./instruments/series-table.ts";
 export type { RequestInfo, RequestOutcome, RequestRecorder } from "./serving/request-recorder.ts";
+export type { PoolPlan } from "./serving/show-plan.ts";
 export type { Slo, SloName } from "./serving/slo.ts";
 export { defaultSlos } from "./serving/slo.ts";
 export {

@@ -22,6 +22,7 @@ interface Placed {
 test("every metric that a panel reads is one that this package exposes", async () => {
   const metrics = createMetrics();
   createGpuSampler({ metrics, sources: [] }).close();
+  metrics.planned([{ pool: "decode", target: 2, current: 1 }]);
   const exposed = new Set(
     [...(await metrics.expose()).matchAll(/^# TYPE (\S+)/gm)].map((m) => m[1] as string),
   );
@@ -56,6 +57,7 @@ test("panels do not overlap, stay in 24 columns, and have ids of their own", () 
     "Routing",
     "Prefill and decode",
     "Resilience",
+    "Planner",
     "GPU",
     "Processes",
   ]);

@@ -4,7 +4,7 @@ const rateWindow = "[$__rate_interval]";
 
 /** Rows of the serving board: what users see first, then why. `p` is the prefix with its underscore. */
 export function servingRows(p: string): readonly Row[] {
-  return [slo(p), traffic(p), latency(p), routing(p), prefillAndDecode(p), resilience(p)];
+  return [slo(p), traffic(p), latency(p), routing(p), prefillAndDecode(p), resilience(p), planner(p)];
 }
 
 function slo(p: string): Row {
@@ -271,6 +271,28 @@ function resilience(p: string): Row {
           },
         ],
       ),
+    ],
+  };
+}
+
+function planner(p: string): Row {
+  return {
+    title: "Planner",
+    isCollapsed: true,
+    panels: [
+      lines("Replicas wanted and there", "short", "What the planner wants of each role, and what it sees.", [
+        { expr: `sum by (role) (${p}planner_target_replicas)`, legend: "{{role}} wanted" },
+        { expr: `sum by (role) (${p}planner_current_replicas)`, legend: "{{role}} there" },
+      ]),
+      lines("Ready workers", "short", "What is ready by the frontends' own view.", [
+        { expr: `sum by (role) (${p}registry_instances{state="ready"})`, legend: "{{role}}" },
+      ]),
+      lines("Scaling", "ops", "Changes of a target, by direction.", [
+        {
+          expr: `sum by (role, direction) (rate(${p}planner_scalings_total[$__rate_interval]))`,
+          legend: "{{role}} {{direction}}",
+        },
+      ]),
     ],
   };
 }

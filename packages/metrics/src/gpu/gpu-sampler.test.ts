@@ -7,6 +7,7 @@ import type { Clock } from "@stator/core";
 import { afterEach, describe, expect, test } from "vitest";
 import { createMetrics } from "@stator/metrics";
 import { createGpuSampler, dcgmExporter, type GpuSource, nvidiaSmi, nvml } from "@stator/metrics/gpu";
+import { seriesOf } from "../testing/series-of.ts";
 import { parseExposition } from "./parse-exposition.ts";
 
 /** Figures of two H100 in the format of dcgm-exporter 3.3. */
@@ -129,11 +130,8 @@ describe("absence", () => {
       name: "nvml",
       read: () => Promise.resolve([{ gpu: "0", uuid, powerWatts: 99 }]),
     };
-    const sampler = createGpuSampler({
-      metrics,
-      sources: [dcgmExporter({ url }), spare],
-      clock: manualClock(),
-    });
+    const clock = manualClock();
+    const sampler = createGpuSampler({ metrics, sources: [dcgmExporter({ url }), spare], clock });
     closers.push(() => sampler.close());
     await sampler.sample();
     isUp = false;
@@ -146,6 +144,14 @@ describe("absence", () => {
     expect(names).toContain("stator_gpu_source_up dcgm 0");
     expect(names).toContain("stator_gpu_source_up nvml 1");
     expect(names.filter((n) => n.startsWith("stator_gpu_utilization"))).toEqual([]);
+
+    isUp = true;
+    clock.atMs += 9_000;
+    await sampler.sample();
+    expect(seriesOf(await metrics.expose()).get('stator_gpu_source_up{source="dcgm"}')).toBe(0);
+    clock.atMs += 1_000;
+    await sampler.sample();
+    expect(seriesOf(await metrics.expose()).get('stator_gpu_source_up{source="dcgm"}')).toBe(1);
     sampler.close();
     expect(
       parseExposition(await metrics.expose()).filter((s) => s.name === "stator_gpu_power_watts"),

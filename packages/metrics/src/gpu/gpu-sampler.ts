@@ -33,6 +33,9 @@ export interface GpuSampler {
   close(): void;
 }
 
+/** A source that does not answer is asked again after this long, ms. */
+const retryMs = 10_000;
+
 interface Known {
   readonly labels: Record<GpuLabel, string>;
   readonly model: string | undefined;
@@ -53,7 +56,10 @@ export function createGpuSampler(options: GpuSamplerOptions): GpuSampler {
     throw invalid("METRICS_OPTION_INVALID", `intervalMs is ${intervalMs}; give at least 100 ms.`);
   const families = createGpuFamilies(options.metrics);
   const known = new Map<string, Known>();
-  const abort = new AbortController();
+  const retryAtMs = new Map<GpuSource, number>();
+  // One signal per sample: a signal that lives as long as the process would gather what its users leave on it.
+  let current: AbortController | undefined;
+  let isClosed = false;
   const window: { atMs: number; joules: number; tokens: number }[] = [];
   let joules = 0;
   let isDownTold = false;
@@ -63,18 +69,20 @@ export function createGpuSampler(options: GpuSamplerOptions): GpuSampler {
 
   async function readFirst(): Promise<readonly GpuReading[] | undefined> {
     let found: readonly GpuReading[] | undefined;
+    current = new AbortController();
     for (const source of sources) {
       const up = families.sourceUp.labels({ source: source.name });
-      if (found !== undefined) {
+      if (found !== undefined || clock.now() < (retryAtMs.get(source) ?? Number.NEGATIVE_INFINITY)) {
         up.set(0);
         continue;
       }
       try {
-        const readings = await source.read(abort.signal);
+        const readings = await source.read(current.signal);
         up.set(readings.length > 0 ? 1 : 0);
         if (readings.length > 0) found = readings;
       } catch (error) {
         up.set(0);
+        retryAtMs.set(source, clock.now() + retryMs);
         if (!isDownTold)
           logger.warn("A GPU source does not answer.", {
             source: source.name,
@@ -135,7 +143,7 @@ export function createGpuSampler(options: GpuSamplerOptions): GpuSampler {
 
   async function sampleOnce(): Promise<void> {
     const readings = (await readFirst()) ?? [];
-    if (abort.signal.aborted) return;
+    if (isClosed) return;
     const atMs = clock.now();
     const present = new Set(readings.map(({ uuid }) => uuid));
     for (const [uuid, gpu] of known) if (!present.has(uuid)) forget(gpu);
@@ -152,14 +160,15 @@ export function createGpuSampler(options: GpuSamplerOptions): GpuSampler {
   };
 
   const again = (): void => {
-    if (!abort.signal.aborted) timer = clock.schedule(intervalMs, () => void sample().then(again));
+    if (!isClosed) timer = clock.schedule(intervalMs, () => void sample().then(again));
   };
   void sample().then(again);
 
   return {
     sample,
     close() {
-      abort.abort();
+      isClosed = true;
+      current?.abort();
       timer?.cancel();
       for (const gpu of [...known.values()]) forget(gpu);
       for (const source of sources) {
