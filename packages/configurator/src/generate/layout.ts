@@ -32,7 +32,7 @@ export function layoutOf(
 }
 
 /** A name that Kubernetes and discovery stores accept. */
-export function namespaceOf(model: string): string {
+function namespaceOf(model: string): string {
   return (
     (model.split("/").at(-1) ?? model)
       .toLowerCase()

@@ -31,7 +31,7 @@ export function reasonFor(
     parts.push(
       slack.used > 0.8
         ? `The ${name} limit binds (${(slack.used * 100).toFixed(0)} % of it used).`
-        : `No limit binds: the KV cache or the batch bounds it (${name} at ${(slack.used * 100).toFixed(0)} %).`,
+        : `No limit binds: ${candidate.mode === "disagg" ? "prefill keeps up with no more" : "the KV cache or the batch bounds it"} (${name} at ${(slack.used * 100).toFixed(0)} %).`,
     );
   }
   if (candidate.mode === "disagg") {

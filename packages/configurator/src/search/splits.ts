@@ -17,7 +17,7 @@ export function feasibleSplits(target: Target, gpus: number, sequenceTokens: num
 }
 
 /** The same without asking for memory. */
-export function possibleSplits({ model, system }: Target, gpus: number): Parallelism[] {
+function possibleSplits({ model, system }: Target, gpus: number): Parallelism[] {
   const isMoe = hasExperts(model);
   const isRack = system.nvlinkDomain > system.gpusPerNode;
   const widest = Math.max(isRack ? 16 : 8, system.gpusPerNode);

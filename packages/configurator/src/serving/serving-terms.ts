@@ -1,7 +1,7 @@
 import type { Architecture, BackendName } from "@stator/simulator/performance-model";
 
 /** How an engine's scheduler turns step times into what users see. */
-export interface SchedulingTerms {
+interface SchedulingTerms {
   /** Prefill work that decode really waits for, over what the steps' difference says. */
   readonly prefillInterference: number;
   /** A prefill on one attention rank stalls the others: its share grows as `ranks ** dataStall`. */

@@ -34,7 +34,7 @@ export interface RawSplit {
   readonly expert: number;
 }
 
-export interface RawWorkers extends RawSplit {
+interface RawWorkers extends RawSplit {
   readonly batch: number | undefined;
   readonly workers: number | undefined;
 }

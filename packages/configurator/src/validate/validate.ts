@@ -34,6 +34,9 @@ export interface ValidationReport {
   readonly byMode: Readonly<Record<string, ErrorScore>>;
 }
 
+/** Use of the KV cache past which requests wait for blocks now and then: lengths spread and blocks fragment. */
+const fullCache = 0.85;
+
 /** One row beside its prediction. */
 export interface ValidatedRow {
   readonly row: MeasuredRow;
@@ -44,7 +47,7 @@ export interface ValidatedRow {
 }
 
 /** Largest share of rows that may be excluded. */
-export const maxExcludedShare = 0.15;
+const maxExcludedShare = 0.15;
 
 /**
  * Predicts every measured row of a CSV (columns of AIConfigurator's silicon samples).
@@ -119,8 +122,7 @@ function judged(
   kvUse: number,
   prefillLoad: number,
 ): { ttftMs: number; tpotMs: number; reason: string | undefined; severity: number } {
-  if (kvUse > saturatedLoad)
-    return { ttftMs, tpotMs, reason: "predicted KV cache full", severity: 1 + kvUse };
+  if (kvUse > fullCache) return { ttftMs, tpotMs, reason: "predicted KV cache full", severity: 1 + kvUse };
   if (prefillLoad > saturatedLoad)
     return { ttftMs, tpotMs, reason: "predicted prefill saturated", severity: 1 + prefillLoad / 2 };
   return { ttftMs, tpotMs, reason: undefined, severity: 0 };

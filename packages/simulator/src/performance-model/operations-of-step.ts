@@ -1,5 +1,4 @@
 import type { LayerGroup, ModelSpec } from "./model-spec.ts";
-import { layerCount } from "./model-spec.ts";
 import type { Operation, OperationShape } from "./operation.ts";
 import type { Parallelism } from "./parallelism.ts";
 import type { Quantization } from "./quantization.ts";
@@ -305,9 +304,4 @@ function addFeedForward(
   });
   if (data === 1 && gpus > 1)
     add("expertsAllReduce", count, { kind: "collective", collective: "allReduce", bytes: hiddenBytes, gpus });
-}
-
-/** Layers that one pipeline stage holds, as a mean. */
-export function layersPerStage(model: ModelSpec, split: Parallelism): number {
-  return layerCount(model) / split.pipeline;
 }

@@ -11,7 +11,7 @@ import { activationBytes, peakPerSecond, weightBytes } from "./quantization.ts";
 import type { SystemSpec } from "./system-spec.ts";
 
 /** Work of one kernel and the least time it could take. */
-export interface Work {
+interface Work {
   readonly operations: number;
   readonly bytes: number;
   /** Peak rate that the operations run at, per second. */
@@ -181,7 +181,7 @@ function curveTime(work: Work, system: SystemSpec, curve: EfficiencyCurve, overl
   };
 }
 
-export function matrixWork({ rows, columns, inner, format }: MatrixShape, system: SystemSpec): Work {
+function matrixWork({ rows, columns, inner, format }: MatrixShape, system: SystemSpec): Work {
   const activation = activationBytes(format);
   return {
     operations: 2 * rows * columns * inner,
@@ -192,7 +192,7 @@ export function matrixWork({ rows, columns, inner, format }: MatrixShape, system
 }
 
 /** Query-key pairs that causal attention scores for one sequence. */
-export function scoredPairs(newTokens: number, pastTokens: number, windowTokens: number | undefined): number {
+function scoredPairs(newTokens: number, pastTokens: number, windowTokens: number | undefined): number {
   const full = (until: number): number => {
     if (windowTokens === undefined || until <= windowTokens) return (until * until) / 2;
     return (windowTokens * windowTokens) / 2 + (until - windowTokens) * windowTokens;
@@ -200,7 +200,7 @@ export function scoredPairs(newTokens: number, pastTokens: number, windowTokens:
   return full(newTokens + pastTokens) - full(pastTokens);
 }
 
-export function prefillAttentionWork(shape: PrefillAttentionShape, system: SystemSpec): Work {
+function prefillAttentionWork(shape: PrefillAttentionShape, system: SystemSpec): Work {
   const { sequences, newTokens, pastTokens, heads, kvHeads, headDim, valueHeadDim, windowTokens } = shape;
   const pairs = scoredPairs(newTokens, pastTokens, windowTokens);
   const width = shape.kvCache === "fp8" ? 1 : 2;
@@ -217,7 +217,7 @@ export function prefillAttentionWork(shape: PrefillAttentionShape, system: Syste
 }
 
 /** Experts with at least one token when each of `tokens` picks `perToken` of `experts` evenly. */
-export function activeExperts(tokens: number, perToken: number, experts: number): number {
+function activeExperts(tokens: number, perToken: number, experts: number): number {
   return experts * (1 - (1 - perToken / experts) ** tokens);
 }
 
