@@ -1,7 +1,7 @@
 // KV transfer against memcpy: per transport and size, cold memory (working set far above L3), huge-page advised, both interleaved in this process.
 // `npm run bench -- transfer --json`; `--only shm,tcp` picks transports, `--quick` measures 20 pairs instead of 40.
 import { fileURLToPath } from "node:url";
-import { cma, createAgent, describePacked, loadTransferAddon, loopback, type Region, type RemoteRegion, sharedMemory, tcp, type Transfer, type Transport } from "@stator/kv-transfer";
+import { cma, createAgent, describePacked, loadTransferAddon, loopback, type Region, type RemoteRegion, sharedMemory, tcp, type Transfer, type Transport, ucx } from "@stator/kv-transfer";
 import { spawnPeer } from "@stator/kv-transfer/testing";
 
 /** One line of the result. `ratioToMemcpy` is the median over pairs of memcpy time over transfer time for the same pieces. */
@@ -211,6 +211,15 @@ async function measureDeath(name: string, transport: () => Transport, exportName
   return { transport: name, p50Ms: Number(median(samples).toFixed(1)) };
 }
 
+async function isUcxThere(): Promise<boolean> {
+  try {
+    await (await createAgent({ transports: [ucx()] })).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export async function run(args: readonly string[]): Promise<unknown> {
   const only = args.includes("--only") ? (args[args.indexOf("--only") + 1] ?? "").split(",") : undefined;
   const pairs = args.includes("--quick") ? 20 : 40;
@@ -223,6 +232,7 @@ export async function run(args: readonly string[]): Promise<unknown> {
       ? ([
           ["shm", () => sharedMemory(), "sharedMemory", undefined],
           ["cma", () => cma(), "cma", undefined],
+          ...((await isUcxThere()) ? [["ucx", () => ucx(), "ucx", undefined] as const] : []),
         ] as const)
       : []),
   ];

@@ -69,3 +69,5 @@ export type { DiskTierOptions } from "./tiers/disk-tier.ts";
 export { diskTier } from "./tiers/disk-tier.ts";
 export type { TierHit, TierStore, TierStoreOptions } from "./tiers/tier-store.ts";
 export { createTierStore } from "./tiers/tier-store.ts";
+export type { UcxOptions } from "./transport/ucx.ts";
+export { defaultUcxLibrary, ucx } from "./transport/ucx.ts";

@@ -135,7 +135,7 @@ describe("metadata", () => {
           expect(TransferError.isInstance(error)).toBe(true);
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: 500 },
     );
     expect(() => decodeMetadata(Uint8Array.from([...blob, 0]), undefined)).toThrow(TransferError);
   });

@@ -113,6 +113,10 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
     await Promise.all(open.map((transport) => transport.close()));
     throw error;
   }
+  const forget = (id: number): void => {
+    regions.delete(id);
+    for (const transport of open) transport.forgetRegion?.(id);
+  };
   const admit = (region: RegionInternal): Region => {
     regions.set(region.id, region);
     return region;
@@ -150,14 +154,14 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
       const allocator = open.find((transport) => transport.allocate !== undefined);
       const memory = await allocator?.allocate?.(bytes, blockBytes === undefined ? undefined : { blockBytes });
       const id = nextRegion++;
-      return admit(createRegion(id, bytes, memory ?? bufferMemory([new Uint8Array(bytes)], blockBytes), () => regions.delete(id)));
+      return admit(createRegion(id, bytes, memory ?? bufferMemory([new Uint8Array(bytes)], blockBytes), () => forget(id)));
     },
     register(memory, registerOptions = {}) {
       assertOpen();
       checkBlockBytes(registerOptions.blockBytes);
       const backing = bufferMemory(memory instanceof Uint8Array ? [memory] : memory, registerOptions.blockBytes);
       const id = nextRegion++;
-      return admit(createRegion(id, backing.bytes, backing, () => regions.delete(id)));
+      return admit(createRegion(id, backing.bytes, backing, () => forget(id)));
     },
     exportMetadata(exportOptions = {}) {
       assertOpen();

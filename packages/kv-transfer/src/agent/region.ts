@@ -178,9 +178,9 @@ export function createRegion(id: number, bytes: number, memory: AllocatedMemory,
       if (epochs !== undefined) for (let block = 0; block < epochs.blocks; block += 1) epochs.bump(block);
       gone = new Promise<void>((resolve) => {
         letGo = () => {
+          onGone();
           backing?.free();
           backing = undefined;
-          onGone();
           resolve();
         };
       });

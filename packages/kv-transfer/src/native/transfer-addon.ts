@@ -21,6 +21,29 @@ export interface FdServer {
   close(): void;
 }
 
+/** A connection of UCX; the collector closes what nobody closed. */
+export type UcxEndpoint = object & { readonly __endpoint?: never };
+
+/** One UCX worker and its progress thread. */
+export interface UcxEngine {
+  version(): string;
+  address(): Uint8Array;
+  register(view: Uint8Array): { readonly id: number; readonly address: bigint; readonly key: Uint8Array };
+  unregister(id: number): void;
+  connect(address: Uint8Array): UcxEndpoint;
+  transfer(
+    endpoint: UcxEndpoint,
+    isRead: boolean,
+    batch: AddonBatch,
+    local: readonly Uint8Array[],
+    remote: BigUint64Array,
+    keys: readonly Uint8Array[],
+    done: (isComplete: boolean, message?: string) => void,
+  ): () => void;
+  disconnect(endpoint: UcxEndpoint): void;
+  close(): void;
+}
+
 /** What the C++ addon of this package exports. */
 export interface TransferAddon {
   memfdAllocate(bytes: number): { readonly fd: number; readonly buffer: ArrayBuffer };
@@ -44,6 +67,8 @@ export interface TransferAddon {
     done: (isComplete: boolean, code?: string, message?: string) => void,
   ): () => void;
   cmaWords(pid: number, pidfd: number, address: bigint, target: BigUint64Array): void;
+  /** Absent in builds without UCX's headers. */
+  readonly Ucx?: new (library: string) => UcxEngine;
   pidfdOpen(pid: number): number;
   allowAttach(): void;
 }

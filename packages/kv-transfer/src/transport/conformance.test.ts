@@ -1,11 +1,13 @@
 import { fileURLToPath } from "node:url";
 import { describe, it } from "vitest";
-import { transportSuite } from "../testing/index.ts";
+import { type TransportFixture, transportSuite } from "../testing/index.ts";
 import { loadTransferAddon } from "../native/transfer-addon.ts";
 import { cma } from "./cma.ts";
 import { loopback } from "./loopback.ts";
 import { sharedMemory } from "./shared-memory.ts";
+import { createAgent } from "../agent/create-agent.ts";
 import { tcp } from "./tcp.ts";
+import { ucx } from "./ucx.ts";
 
 const specifier = fileURLToPath(new URL("../index.ts", import.meta.url));
 const fixtures = [
@@ -21,17 +23,29 @@ const native = loadTransferAddon();
 const isRequired = (process.env.STATOR_REQUIRE ?? "").split(",").includes("native");
 if (!native.isAvailable && isRequired) throw new Error(`STATOR_REQUIRE asks for native: ${native.reason}`);
 if (!native.isAvailable) console.log(`skipped: transports of the native addon: ${native.reason}`);
-const nativeFixtures = native.isAvailable
+const nativeFixtures: { name: string; only?: RegExp; fixture: TransportFixture }[] = native.isAvailable
   ? [
       { name: "shared memory through memfds", fixture: { transport: () => sharedMemory(), module: { specifier, export: "sharedMemory" } } },
       {
         name: "a memfd seen without the addon",
+        only: /two processes: (reads|blocks)/,
         fixture: { transport: () => sharedMemory({ backing: "files" }), module: { specifier, export: "sharedMemory" } },
       },
       { name: "cross-memory attach", fixture: { transport: () => cma(), module: { specifier, export: "cma" } } },
     ]
   : [];
 
-describe.each([...fixtures, ...nativeFixtures])("$name", ({ fixture }) => {
-  for (const { name, run } of transportSuite(fixture)) it(name, run);
-});
+const ucxReason = await createAgent({ transports: [ucx()] }).then(
+  async (agent) => {
+    await agent.close();
+    return undefined;
+  },
+  (error: Error) => error.message,
+);
+if (ucxReason === undefined) nativeFixtures.push({ name: "UCX", fixture: { transport: () => ucx(), module: { specifier, export: "ucx" } } });
+else console.log(`skipped: UCX: ${ucxReason}`);
+
+for (const { name: transport, only, fixture } of [...fixtures, ...nativeFixtures] as typeof nativeFixtures)
+  describe(transport, () => {
+    for (const { name, run } of transportSuite(fixture)) if (only?.test(name) !== false) it(name, run);
+  });

@@ -4,7 +4,7 @@ import { createByteReader, createByteWriter } from "../byte-codec.ts";
 import { readInto } from "../stream/rewrap-socket.ts";
 import { connectStreams, createStreamAcceptor, type Dial } from "../stream/stream-transport.ts";
 import { transferError } from "../transfer-error.ts";
-import type { RemoteAgent, Transport } from "./transport.ts";
+import type { OpenTransport, RemoteAgent, Transport, TransportHost } from "./transport.ts";
 
 export interface TcpOptions {
   /** Address to listen on. Default 127.0.0.1: a cluster sets the interface that its peers reach. */
@@ -24,81 +24,82 @@ export interface TcpOptions {
  * Reaches any host; moves about 2 to 4 GB/s on loopback.
  */
 export function tcp(options: TcpOptions = {}): Transport {
-  const listenHost = options.host ?? "127.0.0.1";
   const connections = options.connections ?? 1;
   if (!Number.isInteger(connections) || connections < 1 || connections > 16)
     throw transferError("TRANSFER_OPTION_INVALID", "tcp: connections must be 1 to 16.", { connections });
-  return {
-    name: "tcp",
-    async open(host) {
-      const acceptor = createStreamAcceptor("tcp", host);
-      const accept = (socket: Socket): void => {
+  return { name: "tcp", open: (host) => openTcp("tcp", options, host, (peer) => peer.connections.get("tcp")) };
+}
+
+/** TCP under any transport's name: what one-sided networks use beside their data. `infoOf` finds this side's `connectionInfo` in a peer's. */
+export async function openTcp(name: string, options: TcpOptions, host: TransportHost, infoOf: (peer: RemoteAgent) => Uint8Array | undefined): Promise<OpenTransport> {
+  const listenHost = options.host ?? "127.0.0.1";
+  const connections = options.connections ?? 1;
+  const acceptor = createStreamAcceptor(name, host);
+  const accept = (socket: Socket): void => {
+    socket.setNoDelay(true);
+    acceptor.accept(socket, options.tls === undefined);
+  };
+  const server: Server = options.tls === undefined ? createServer({ pauseOnConnect: true }, accept) : createTlsServer(options.tls.server, accept);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options.port ?? 0, listenHost, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+  server.on("error", (error) => host.logger.error(`${name} transport: listening failed`, { reason: error.message }));
+  server.unref();
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const info = createByteWriter().text(options.advertise ?? listenHost).u32(port).u8(options.tls === undefined ? 0 : 1).finish();
+  const target = (peer: RemoteAgent): { host: string; port: number } | undefined => {
+    const raw = infoOf(peer);
+    if (raw === undefined) return undefined;
+    const reader = createByteReader(raw, "TCP address");
+    return { host: reader.text(1024), port: reader.u32() };
+  };
+  const dial = (peer: RemoteAgent): Dial => (signal, onChunk) =>
+    new Promise((resolve, reject) => {
+      const to = target(peer);
+      if (to === undefined) return reject(transferError("TRANSFER_PATH_UNAVAILABLE", `Peer ${peer.name} offers no TCP address.`, { peer: peer.name }));
+      const socket: Socket = options.tls === undefined ? connect({ ...to, noDelay: true, onread: readInto(onChunk) }) : connectTls({ ...to, ...options.tls.client });
+      const event = options.tls === undefined ? "connect" : "secureConnect";
+      const fail = (error: Error): void => {
+        signal.removeEventListener("abort", onAbort);
+        socket.destroy();
+        // Nobody listens there any more: the process is gone.
+        const isGone = (error as NodeJS.ErrnoException).code === "ECONNREFUSED";
+        reject(transferError(isGone ? "TRANSFER_PEER_LOST" : "TRANSFER_TRANSPORT_FAILED", `Peer ${peer.name} at ${to.host}:${to.port}: ${error.message}.`, { peer: peer.name, transport: name }, error));
+      };
+      const onAbort = (): void => {
+        socket.destroy();
+        reject(transferError("TRANSFER_DEADLINE", `Connecting to ${peer.name} at ${to.host}:${to.port} took too long.`, { peer: peer.name }));
+      };
+      signal.addEventListener("abort", onAbort, { once: true });
+      socket.once("error", fail);
+      socket.once(event, () => {
+        signal.removeEventListener("abort", onAbort);
+        socket.off("error", fail);
         socket.setNoDelay(true);
-        acceptor.accept(socket, options.tls === undefined);
-      };
-      const server: Server = options.tls === undefined ? createServer({ pauseOnConnect: true }, accept) : createTlsServer(options.tls.server, accept);
-      await new Promise<void>((resolve, reject) => {
-        server.once("error", reject);
-        server.listen(options.port ?? 0, listenHost, () => {
-          server.off("error", reject);
-          resolve();
-        });
+        resolve({ stream: socket, isFed: options.tls === undefined });
       });
-      server.on("error", (error) => host.logger.error("tcp transport: listening failed", { reason: error.message }));
-      server.unref();
-      const address = server.address();
-      const port = typeof address === "object" && address !== null ? address.port : 0;
-      const info = createByteWriter().text(options.advertise ?? listenHost).u32(port).u8(options.tls === undefined ? 0 : 1).finish();
-      const target = (peer: RemoteAgent): { host: string; port: number } | undefined => {
-        const raw = peer.connections.get("tcp");
-        if (raw === undefined) return undefined;
-        const reader = createByteReader(raw, "TCP address");
-        return { host: reader.text(1024), port: reader.u32() };
-      };
-      const dial = (peer: RemoteAgent): Dial => (signal, onChunk) =>
-        new Promise((resolve, reject) => {
-          const to = target(peer);
-          if (to === undefined) return reject(transferError("TRANSFER_PATH_UNAVAILABLE", `Peer ${peer.name} offers no TCP address.`, { peer: peer.name }));
-          const socket: Socket = options.tls === undefined ? connect({ ...to, noDelay: true, onread: readInto(onChunk) }) : connectTls({ ...to, ...options.tls.client });
-          const event = options.tls === undefined ? "connect" : "secureConnect";
-          const fail = (error: Error): void => {
-            signal.removeEventListener("abort", onAbort);
-            socket.destroy();
-            // Nobody listens there any more: the process is gone.
-            const isGone = (error as NodeJS.ErrnoException).code === "ECONNREFUSED";
-            reject(transferError(isGone ? "TRANSFER_PEER_LOST" : "TRANSFER_TRANSPORT_FAILED", `Peer ${peer.name} at ${to.host}:${to.port}: ${error.message}.`, { peer: peer.name, transport: "tcp" }, error));
-          };
-          const onAbort = (): void => {
-            socket.destroy();
-            reject(transferError("TRANSFER_DEADLINE", `Connecting to ${peer.name} at ${to.host}:${to.port} took too long.`, { peer: peer.name }));
-          };
-          signal.addEventListener("abort", onAbort, { once: true });
-          socket.once("error", fail);
-          socket.once(event, () => {
-            signal.removeEventListener("abort", onAbort);
-            socket.off("error", fail);
-            socket.setNoDelay(true);
-            resolve({ stream: socket, isFed: options.tls === undefined });
-          });
-        });
-      return {
-        name: "tcp",
-        capabilities: { scope: "network", memory: ["host"], isOneSided: false, acknowledges: "remote", boundsCheckedBy: "target", carriesNotifications: true },
-        connectionInfo: () => info,
-        exportRegion: (region) => (region.memory === "host" ? new Uint8Array(0) : { reason: `tcp carries host memory, not ${region.memory}` }),
-        reach(peer) {
-          const to = target(peer);
-          if (to === undefined) return { isReachable: false, reason: "the peer has no tcp transport" };
-          return { isReachable: true, path: `tcp ${to.host}:${to.port}${options.tls === undefined ? "" : " (TLS)"}`, bytesPerSecond: 2e9, latencyMicros: 100 };
-        },
-        connect: (peer, signal) => connectStreams("tcp", host, peer, connections, dial(peer), signal),
-        close() {
-          acceptor.closeAll();
-          return new Promise((resolve) => {
-            server.close(() => resolve());
-          });
-        },
-      };
+    });
+  return {
+    name,
+    capabilities: { scope: "network", memory: ["host"], isOneSided: false, acknowledges: "remote", boundsCheckedBy: "target", carriesNotifications: true },
+    connectionInfo: () => info,
+    exportRegion: (region) => (region.memory === "host" ? new Uint8Array(0) : { reason: `tcp carries host memory, not ${region.memory}` }),
+    reach(peer) {
+      const to = target(peer);
+      if (to === undefined) return { isReachable: false, reason: `the peer has no ${name} transport` };
+      return { isReachable: true, path: `tcp ${to.host}:${to.port}${options.tls === undefined ? "" : " (TLS)"}`, bytesPerSecond: 2e9, latencyMicros: 100 };
+    },
+    connect: (peer, signal) => connectStreams(name, host, peer, connections, dial(peer), signal),
+    close() {
+      acceptor.closeAll();
+      return new Promise((resolve) => {
+        server.close(() => resolve());
+      });
     },
   };
 }

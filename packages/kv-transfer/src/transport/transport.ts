@@ -172,6 +172,8 @@ export interface OpenTransport {
   allocate?(bytes: number, epochs: { readonly blockBytes: number } | undefined): Promise<AllocatedMemory>;
   /** The peer's metadata was replaced or dropped: forget what was opened of it, or of one region. */
   drop?(peer: RemoteAgent, region?: RemoteMemory): void;
+  /** A region of this agent is gone: undo what `exportRegion` did for it. Its memory is still there during the call. */
+  forgetRegion?(regionId: number): void;
   close(): Promise<void>;
 }
 
