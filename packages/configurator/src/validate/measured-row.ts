@@ -130,6 +130,18 @@ export function normalizeSplit(raw: RawSplit, isMoe: boolean): NormalizedSplit {
   if (data > 1 && data === raw.tensor && experts === data * data) return whole(1, data);
   if (raw.expertTensor === raw.expert && raw.expert > 1 && raw.tensor * data === experts)
     return raw.tensor > 1 ? whole(raw.expert, 1) : whole(1, raw.expert);
+  // The engine's own flags: tensor counts all GPUs of the worker, data splits attention inside them.
+  if (data > 1 && experts === raw.tensor && raw.tensor % data === 0)
+    return {
+      split: {
+        tensor: raw.tensor / data,
+        pipeline,
+        data,
+        expertTensor: raw.expertTensor,
+        expert: raw.expert,
+      },
+      batchFactor: 1,
+    };
   const gpus = raw.tensor * data;
   if (experts === gpus)
     return {
