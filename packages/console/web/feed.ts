@@ -29,7 +29,7 @@ export interface State {
 const mostRequests = 200;
 const mostRates = 120;
 
-export const emptyState: State = {
+const emptyState: State = {
   isLive: false,
   title: "Stator",
   uptimeMs: 0,
@@ -43,7 +43,7 @@ export const emptyState: State = {
 let flowKeys = 0;
 
 /** `state` with what a message says; the first one after a connect replaces what was there. */
-export function merged(state: State, message: FeedMessage, isFirst: boolean): State {
+function merged(state: State, message: FeedMessage, isFirst: boolean): State {
   const workers = new Map(isFirst ? [] : state.workers);
   for (const id of message.gone) workers.delete(id);
   for (const worker of message.workers) workers.set(worker.id, worker);
