@@ -11,8 +11,8 @@ set -eu
 url=\${1:-http://127.0.0.1:8000}
 for concurrency in ${levels.join(" ")}; do
   stator load --url "$url" --model ${target.model.name} \\
-    --input-tokens ${workload.inputTokens} --output-tokens ${workload.outputTokens}${workload.prefixTokens ? ` --prefix-tokens ${workload.prefixTokens}` : ""} \\
-    --concurrency "$concurrency" --requests "$((concurrency * 10))" --json "benchmark-$concurrency.json"
+    --input ${workload.inputTokens} --output ${workload.outputTokens}${workload.prefixTokens ? ` --shared ${workload.prefixTokens}` : ""} \\
+    --concurrency "$concurrency" --requests "$((concurrency * 10))" --json > "benchmark-$concurrency.json"
 done
 `;
 }

@@ -4,6 +4,8 @@ import type { Target, WorkloadOptions } from "../target.ts";
 import type { EngineSettings } from "./engine-settings.ts";
 import { engineSettings } from "./engine-settings.ts";
 import { writeFlags } from "./flag-table.ts";
+import type { EngineOverrides, RoleOverrides } from "./overrides.ts";
+import { overrideFlags } from "./overrides.ts";
 import { sglangFlags } from "./sglang.ts";
 import { trtllmFlags } from "./trtllm.ts";
 import { vllmFlags } from "./vllm.ts";
@@ -30,13 +32,33 @@ export function engineCommand(
   target: Target,
   workload: WorkloadOptions,
   version?: string,
+  overrides: RoleOverrides = {},
 ): EngineCommand {
   const settings = engineSettings(group, mode, target, workload);
-  return commandOf(target.backend, settings, version ?? defaultEngineVersions[target.backend]);
+  return commandOf(
+    target.backend,
+    settings,
+    version ?? defaultEngineVersions[target.backend],
+    overrides[group.role],
+  );
 }
 
 /** The command line of settings. */
-export function commandOf(backend: BackendName, settings: EngineSettings, version: string): EngineCommand {
+export function commandOf(
+  backend: BackendName,
+  settings: EngineSettings,
+  version: string,
+  overrides: EngineOverrides = {},
+): EngineCommand {
+  const found = plainCommand(backend, settings, version);
+  return {
+    ...found,
+    command: overrideFlags(found.command, overrides.flags),
+    environment: { ...found.environment, ...overrides.environment },
+  };
+}
+
+function plainCommand(backend: BackendName, settings: EngineSettings, version: string): EngineCommand {
   const isSplit = settings.role !== "both";
   if (backend === "vllm")
     return {

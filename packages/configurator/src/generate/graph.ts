@@ -12,19 +12,21 @@ export function graphSource(candidate: Candidate, target: Target): string {
     .join(", ");
   if (candidate.mode === "agg")
     return `// ${target.system.name}: ${describe}
+import type { Engine } from "@stator/core";
 import { createPool, migrating } from "@stator/router";
 import type { Runtime } from "@stator/runtime";
 
-export const graph = (runtime: Runtime) => {
+export const graph = (runtime: Runtime): Record<string, Engine> => {
   const workers = createPool({ workers: runtime.workers({ model: ${model} }) });
   return { ${model}: migrating(workers) };
 };
 `;
   return `// ${target.system.name}: ${describe}
+import type { Engine } from "@stator/core";
 import { createPool, disaggregated, migrating, uncachedTokensAbove } from "@stator/router";
 import type { Runtime } from "@stator/runtime";
 
-export const graph = (runtime: Runtime) => {
+export const graph = (runtime: Runtime): Record<string, Engine> => {
   const prefill = createPool({ workers: runtime.workers({ model: ${model}, role: "prefill" }) });
   const decode = createPool({ workers: runtime.workers({ model: ${model}, role: "decode" }) });
   return { ${model}: migrating(disaggregated({ prefill, decode, when: uncachedTokensAbove(256) })) };

@@ -3,6 +3,8 @@ import { parseLayout } from "@stator/core";
 import type { Candidate, Limits, WorkerGroup } from "../search/candidate.ts";
 import type { Target, WorkloadOptions } from "../target.ts";
 import { engineCommand } from "./engine-command.ts";
+import { nodesOf } from "./nodes.ts";
+import type { RoleOverrides } from "./overrides.ts";
 
 /** The deployment of a candidate as a `Layout`: pools, replicas, parallelism and the engines' own command lines. */
 export function layoutOf(
@@ -10,6 +12,7 @@ export function layoutOf(
   target: Target,
   workload: WorkloadOptions,
   limits: Limits = {},
+  overrides: RoleOverrides = {},
 ): Layout {
   const pools: Record<string, LayoutPool> = {};
   candidate.workers.forEach((group, index) => {
@@ -19,7 +22,7 @@ export function layoutOf(
           ? "workers"
           : `workers-${index + 1}`
         : group.role;
-    pools[name] = poolOf(group, candidate, target, workload);
+    pools[name] = poolOf(group, candidate, target, workload, overrides);
   });
   const slo = {
     ...(limits.ttftMs === undefined ? {} : { ttftMs: limits.ttftMs }),
@@ -32,7 +35,7 @@ export function layoutOf(
 }
 
 /** A name that Kubernetes and discovery stores accept. */
-function namespaceOf(model: string): string {
+export function namespaceOf(model: string): string {
   return (
     (model.split("/").at(-1) ?? model)
       .toLowerCase()
@@ -47,6 +50,7 @@ function poolOf(
   candidate: Candidate,
   target: Target,
   workload: WorkloadOptions,
+  overrides: RoleOverrides,
 ): LayoutPool {
   const { tensor, pipeline, data, expert } = group.parallelism;
   const { command, environment, connector, kvEvents } = engineCommand(
@@ -54,6 +58,8 @@ function poolOf(
     candidate.mode,
     target,
     workload,
+    undefined,
+    overrides,
   );
   return {
     role: group.role,
@@ -62,7 +68,11 @@ function poolOf(
     parallelism: { tensor, pipeline, data, expert },
     engine: {
       kind: target.backend,
-      command,
+      // A worker of several nodes is one script, started on each of them.
+      command:
+        nodesOf(group, target.system.gpusPerNode) > 1
+          ? ["sh", `${group.role === "both" ? "aggregated" : group.role}.sh`, "{port}"]
+          : command,
       ...(Object.keys(environment).length > 0 ? { environment } : {}),
       ...(kvEvents === undefined ? {} : { kvEvents }),
       ...(connector === undefined ? {} : { connector }),

@@ -6,6 +6,7 @@ import type { Flag } from "./flag-table.ts";
  * parallelism is `tp / dp`, and `--max-running-requests` counts the whole worker. Source: SGLang server arguments, 0.5.
  */
 export const sglangFlags: readonly Flag<EngineSettings>[] = [
+  { name: "--host", write: () => "0.0.0.0" },
   { name: "--tp", write: (s) => s.tensor * s.data },
   { name: "--pp-size", write: (s) => (s.pipeline > 1 ? s.pipeline : undefined) },
   { name: "--dp-size", write: (s) => (s.data > 1 ? s.data : undefined) },

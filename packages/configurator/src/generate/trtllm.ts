@@ -5,6 +5,7 @@ import { compareVersions } from "./flag-table.ts";
 
 /** `trtllm-serve` flags; the rest goes into the YAML. `{config}` is where that file lies. Source: TensorRT-LLM 1.0 to 1.3. */
 export const trtllmFlags: readonly Flag<EngineSettings>[] = [
+  { name: "--host", write: () => "0.0.0.0" },
   { name: "--backend", write: () => "pytorch" },
   { name: "--tp_size", write: (s) => s.tensor * s.data },
   { name: "--pp_size", write: (s) => (s.pipeline > 1 ? s.pipeline : undefined) },

@@ -97,7 +97,7 @@ export function disaggregatedCandidates(
       ttftMs: prediction.ttftMs,
       tpotMs: prediction.tpotMs,
       requestMs: prediction.requestMs,
-      concurrency: batch * decode.split.data * decodeWorkers,
+      concurrency: Math.max(1, Math.round(batch * decode.split.data * decodeWorkers)),
       transferMs: prediction.transferMs,
       isSaturated: prediction.isSaturated,
     };

@@ -52,7 +52,7 @@ describe("search", () => {
 
   test.each([
     [{ gpus: 2, model: "deepseek-ai/DeepSeek-R1" }, /8 GPUs of h200 would fit/],
-    [{ ttftMs: 1 }, /Lowest each on its own: ttftMs \d/],
+    [{ ttftMs: 1 }, /Lowest each on its own: TTFT \d/],
     [{ ttftMs: -5 }, /ttftMs is -5/],
     [{ gpus: 1.5 }, /gpus is 1.5/],
     [{ inputTokens: 60000 }, /made for 40960 tokens/],

@@ -180,12 +180,16 @@ export function describeWorkers(workers: Candidate["workers"]): string {
     .join(" + ");
 }
 
+const named = { ttftMs: "TTFT", tpotMs: "TPOT", requestMs: "request time" } as const;
+
 function unreachable(candidates: readonly Candidate[], limits: Limits, target: Target): Error {
   const usable = candidates.filter((candidate) => !candidate.isSaturated);
   const lowest = (key: "ttftMs" | "tpotMs" | "requestMs"): number =>
     Math.min(...usable.map((candidate) => candidate[key]));
   const asked = (["ttftMs", "tpotMs", "requestMs"] as const).filter((key) => limits[key] !== undefined);
-  const reach = asked.map((key) => `${key} ${lowest(key).toFixed(1)} (asked ${limits[key]})`).join(", ");
+  const reach = asked
+    .map((key) => `${named[key]} ${lowest(key).toFixed(1)} ms (asked ${limits[key]} ms)`)
+    .join(", ");
   return configuratorError(
     "CONFIGURATOR_SLO_UNREACHABLE",
     `No layout of ${target.model.name} on these GPUs meets all limits. Lowest each on its own: ${reach}. Relax the limit that is out of reach, use a narrower quantization, or more GPUs.`,

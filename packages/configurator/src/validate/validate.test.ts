@@ -60,6 +60,8 @@ test("sizes written by different conventions mean the same machine", () => {
     expertTensor: 8,
     expert: 1,
   });
+  const flags = { ...raw, tensor: 8, data: 4, expertTensor: 1, expert: 8 };
+  expect(normalizeSplit(flags, true).split).toMatchObject({ tensor: 2, data: 4, expert: 8 });
 });
 
 test("quoted fields may hold commas", () => {
