@@ -26,3 +26,10 @@ export type { BoundEngineCase, EngineCase, EngineFixture } from "@stator/engines
 export { engineSuite } from "@stator/engines/testing";
 export type { DisaggregationCase, DisaggregationFixture } from "@stator/router/testing";
 export { disaggregationSuite } from "@stator/router/testing";
+export type { ProcessRig, ProcessRigOptions, RigWorker, TimedNote } from "./rig/process-rig.ts";
+export { createProcessRig, until } from "./rig/process-rig.ts";
+export type { RigLoad, RigLoadOptions, RigRequest } from "./rig/rig-load.ts";
+export { startRigLoad } from "./rig/rig-load.ts";
+export type { RigNote } from "./rig/rig-note.ts";
+export type { RigCommands } from "./rig/rig-worker.ts";
+export { answerRig, notedEngine, noteToRig } from "./rig/rig-worker.ts";
