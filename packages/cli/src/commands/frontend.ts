@@ -6,6 +6,7 @@ import { runFrontend, type FrontendProcessOptions } from "../processes/run-front
 interface Flags {
   port?: number;
   host?: string;
+  discovery?: string;
   logLevel: FrontendProcessOptions["logLevel"];
 }
 
@@ -16,11 +17,16 @@ export function frontendCommand(): Command {
     .argument("<layout>", "layout file")
     .option("--port <port>", "0 picks one; the layout's when absent", port)
     .option("--host <address>", "interface to listen on")
+    .option("--discovery <address>", "file, redis://… or nats://…; the layout's when absent")
     .addOption(
       new Option("--log-level <level>").choices(["silent", "error", "warn", "info", "debug"]).default("warn"),
     )
     .action(async (file: string, flags: Flags) => {
-      const layout = await readLayout(file);
+      const read = await readLayout(file);
+      const layout =
+        flags.discovery === undefined
+          ? read
+          : { ...read, planes: { ...read.planes, discovery: flags.discovery } };
       await runFrontend({
         layout,
         port: flags.port ?? layout.frontend.port,

@@ -21,7 +21,10 @@ interface Flags {
   namespace: string;
   discovery: string;
   label: Record<string, string>;
+  host?: string;
+  advertise?: string;
   metricsPort?: number;
+  metricsHost?: string;
   logLevel: WorkerProcessOptions["logLevel"];
 }
 
@@ -52,7 +55,10 @@ export function workerCommand(): Command {
     .option("--namespace <name>", "separates deployments", "default")
     .option("--discovery <address>", "file, redis://… or nats://…", "file")
     .option("--label <key=value>", "for policies; may be given several times", keyValue, {})
-    .option("--metrics-port <port>", "serve /metrics there; 0 picks a port", port)
+    .option("--host <address>", "interface that callers reach this worker on", "127.0.0.1")
+    .option("--advertise <address>", "what callers are told; the host when absent")
+    .option("--metrics-port <port>", "serve /metrics, /health and /ready there; 0 picks a port", port)
+    .option("--metrics-host <address>", "interface of the metrics port", "127.0.0.1")
     .addOption(
       new Option("--log-level <level>").choices(["silent", "error", "warn", "info", "debug"]).default("warn"),
     )
@@ -66,7 +72,10 @@ export function workerCommand(): Command {
         labels: flags.label,
         logLevel: flags.logLevel,
         ...(flags.id === undefined ? {} : { id: flags.id }),
+        ...(flags.host === undefined ? {} : { host: flags.host }),
+        ...(flags.advertise === undefined ? {} : { advertise: flags.advertise }),
         ...(flags.metricsPort === undefined ? {} : { metricsPort: flags.metricsPort }),
+        ...(flags.metricsHost === undefined ? {} : { metricsHost: flags.metricsHost }),
         onReady: ({ id, metricsPort }) =>
           process.stdout.write(
             `worker ${id} is ready${metricsPort === undefined ? "" : `, metrics on port ${metricsPort}`}\n`,

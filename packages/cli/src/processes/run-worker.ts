@@ -17,8 +17,14 @@ export interface WorkerProcessOptions {
   readonly namespace: string;
   readonly discovery: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** Port of `/metrics`; 0 picks one, absent serves none. */
+  /** Interface that callers reach this worker on. Default 127.0.0.1. */
+  readonly host?: string;
+  /** What callers are told. Default: the host. */
+  readonly advertise?: string;
+  /** Port of `/metrics`, `/health` and `/ready`; 0 picks one, absent serves none. */
   readonly metricsPort?: number;
+  /** Interface of the metrics port. Default 127.0.0.1. */
+  readonly metricsHost?: string;
   readonly logLevel: "silent" | "error" | "warn" | "info" | "debug";
   readonly onReady: (worker: { readonly id: string; readonly metricsPort?: number }) => void;
 }
@@ -32,6 +38,10 @@ export async function runWorker(options: WorkerProcessOptions): Promise<void> {
   const runtime = await createRuntime({
     discovery: await discoveryFrom(options.discovery),
     namespace: options.namespace,
+    listen: {
+      ...(options.host === undefined ? {} : { host: options.host }),
+      ...(options.advertise === undefined ? {} : { advertise: options.advertise }),
+    },
     metrics,
     logger,
   });
@@ -42,7 +52,9 @@ export async function runWorker(options: WorkerProcessOptions): Promise<void> {
     ...(options.engine.kind === "llama" ? { capacity: { requests: options.engine.sequences ?? 4 } } : {}),
   });
   const scrape =
-    options.metricsPort === undefined ? undefined : await serveMetrics(metrics, options.metricsPort);
+    options.metricsPort === undefined
+      ? undefined
+      : await serveMetrics(metrics, options.metricsPort, options.metricsHost ?? "127.0.0.1");
   const metricsPort = (scrape?.address() as AddressInfo | undefined)?.port;
   watchSupervisor();
   notifyReady({ worker: served.worker.id, ...(metricsPort === undefined ? {} : { metricsPort }) });
@@ -55,8 +67,16 @@ export async function runWorker(options: WorkerProcessOptions): Promise<void> {
   await transfer.close();
 }
 
-async function serveMetrics(metrics: Metrics, port: number): Promise<Server> {
+/** Listens once the worker is registered, so that an answer to `/ready` means ready; a drain says so. */
+async function serveMetrics(metrics: Metrics, port: number, host: string): Promise<Server> {
+  let isDraining = false;
+  process.once("SIGTERM", () => (isDraining = true));
   const server = createServer((request, response) => {
+    if (request.url === "/health" || request.url === "/ready") {
+      const isReady = request.url === "/health" || !isDraining;
+      response.writeHead(isReady ? 200 : 503).end(isReady ? "ok" : "draining");
+      return;
+    }
     if (request.url !== "/metrics") {
       response.writeHead(404).end();
       return;
@@ -66,7 +86,7 @@ async function serveMetrics(metrics: Metrics, port: number): Promise<Server> {
       () => response.writeHead(500).end(),
     );
   });
-  server.listen(port, "127.0.0.1");
+  server.listen(port, host);
   await once(server, "listening");
   return server;
 }

@@ -1,5 +1,6 @@
 import cluster, { type Worker } from "node:cluster";
 import { once } from "node:events";
+import { createInterface } from "node:readline";
 import type { Supervisor } from "@stator/runtime";
 
 export interface FrontendsOptions {
@@ -48,14 +49,18 @@ function oneFrontend({ main, args, port, supervisor, onLine }: FrontendsOptions)
 
 const restartMs = 500;
 
-function manyFrontends({ main, args, port, count }: FrontendsOptions): Frontends {
-  cluster.setupPrimary({ exec: main, args: [...args, "--port", String(port)] });
+function manyFrontends({ main, args, port, count, onLine }: FrontendsOptions): Frontends {
+  cluster.setupPrimary({ exec: main, args: [...args, "--port", String(port)], silent: true });
   const workers = new Set<Worker>();
   let isClosing = false;
   let url = "";
   const start = (): Worker => {
     const worker = cluster.fork();
     workers.add(worker);
+    const name = `frontend-${worker.id - 1}`;
+    for (const output of [worker.process.stdout, worker.process.stderr]) {
+      if (output) createInterface({ input: output }).on("line", (line) => onLine?.(name, line));
+    }
     worker.on("exit", () => {
       workers.delete(worker);
       if (!isClosing) setTimeout(() => isClosing || start(), restartMs);
