@@ -4,6 +4,6 @@ set -eu
 url=${1:-http://127.0.0.1:8000}
 for concurrency in 1 64 128 256; do
   stator load --url "$url" --model deepseek-ai/DeepSeek-R1 \
-    --input-tokens 4096 --output-tokens 1024 \
-    --concurrency "$concurrency" --requests "$((concurrency * 10))" --json "benchmark-$concurrency.json"
+    --input 4096 --output 1024 \
+    --concurrency "$concurrency" --requests "$((concurrency * 10))" --json > "benchmark-$concurrency.json"
 done

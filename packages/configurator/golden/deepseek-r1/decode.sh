@@ -1,9 +1,11 @@
 #!/bin/sh
-# 1 of these, 16 GPUs each (DP16·EP16)
+# 1 of these, 16 GPUs each (DP16·EP16), over 4 nodes: run it on every one, one MPI rank per GPU
 set -eu
 port=${1:-8001}
-exec trtllm-serve deepseek-ai/DeepSeek-R1 \
+cd "$(dirname "$0")"
+exec trtllm-llmapi-launch trtllm-serve deepseek-ai/DeepSeek-R1 \
   --port "$port" \
+  --host 0.0.0.0 \
   --backend pytorch \
   --tp_size 16 \
   --ep_size 16 \

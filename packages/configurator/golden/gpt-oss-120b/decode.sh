@@ -2,8 +2,10 @@
 # 1 of these, 4 GPUs each (DP4·EP4)
 set -eu
 port=${1:-8001}
+cd "$(dirname "$0")"
 exec trtllm-serve openai/gpt-oss-120b \
   --port "$port" \
+  --host 0.0.0.0 \
   --backend pytorch \
   --tp_size 4 \
   --ep_size 4 \

@@ -2,9 +2,11 @@
 # 4 of these, 2 GPUs each (TP2)
 set -eu
 port=${1:-8001}
+events=${KV_EVENTS_PORT:-5557}
 exec python -m sglang.launch_server \
   --model-path Qwen/Qwen3-32B-FP8 \
   --port "$port" \
+  --host 0.0.0.0 \
   --tp 2 \
   --page-size 64 \
   --mem-fraction-static 0.9 \
@@ -12,4 +14,4 @@ exec python -m sglang.launch_server \
   --max-running-requests 64 \
   --chunked-prefill-size 8192 \
   --cuda-graph-max-bs 64 \
-  --kv-events-config '{"publisher":"zmq","endpoint":"tcp://*:5557","topic":"kv-events"}'
+  --kv-events-config '{"publisher":"zmq","endpoint":"tcp://*:'"$events"'","topic":"kv-events"}'

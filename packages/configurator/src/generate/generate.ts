@@ -1,4 +1,5 @@
 import { stringify } from "yaml";
+import type { Layout } from "@stator/core";
 import { architectureOf } from "@stator/simulator/performance-model";
 import type { Candidate, Limits } from "../search/candidate.ts";
 import type { Target, WorkloadOptions } from "../target.ts";
@@ -6,8 +7,12 @@ import { benchmarkScript } from "./benchmark.ts";
 import { commandOf, defaultEngineVersions } from "./engine-command.ts";
 import { engineSettings } from "./engine-settings.ts";
 import { graphSource } from "./graph.ts";
-import { kubernetesManifests } from "./kubernetes.ts";
+import { kubernetesManifests, writeManifests } from "./kubernetes/manifests.ts";
+import type { ManifestFile } from "./kubernetes/manifests.ts";
 import { layoutOf } from "./layout.ts";
+import { nodesOf, spreadOverNodes } from "./nodes.ts";
+import type { RoleOverrides } from "./overrides.ts";
+import { mergeConfig } from "./overrides.ts";
 import { shellScript } from "./shell.ts";
 import { trtllmConfig, writeTrtllmYaml } from "./trtllm.ts";
 
@@ -23,6 +28,8 @@ export interface GenerateFilesOptions {
   readonly engineVersion?: string;
   /** Container image of the engine in Kubernetes manifests. Default: the engine's public image at that release. */
   readonly image?: string;
+  /** Engine flags, TensorRT-LLM keys and environment beyond what the layout implies, by role. */
+  readonly overrides?: RoleOverrides;
 }
 
 /**
@@ -35,27 +42,55 @@ export function filesOf(
   workload: WorkloadOptions,
   options: GenerateFilesOptions = {},
 ): GeneratedFile[] {
-  const version = options.engineVersion ?? defaultEngineVersions[target.backend];
-  const layout = layoutOf(candidate, target, workload, options.limits);
-  const files: GeneratedFile[] = [
+  const { layout, files, manifests } = partsOf(candidate, target, workload, options);
+  return [
     { name: "layout.yaml", text: stringify(layout) },
-    { name: "graph.ts", text: graphSource(candidate, target) },
+    ...files,
+    {
+      name: "kubernetes.yaml",
+      text: writeManifests(manifests.flatMap((file) => file.documents)),
+    },
+    { name: "benchmark.sh", text: benchmarkScript(candidate, target, workload) },
   ];
+}
+
+export interface DeploymentParts {
+  readonly layout: Layout;
+  /** `graph.ts`, the start scripts and the engines' own files. */
+  readonly files: readonly GeneratedFile[];
+  readonly manifests: readonly ManifestFile[];
+}
+
+/** What a deployment consists of, before it is laid out in files. */
+export function partsOf(
+  candidate: Candidate,
+  target: Target,
+  workload: WorkloadOptions,
+  options: GenerateFilesOptions = {},
+): DeploymentParts {
+  const version = options.engineVersion ?? defaultEngineVersions[target.backend];
+  const layout = layoutOf(candidate, target, workload, options.limits, options.overrides);
+  const files: GeneratedFile[] = [{ name: "graph.ts", text: graphSource(candidate, target) }];
   candidate.workers.forEach((group, index) => {
     const settings = engineSettings(group, candidate.mode, target, workload);
+    const overrides = options.overrides?.[group.role];
     const base =
       group.role === "both"
         ? candidate.workers.length === 1
           ? "aggregated"
           : `aggregated-${index + 1}`
         : group.role;
-    const { command, environment } = commandOf(target.backend, settings, version);
+    const { command, environment } = commandOf(target.backend, settings, version, overrides);
+    const nodes = nodesOf(group, target.system.gpusPerNode);
     files.push({
       name: `${base}.sh`,
       text: shellScript(
-        command.map((word) => (word === "aggregated.yaml" ? `${base}.yaml` : word)),
+        spreadOverNodes(target.backend, command, group, nodes).map((word) =>
+          word === "aggregated.yaml" ? `${base}.yaml` : word,
+        ),
         environment,
         group,
+        nodes,
       ),
     });
     if (target.backend === "trtllm") {
@@ -66,16 +101,13 @@ export function filesOf(
         count: expert?.kind === "experts" ? expert.experts : 0,
         isBlackwell: architectureOf(target.system) === "blackwell",
       };
-      files.push({ name: `${base}.yaml`, text: writeTrtllmYaml(trtllmConfig(settings, experts, version)) });
+      const config = mergeConfig({ ...trtllmConfig(settings, experts, version) }, overrides?.config);
+      files.push({ name: `${base}.yaml`, text: writeTrtllmYaml(config) });
     }
   });
-  files.push({
-    name: "kubernetes.yaml",
-    text: kubernetesManifests(candidate, target, layout, files, {
-      version,
-      ...(options.image === undefined ? {} : { image: options.image }),
-    }),
+  const manifests = kubernetesManifests(target, layout, files, {
+    version,
+    ...(options.image === undefined ? {} : { image: options.image }),
   });
-  files.push({ name: "benchmark.sh", text: benchmarkScript(candidate, target, workload) });
-  return files;
+  return { layout, files, manifests };
 }

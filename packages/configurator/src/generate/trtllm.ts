@@ -107,7 +107,7 @@ export function trtllmConfig(
   };
 }
 
-export function writeTrtllmYaml(config: TrtllmConfig): string {
+export function writeTrtllmYaml(config: TrtllmConfig | Readonly<Record<string, unknown>>): string {
   return stringify(config);
 }
 
