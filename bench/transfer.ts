@@ -1,7 +1,21 @@
 // KV transfer against memcpy: per transport and size, cold memory (working set far above L3), huge-page advised, both interleaved in this process.
 // `npm run bench -- transfer --json`; `--only shm,tcp` picks transports, `--quick` measures 20 pairs instead of 40.
+import { loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
-import { cma, createAgent, describePacked, loadTransferAddon, loopback, type Region, type RemoteRegion, sharedMemory, tcp, type Transfer, type Transport, ucx } from "@stator/kv-transfer";
+import {
+  cma,
+  createAgent,
+  describePacked,
+  loadTransferAddon,
+  loopback,
+  type Region,
+  type RemoteRegion,
+  sharedMemory,
+  tcp,
+  type Transfer,
+  type Transport,
+  ucx,
+} from "@stator/kv-transfer";
 import { spawnPeer } from "@stator/kv-transfer/testing";
 
 /** One line of the result. `ratioToMemcpy` is the median over pairs of memcpy time over transfer time for the same pieces. */
@@ -29,7 +43,8 @@ const cases: readonly { readonly bytes: number; readonly pieces: number }[] = [
   { bytes: 16_777_216, pieces: 1 },
 ];
 
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1] as number;
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[values.length >> 1] as number;
 
 /** Distinct piece offsets in a scattered order that repeats only after the whole arena. */
 function scattered(bytes: number, pieces: number, salt: number): Float64Array {
@@ -51,7 +66,8 @@ function memcpyBaseline(): Memcpy {
     const target = Buffer.alloc(arena, 2);
     return {
       run(from, to, bytes) {
-        for (let i = 0; i < from.length; i += 1) source.copy(target, to[i], from[i] as number, (from[i] as number) + bytes);
+        for (let i = 0; i < from.length; i += 1)
+          source.copy(target, to[i], from[i] as number, (from[i] as number) + bytes);
       },
     };
   }
@@ -67,7 +83,17 @@ function memcpyBaseline(): Memcpy {
       if (size === undefined) sizes.set(bytes, (size = new Float64Array(10_240).fill(bytes)));
       addon.copyRuns(
         true,
-        { runs: from.length, localRegion: zeros, localOffset: to, localStride: size, remoteRegion: zeros, remoteOffset: from, remoteStride: size, pieceBytes: size, pieces: ones },
+        {
+          runs: from.length,
+          localRegion: zeros,
+          localOffset: to,
+          localStride: size,
+          remoteRegion: zeros,
+          remoteOffset: from,
+          remoteStride: size,
+          pieceBytes: size,
+          pieces: ones,
+        },
         [target],
         [source],
       );
@@ -75,7 +101,14 @@ function memcpyBaseline(): Memcpy {
   };
 }
 
-async function measureTransport(name: string, transport: () => Transport, exportName: string | undefined, options: unknown, pairs: number, memcpy: Memcpy): Promise<TransferResult[]> {
+async function measureTransport(
+  name: string,
+  transport: () => Transport,
+  exportName: string | undefined,
+  options: unknown,
+  pairs: number,
+  memcpy: Memcpy,
+): Promise<TransferResult[]> {
   const initiator = await createAgent({ transports: [transport()] });
   const child = exportName === undefined ? undefined : await spawnPeer();
   const twin = child === undefined ? await createAgent({ transports: [transport()] }) : undefined;
@@ -85,7 +118,16 @@ async function measureTransport(name: string, transport: () => Transport, export
     let remoteId: number;
     if (child !== undefined) {
       const module = fileURLToPath(import.meta.resolve("@stator/kv-transfer"));
-      await child.call({ do: "open", name: "bench-peer", module, transports: [options === undefined ? { export: exportName as string } : { export: exportName as string, options }] });
+      await child.call({
+        do: "open",
+        name: "bench-peer",
+        module,
+        transports: [
+          options === undefined
+            ? { export: exportName as string }
+            : { export: exportName as string, options },
+        ],
+      });
       remoteId = (await child.call({ do: "allocate", bytes: arena, fill: 1 })) as number;
       blob = Buffer.from((await child.call({ do: "metadata" })) as string, "base64");
     } else {
@@ -96,12 +138,17 @@ async function measureTransport(name: string, transport: () => Transport, export
     const peer = initiator.importMetadata(blob);
     const remote: RemoteRegion = peer.region(remoteId);
     const native = loadTransferAddon();
-    const here: Region = initiator.register(native.isAvailable ? new Uint8Array(native.addon.hugeAllocate(arena)).fill(3) : Buffer.alloc(arena, 3));
+    const here: Region = initiator.register(
+      native.isAvailable ? new Uint8Array(native.addon.hugeAllocate(arena)).fill(3) : Buffer.alloc(arena, 3),
+    );
     for (const op of ["get", "put"] as const)
       for (const { bytes, pieces } of cases) {
         // As many prepared transfers as cover the arena: each run finds its memory cold.
         const count = Math.max(2, Math.min(512, Math.floor(arena / (bytes * pieces))));
-        const plans = Array.from({ length: count }, (_, i) => ({ from: scattered(bytes, pieces, i * pieces), to: scattered(bytes, pieces, i * pieces + 7) }));
+        const plans = Array.from({ length: count }, (_, i) => ({
+          from: scattered(bytes, pieces, i * pieces),
+          to: scattered(bytes, pieces, i * pieces + 7),
+        }));
         const transfers: Transfer[] = plans.map(({ from, to }) =>
           initiator.createTransfer({
             operation: op === "get" ? "read" : "write",
@@ -164,7 +211,10 @@ async function measureTransport(name: string, transport: () => Transport, export
 }
 
 /** Microseconds of `createTransfer` and `post` per strided descriptor: what a 10,000-block pull costs before a byte moves. */
-async function measurePost(): Promise<{ readonly descriptors: number; readonly microsPerDescriptor: number }> {
+async function measurePost(): Promise<{
+  readonly descriptors: number;
+  readonly microsPerDescriptor: number;
+}> {
   const descriptors = 18_880;
   const a = await createAgent({ transports: [loopback()] });
   const b = await createAgent({ transports: [loopback()] });
@@ -174,7 +224,11 @@ async function measurePost(): Promise<{ readonly descriptors: number; readonly m
   const remote = peer.region(there.id);
   const offsets = Float64Array.from({ length: descriptors }, (_, i) => ((i * 7) % descriptors) * 64);
   const { describe } = await import("@stator/kv-transfer");
-  const strided = (region: Region | RemoteRegion) => describe(region, Array.from(offsets, (offset) => ({ offset, bytes: 1, stride: 2, count: 4 })));
+  const strided = (region: Region | RemoteRegion) =>
+    describe(
+      region,
+      Array.from(offsets, (offset) => ({ offset, bytes: 1, stride: 2, count: 4 })),
+    );
   const local = strided(here);
   const far = strided(remote);
   const samples: number[] = [];
@@ -189,13 +243,24 @@ async function measurePost(): Promise<{ readonly descriptors: number; readonly m
 }
 
 /** Milliseconds from SIGKILL of the peer process to `onLost` here. */
-async function measureDeath(name: string, transport: () => Transport, exportName: string): Promise<{ readonly transport: string; readonly p50Ms: number }> {
+async function measureDeath(
+  name: string,
+  transport: () => Transport,
+  exportName: string,
+): Promise<{ readonly transport: string; readonly p50Ms: number }> {
   const samples: number[] = [];
   for (let i = 0; i < 5; i += 1) {
     const initiator = await createAgent({ transports: [transport()] });
     const child = await spawnPeer();
-    await child.call({ do: "open", name: "victim", module: fileURLToPath(import.meta.resolve("@stator/kv-transfer")), transports: [{ export: exportName }] });
-    const peer = initiator.importMetadata(Buffer.from((await child.call({ do: "metadata" })) as string, "base64"));
+    await child.call({
+      do: "open",
+      name: "victim",
+      module: fileURLToPath(import.meta.resolve("@stator/kv-transfer")),
+      transports: [{ export: exportName }],
+    });
+    const peer = initiator.importMetadata(
+      Buffer.from((await child.call({ do: "metadata" })) as string, "base64"),
+    );
     await peer.notify("hello");
     // The library's timers keep no process alive; this one does while we wait.
     const awake = setInterval(() => undefined, 1000);
@@ -236,12 +301,23 @@ export async function run(args: readonly string[]): Promise<unknown> {
         ] as const)
       : []),
   ];
+  // Others on the same cores take from both sides of a pair, but more from what needs two processes.
+  const loadAverage = Number((loadavg()[0] as number).toFixed(1));
   const memcpy = memcpyBaseline();
   const transfers: TransferResult[] = [];
   for (const [name, transport, exportName, options] of candidates)
-    if (only === undefined || only.includes(name)) transfers.push(...(await measureTransport(name, transport, exportName, options, pairs, memcpy)));
+    if (only === undefined || only.includes(name))
+      transfers.push(...(await measureTransport(name, transport, exportName, options, pairs, memcpy)));
   const deaths = [];
   for (const [name, transport, exportName, options] of candidates)
-    if (exportName !== undefined && options === undefined && (only === undefined || only.includes(name))) deaths.push(await measureDeath(name, transport, exportName));
-  return { native: native.isAvailable ? "addon" : native.reason, pairs, transfers, post: await measurePost(), peerDeath: deaths };
+    if (exportName !== undefined && options === undefined && (only === undefined || only.includes(name)))
+      deaths.push(await measureDeath(name, transport, exportName));
+  return {
+    native: native.isAvailable ? "addon" : native.reason,
+    loadAverage,
+    pairs,
+    transfers,
+    post: await measurePost(),
+    peerDeath: deaths,
+  };
 }

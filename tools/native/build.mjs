@@ -10,9 +10,13 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const require = createRequire(join(root, "package.json"));
 
 const has = (command) => spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0;
-const compiler = [process.env.CXX, "g++", "clang++", "c++"].find((name) => name !== undefined && name !== "" && has(name));
+const compiler = [process.env.CXX, "g++", "clang++", "c++"].find(
+  (name) => name !== undefined && name !== "" && has(name),
+);
 if (!has("cmake") || compiler === undefined) {
-  console.error(`build:native needs cmake (found: ${has("cmake")}) and a C++17 compiler (found: ${compiler ?? "none"}). On Debian: apt-get install cmake g++.`);
+  console.error(
+    `build:native needs cmake (found: ${has("cmake")}) and a C++17 compiler (found: ${compiler ?? "none"}). On Debian: apt-get install cmake g++.`,
+  );
   process.exit(1);
 }
 const run = (command, args) => {
@@ -27,7 +31,10 @@ for (const name of readdirSync(join(root, "packages"))) {
   if (!existsSync(join(source, "CMakeLists.txt")) || (wanted.length > 0 && !wanted.includes(name))) continue;
   const build = join(source, "build");
   run("cmake", [
-    "-S", source, "-B", build,
+    "-S",
+    source,
+    "-B",
+    build,
     ...(has("ninja") ? ["-G", "Ninja"] : []),
     `-DCMAKE_CXX_COMPILER=${compiler}`,
     `-DNODE_API_INCLUDE=${nodeApi}`,

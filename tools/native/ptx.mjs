@@ -10,7 +10,24 @@ const target = `${root}src/kernels/kv-kernels.ts`;
 const compiler = process.env.CLANG ?? "clang++";
 const { status, stdout, stderr } = spawnSync(
   compiler,
-  ["-x", "cuda", "--cuda-device-only", "-nocudainc", "-nocudalib", "-S", "-O3", "--cuda-gpu-arch=sm_70", "-Xclang", "-target-feature", "-Xclang", "+ptx70", "-Wno-unknown-cuda-version", source, "-o", "-"],
+  [
+    "-x",
+    "cuda",
+    "--cuda-device-only",
+    "-nocudainc",
+    "-nocudalib",
+    "-S",
+    "-O3",
+    "--cuda-gpu-arch=sm_70",
+    "-Xclang",
+    "-target-feature",
+    "-Xclang",
+    "+ptx70",
+    "-Wno-unknown-cuda-version",
+    source,
+    "-o",
+    "-",
+  ],
   { encoding: "utf8" },
 );
 if (status !== 0) {
@@ -28,7 +45,9 @@ export const kvKernelsPtx: string = \`${stdout.replaceAll("\\", "\\\\").replaceA
 `;
 if (process.argv.includes("--check")) {
   if (readFileSync(target, "utf8") === text) process.exit(0);
-  console.error("src/kernels/kv-kernels.ts is not what the sources compile to: run node tools/native/ptx.mjs");
+  console.error(
+    "src/kernels/kv-kernels.ts is not what the sources compile to: run node tools/native/ptx.mjs",
+  );
   process.exit(1);
 }
 writeFileSync(target, text);

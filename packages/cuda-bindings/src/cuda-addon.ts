@@ -26,7 +26,14 @@ export interface NativeNvml {
   count(): number;
   identity(index: number): { readonly name: string; readonly uuid: string };
   read(index: number, figure: string): unknown;
-  nvlink(index: number): readonly { readonly link: number; readonly isActive: boolean; readonly transmitKib?: number; readonly receiveKib?: number }[];
+  nvlink(
+    index: number,
+  ): readonly {
+    readonly link: number;
+    readonly isActive: boolean;
+    readonly transmitKib?: number;
+    readonly receiveKib?: number;
+  }[];
   watchXid(listener: (index: number, xid: number) => void): boolean;
   close(): void;
 }
@@ -39,7 +46,15 @@ export interface CudaAddon {
   allocate(context: NativeHandle, bytes: number): NativeHandle;
   addressOf(memory: NativeHandle): bigint;
   pinned(context: NativeHandle, bytes: number): ArrayBuffer;
-  copy(kind: number, target: NativeHandle | Uint8Array, targetOffset: number, source: NativeHandle | Uint8Array, sourceOffset: number, bytes: number, stream?: NativeHandle): void;
+  copy(
+    kind: number,
+    target: NativeHandle | Uint8Array,
+    targetOffset: number,
+    source: NativeHandle | Uint8Array,
+    sourceOffset: number,
+    bytes: number,
+    stream?: NativeHandle,
+  ): void;
   fill(memory: NativeHandle, offset: number, value: number, bytes: number, stream?: NativeHandle): void;
   createStream(context: NativeHandle): NativeHandle;
   synchronize(stream: NativeHandle, done: (code?: string, result?: number) => void): void;
@@ -53,11 +68,20 @@ export interface CudaAddon {
   ipcImport(context: NativeHandle, handle: Uint8Array): NativeHandle;
   enablePeer(from: NativeHandle, to: NativeHandle): void;
   loadModule(context: NativeHandle, ptx: string): NativeHandle;
-  launch(module: NativeHandle, name: string, grid: number, block: number, args: readonly (number | bigint)[], stream?: NativeHandle): void;
+  launch(
+    module: NativeHandle,
+    name: string,
+    grid: number,
+    block: number,
+    args: readonly (number | bigint)[],
+    stream?: NativeHandle,
+  ): void;
   close(handle: NativeHandle): void;
 }
 
-export type CudaAddonState = { readonly isAvailable: true; readonly addon: CudaAddon } | { readonly isAvailable: false; readonly reason: string };
+export type CudaAddonState =
+  | { readonly isAvailable: true; readonly addon: CudaAddon }
+  | { readonly isAvailable: false; readonly reason: string };
 
 const requireHere = createRequire(import.meta.url);
 const platform = `${process.platform}-${process.arch}`;
@@ -79,5 +103,11 @@ function load(): CudaAddonState {
       if (code !== "MODULE_NOT_FOUND") tried.push(`${candidate}: ${message.split("\n")[0]}`);
     }
   }
-  return { isAvailable: false, reason: [...tried, `no addon for ${platform}: in the repository run \`npm run build:native\`, else install @stator/cuda-bindings-${platform}`].join("; ") };
+  return {
+    isAvailable: false,
+    reason: [
+      ...tried,
+      `no addon for ${platform}: in the repository run \`npm run build:native\`, else install @stator/cuda-bindings-${platform}`,
+    ].join("; "),
+  };
 }

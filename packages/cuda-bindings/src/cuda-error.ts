@@ -1,5 +1,12 @@
 /** Codes of `@stator/cuda-bindings`; each has its paragraph in docs/reference/errors/cuda-bindings.md. */
-export type CudaErrorCode = "CUDA_UNAVAILABLE" | "CUDA_DRIVER_FAILED" | "CUDA_OUT_OF_MEMORY" | "CUDA_INVALID" | "CUDA_CLOSED" | "NVML_UNAVAILABLE" | "NVML_FAILED";
+export type CudaErrorCode =
+  | "CUDA_UNAVAILABLE"
+  | "CUDA_DRIVER_FAILED"
+  | "CUDA_OUT_OF_MEMORY"
+  | "CUDA_INVALID"
+  | "CUDA_CLOSED"
+  | "NVML_UNAVAILABLE"
+  | "NVML_FAILED";
 
 export type CudaErrorKind = "unavailable" | "internal" | "overloaded" | "invalid";
 
@@ -23,7 +30,12 @@ export class CudaError extends Error {
   readonly kind: CudaErrorKind;
   readonly data: Readonly<Record<string, unknown>> | undefined;
 
-  constructor(code: CudaErrorCode, message: string, data?: Readonly<Record<string, unknown>>, cause?: unknown) {
+  constructor(
+    code: CudaErrorCode,
+    message: string,
+    data?: Readonly<Record<string, unknown>>,
+    cause?: unknown,
+  ) {
     super(message, cause === undefined ? undefined : { cause });
     this.code = code;
     this.kind = kinds[code];
@@ -58,8 +70,20 @@ export function toCudaError(failed: "CUDA_DRIVER_FAILED" | "NVML_FAILED", error:
   const data = { driverCode: code, result };
   if (code === "CLOSED") return new CudaError("CUDA_CLOSED", `${message}.`, data, error);
   if (code === "BOUNDS") return new CudaError("CUDA_INVALID", `${message}.`, data, error);
-  if (code === "CUDA_ERROR_OUT_OF_MEMORY") return new CudaError("CUDA_OUT_OF_MEMORY", `${message}. Free device memory or ask for less.`, data, error);
+  if (code === "CUDA_ERROR_OUT_OF_MEMORY")
+    return new CudaError(
+      "CUDA_OUT_OF_MEMORY",
+      `${message}. Free device memory or ask for less.`,
+      data,
+      error,
+    );
   const isAbsent = code === "ABSENT" || code === "TOO_OLD" || code === "CUDA_ERROR_NO_DEVICE";
-  if (isAbsent) return new CudaError(failed === "NVML_FAILED" ? "NVML_UNAVAILABLE" : "CUDA_UNAVAILABLE", `${message}.`, data, error);
+  if (isAbsent)
+    return new CudaError(
+      failed === "NVML_FAILED" ? "NVML_UNAVAILABLE" : "CUDA_UNAVAILABLE",
+      `${message}.`,
+      data,
+      error,
+    );
   return new CudaError(failed, `${message} (${code ?? "unknown"}).`, data, error);
 }

@@ -11,19 +11,25 @@ const compiler = ["g++", "clang++"].find((name) => spawnSync(name, ["--version"]
 const addon = loadCudaAddon();
 const isRequired = (process.env.STATOR_REQUIRE ?? "").split(",").includes("native");
 const isReady = addon.isAvailable && compiler !== undefined && process.platform === "linux";
-if (!isReady && isRequired) throw new Error(`STATOR_REQUIRE asks for native: ${addon.isAvailable ? "no C++ compiler" : addon.reason}`);
-if (!isReady) console.log(`skipped: CUDA bindings against fake drivers: ${addon.isAvailable ? "no C++ compiler" : addon.reason}`);
+if (!isReady && isRequired)
+  throw new Error(`STATOR_REQUIRE asks for native: ${addon.isAvailable ? "no C++ compiler" : addon.reason}`);
+if (!isReady)
+  console.log(
+    `skipped: CUDA bindings against fake drivers: ${addon.isAvailable ? "no C++ compiler" : addon.reason}`,
+  );
 
 it("the committed PTX loads on drivers of the 550 line and names every kernel", () => {
   const [, major, minor] = /\.version (\d+)\.(\d+)/.exec(kvKernelsPtx) as unknown as [string, string, string];
   expect(Number(major) * 10 + Number(minor)).toBeLessThanOrEqual(84);
-  for (const kernel of ["stator_copy_table", "stator_regroup", "stator_fp8_to_bf16", "stator_checksum"]) expect(kvKernelsPtx).toContain(`.entry ${kernel}(`);
+  for (const kernel of ["stator_copy_table", "stator_regroup", "stator_fp8_to_bf16", "stator_checksum"])
+    expect(kvKernelsPtx).toContain(`.entry ${kernel}(`);
 });
 
 it("says in one sentence why CUDA is not there", () => {
   const availability = isCudaAvailable({ library: "/nowhere/libcuda.so.1" });
   expect(availability.isAvailable).toBe(false);
-  if (!availability.isAvailable) expect(availability.reason).toMatch(addon.isAvailable ? /nowhere/ : /build:native/);
+  if (!availability.isAvailable)
+    expect(availability.reason).toMatch(addon.isAvailable ? /nowhere/ : /build:native/);
 });
 
 describe.skipIf(!isReady)("against fake drivers", () => {
@@ -36,7 +42,11 @@ describe.skipIf(!isReady)("against fake drivers", () => {
     const build = (name: string): string => {
       const source = fileURLToPath(new URL(`../test/fake/${name}.cc`, import.meta.url));
       const target = join(folder, `lib${name}.so`);
-      const { status, stderr } = spawnSync(compiler as string, ["-shared", "-fPIC", "-O1", "-std=c++17", source, "-o", target], { encoding: "utf8" });
+      const { status, stderr } = spawnSync(
+        compiler as string,
+        ["-shared", "-fPIC", "-O1", "-std=c++17", source, "-o", target],
+        { encoding: "utf8" },
+      );
       if (status !== 0) throw new Error(stderr);
       return target;
     };
@@ -46,7 +56,14 @@ describe.skipIf(!isReady)("against fake drivers", () => {
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   afterEach(() => {
-    for (const name of ["FAKE_CUDA_FAIL", "FAKE_CUDA_LOG", "FAKE_CUDA_DEVICES", "FAKE_NVML_FAIL", "FAKE_NVML_XID"]) delete process.env[name];
+    for (const name of [
+      "FAKE_CUDA_FAIL",
+      "FAKE_CUDA_LOG",
+      "FAKE_CUDA_DEVICES",
+      "FAKE_NVML_FAIL",
+      "FAKE_NVML_XID",
+    ])
+      delete process.env[name];
   });
   const calls = (): string[] => readFileSync(log, "utf8").split("\n").filter(Boolean);
 
@@ -59,7 +76,11 @@ describe.skipIf(!isReady)("against fake drivers", () => {
     ]);
     expect(cuda.devices[0]?.uuid).toBe("GPU-01010101-0101-0101-0101-010101010101");
     expect(cuda.canAccessPeer(0, 1)).toBe(true);
-    expect(isCudaAvailable({ library: cudaLibrary })).toEqual({ isAvailable: true, driverVersion: 12040, devices: 2 });
+    expect(isCudaAvailable({ library: cudaLibrary })).toEqual({
+      isAvailable: true,
+      driverVersion: 12040,
+      devices: 2,
+    });
   });
 
   it("copies host to device to device to host, and between devices", async () => {
@@ -105,7 +126,12 @@ describe.skipIf(!isReady)("against fake drivers", () => {
     writeFileSync(log, "");
     const context = openCuda({ library: cudaLibrary }).context(0);
     const table = context.allocate(64);
-    for (let i = 0; i < 3; i += 1) context.launch("stator_copy_table", { grid: 4, block: 128, args: [table.address, table.address, 16n, 4] });
+    for (let i = 0; i < 3; i += 1)
+      context.launch("stator_copy_table", {
+        grid: 4,
+        block: 128,
+        args: [table.address, table.address, 16n, 4],
+      });
     expect(calls().filter((name) => name === "cuModuleLoadData").length).toBe(1);
     expect(calls().filter((name) => name === "cuLaunchKernel").length).toBe(3);
     table.close();
@@ -116,22 +142,41 @@ describe.skipIf(!isReady)("against fake drivers", () => {
     const context = cuda.context(0);
     process.env.FAKE_CUDA_FAIL = "cuMemAlloc_v2=2,cuStreamSynchronize=719";
     const outOfMemory = (): unknown => context.allocate(10);
-    expect(outOfMemory).toThrow(expect.objectContaining({ code: "CUDA_OUT_OF_MEMORY", kind: "overloaded", data: { driverCode: "CUDA_ERROR_OUT_OF_MEMORY", result: 2 } }));
+    expect(outOfMemory).toThrow(
+      expect.objectContaining({
+        code: "CUDA_OUT_OF_MEMORY",
+        kind: "overloaded",
+        data: { driverCode: "CUDA_ERROR_OUT_OF_MEMORY", result: 2 },
+      }),
+    );
     const stream = context.createStream();
-    await expect(stream.synchronize()).rejects.toMatchObject({ code: "CUDA_DRIVER_FAILED", data: { result: 719 } });
+    await expect(stream.synchronize()).rejects.toMatchObject({
+      code: "CUDA_DRIVER_FAILED",
+      data: { result: 719 },
+    });
     process.env.FAKE_CUDA_FAIL = "cuInit=100";
     expect(isCudaAvailable({ library: cudaLibrary })).toMatchObject({ isAvailable: false });
     process.env.FAKE_CUDA_FAIL = "";
     process.env.FAKE_CUDA_DEVICES = "0";
-    expect(isCudaAvailable({ library: cudaLibrary })).toMatchObject({ isAvailable: false, reason: expect.stringContaining("no device") as string });
+    expect(isCudaAvailable({ library: cudaLibrary })).toMatchObject({
+      isAvailable: false,
+      reason: expect.stringContaining("no device") as string,
+    });
     stream.close();
   });
 
   it("refuses ranges outside memory and closed handles before the driver sees them", () => {
     const context = openCuda({ library: cudaLibrary }).context(0);
     const memory = context.allocate(100);
-    for (const range of [{ targetOffset: 1, bytes: 100 }, { targetOffset: -1, bytes: 1 }, { bytes: 0 }, { targetOffset: Number.NaN, bytes: 1 }])
-      expect(() => context.copy(memory, new Uint8Array(1000), range)).toThrow(expect.objectContaining({ code: "CUDA_INVALID" }));
+    for (const range of [
+      { targetOffset: 1, bytes: 100 },
+      { targetOffset: -1, bytes: 1 },
+      { bytes: 0 },
+      { targetOffset: Number.NaN, bytes: 1 },
+    ])
+      expect(() => context.copy(memory, new Uint8Array(1000), range)).toThrow(
+        expect.objectContaining({ code: "CUDA_INVALID" }),
+      );
     memory.close();
     memory.close();
     expect(() => context.fill(memory, 1)).toThrow(expect.objectContaining({ code: "CUDA_CLOSED" }));
@@ -169,7 +214,9 @@ describe.skipIf(!isReady)("against fake drivers", () => {
       worker.on("exit", () => { const a = require(addon); const cuda = new a.Cuda(library); const c = cuda.retain(0); a.allocate(c, 100); a.synchronize(a.createStream(c), () => undefined); });
     `;
     const path = fileURLToPath(new URL("../native/build/stator_cuda.node", import.meta.url));
-    const { status, stderr, signal } = spawnSync(process.execPath, ["-e", script, path, cudaLibrary], { encoding: "utf8" });
+    const { status, stderr, signal } = spawnSync(process.execPath, ["-e", script, path, cudaLibrary], {
+      encoding: "utf8",
+    });
     expect({ status, stderr, signal }).toEqual({ status: 0, stderr: "", signal: null });
   });
 
@@ -179,12 +226,19 @@ describe.skipIf(!isReady)("against fake drivers", () => {
     const [rich, poor] = nvml.devices();
     expect(rich?.uuid).toBe("GPU-fake-0");
     expect(rich?.utilization()).toEqual({ gpu: 87, memory: 41 });
-    expect([rich?.powerMilliwatts(), rich?.powerLimitMilliwatts(), rich?.energyMillijoules()]).toEqual([612345, 700000, 9876543210]);
+    expect([rich?.powerMilliwatts(), rich?.powerLimitMilliwatts(), rich?.energyMillijoules()]).toEqual([
+      612345, 700000, 9876543210,
+    ]);
     expect(rich?.memory()).toEqual({ usedBytes: 50 * 2 ** 30, totalBytes: 80 * 2 ** 30 });
     expect([rich?.temperatureCelsius(), rich?.smClockMegahertz()]).toEqual([61, 1980]);
     expect(rich?.pcieKilobytesPerSecond()).toEqual({ transmit: 1000, receive: 2000 });
-    expect(rich?.nvlink()).toEqual([{ link: 0, isActive: true, transmitKib: 138_000, receiveKib: 139_000 }, { link: 1, isActive: false }]);
-    expect([poor?.energyMillijoules(), poor?.powerLimitMilliwatts(), poor?.pcieKilobytesPerSecond()]).toEqual([undefined, undefined, undefined]);
+    expect(rich?.nvlink()).toEqual([
+      { link: 0, isActive: true, transmitKib: 138_000, receiveKib: 139_000 },
+      { link: 1, isActive: false },
+    ]);
+    expect([poor?.energyMillijoules(), poor?.powerLimitMilliwatts(), poor?.pcieKilobytesPerSecond()]).toEqual(
+      [undefined, undefined, undefined],
+    );
     expect(poor?.nvlink()).toEqual([]);
     process.env.FAKE_NVML_FAIL = "nvmlDeviceGetPowerUsage=999";
     expect(() => rich?.powerMilliwatts()).toThrow(expect.objectContaining({ code: "NVML_FAILED" }));
@@ -202,6 +256,8 @@ describe.skipIf(!isReady)("against fake drivers", () => {
     clearInterval(awake);
     expect(event).toEqual({ index: 0, xid: 79 });
     nvml.close();
-    expect(() => openNvml({ library: "/nowhere/libnvidia-ml.so.1" })).toThrow(expect.objectContaining({ code: "NVML_UNAVAILABLE" }));
+    expect(() => openNvml({ library: "/nowhere/libnvidia-ml.so.1" })).toThrow(
+      expect.objectContaining({ code: "NVML_UNAVAILABLE" }),
+    );
   });
 });

@@ -70,10 +70,22 @@ export interface CudaContext {
   createEvent(): CudaEvent;
   /** Host to device, device to host, or device to device, by what the two sides are. The host side must stay unchanged until the stream is synchronized. */
   copy(target: CudaMemory | Uint8Array, source: CudaMemory | Uint8Array, options?: CopyOptions): void;
-  fill(memory: CudaMemory, value: number, options?: { readonly offset?: number; readonly bytes?: number; readonly stream?: CudaStream }): void;
+  fill(
+    memory: CudaMemory,
+    value: number,
+    options?: { readonly offset?: number; readonly bytes?: number; readonly stream?: CudaStream },
+  ): void;
   enablePeer(other: CudaContext): void;
   /** Runs one of the KV kernels (`stator_copy_table`, `stator_regroup`, `stator_fp8_to_bf16`, `stator_checksum`): numbers are 32-bit, bigints 64-bit arguments. */
-  launch(kernel: string, options: { readonly grid: number; readonly block: number; readonly args: readonly (number | bigint)[]; readonly stream?: CudaStream }): void;
+  launch(
+    kernel: string,
+    options: {
+      readonly grid: number;
+      readonly block: number;
+      readonly args: readonly (number | bigint)[];
+      readonly stream?: CudaStream;
+    },
+  ): void;
 }
 
 export interface Cuda {
@@ -92,21 +104,39 @@ export interface Cuda {
  */
 export function openCuda({ library = defaultCudaLibrary }: CudaOptions = {}): Cuda {
   const loaded = loadCudaAddon();
-  if (!loaded.isAvailable) throw new CudaError("CUDA_UNAVAILABLE", `CUDA is not available: ${loaded.reason}.`);
+  if (!loaded.isAvailable)
+    throw new CudaError("CUDA_UNAVAILABLE", `CUDA is not available: ${loaded.reason}.`);
   const { addon } = loaded;
   const native = calling("CUDA_DRIVER_FAILED", () => new addon.Cuda(library));
   const devices = calling("CUDA_DRIVER_FAILED", () => native.devices()).map(
-    ({ uuid, major, minor, ...device }): CudaDevice => ({ ...device, uuid: uuidText(uuid), computeCapability: `${major}.${minor}` }),
+    ({ uuid, major, minor, ...device }): CudaDevice => ({
+      ...device,
+      uuid: uuidText(uuid),
+      computeCapability: `${major}.${minor}`,
+    }),
   );
-  if (devices.length === 0) throw new CudaError("CUDA_UNAVAILABLE", "CUDA is not available: the driver sees no device (CUDA_VISIBLE_DEVICES?).");
+  if (devices.length === 0)
+    throw new CudaError(
+      "CUDA_UNAVAILABLE",
+      "CUDA is not available: the driver sees no device (CUDA_VISIBLE_DEVICES?).",
+    );
   return {
     driverVersion: calling("CUDA_DRIVER_FAILED", () => native.driverVersion()),
     devices,
     canAccessPeer: (device, peer) => calling("CUDA_DRIVER_FAILED", () => native.canAccessPeer(device, peer)),
     context(index) {
       const device = devices[index];
-      if (device === undefined) throw new CudaError("CUDA_INVALID", `There is no CUDA device ${index}: ${devices.length} are visible.`, { index });
-      return createContext(addon, calling("CUDA_DRIVER_FAILED", () => native.retain(index)), device);
+      if (device === undefined)
+        throw new CudaError(
+          "CUDA_INVALID",
+          `There is no CUDA device ${index}: ${devices.length} are visible.`,
+          { index },
+        );
+      return createContext(
+        addon,
+        calling("CUDA_DRIVER_FAILED", () => native.retain(index)),
+        device,
+      );
     },
   };
 }
@@ -138,7 +168,15 @@ function createContext(addon: CudaAddon, native: NativeHandle, device: CudaDevic
   let kernels: NativeHandle | undefined;
   const wrapMemory = (handle: NativeHandle, bytes: number): CudaMemory => {
     const address = run(() => addon.addressOf(handle));
-    const memory = keep<CudaMemory>({ bytes, address, ipcHandle: () => run(() => addon.ipcExport(handle)), close: () => run(() => addon.close(handle)) }, handle);
+    const memory = keep<CudaMemory>(
+      {
+        bytes,
+        address,
+        ipcHandle: () => run(() => addon.ipcExport(handle)),
+        close: () => run(() => addon.close(handle)),
+      },
+      handle,
+    );
     memoryContexts.set(memory, context);
     return memory;
   };
@@ -175,7 +213,14 @@ function createContext(addon: CudaAddon, native: NativeHandle, device: CudaDevic
               run(() =>
                 addon.synchronize(handle, (code, result) => {
                   if (code === undefined) resolve();
-                  else reject(toCudaError("CUDA_DRIVER_FAILED", { code: code || "CUDA_ERROR_UNKNOWN", message: "cuStreamSynchronize failed", result }));
+                  else
+                    reject(
+                      toCudaError("CUDA_DRIVER_FAILED", {
+                        code: code || "CUDA_ERROR_UNKNOWN",
+                        message: "cuStreamSynchronize failed",
+                        result,
+                      }),
+                    );
                 }),
               );
             }),
@@ -200,16 +245,31 @@ function createContext(addon: CudaAddon, native: NativeHandle, device: CudaDevic
       );
     },
     copy(target, source, { targetOffset = 0, sourceOffset = 0, bytes, stream } = {}) {
-      const sizeOf = (side: CudaMemory | Uint8Array): number => (side instanceof Uint8Array ? side.byteLength : side.bytes);
+      const sizeOf = (side: CudaMemory | Uint8Array): number =>
+        side instanceof Uint8Array ? side.byteLength : side.bytes;
       const length = bytes ?? Math.min(sizeOf(target) - targetOffset, sizeOf(source) - sourceOffset);
       checkRange(targetOffset, length, sizeOf(target));
       checkRange(sourceOffset, length, sizeOf(source));
       const isHostTarget = target instanceof Uint8Array;
       const isHostSource = source instanceof Uint8Array;
-      if (isHostTarget && isHostSource) throw new CudaError("CUDA_INVALID", "Both sides of the copy are host memory: use TypedArray.set.");
-      const isBetweenDevices = !isHostTarget && !isHostSource && memoryContexts.get(target)?.device.index !== memoryContexts.get(source)?.device.index;
+      if (isHostTarget && isHostSource)
+        throw new CudaError("CUDA_INVALID", "Both sides of the copy are host memory: use TypedArray.set.");
+      const isBetweenDevices =
+        !isHostTarget &&
+        !isHostSource &&
+        memoryContexts.get(target)?.device.index !== memoryContexts.get(source)?.device.index;
       const kind = isHostSource ? 0 : isHostTarget ? 1 : isBetweenDevices ? 3 : 2;
-      run(() => addon.copy(kind, isHostTarget ? target : need(target), targetOffset, isHostSource ? source : need(source), sourceOffset, length, handleOf(stream)));
+      run(() =>
+        addon.copy(
+          kind,
+          isHostTarget ? target : need(target),
+          targetOffset,
+          isHostSource ? source : need(source),
+          sourceOffset,
+          length,
+          handleOf(stream),
+        ),
+      );
     },
     fill(memory, value, { offset = 0, bytes = memory.bytes - offset, stream } = {}) {
       checkRange(offset, bytes, memory.bytes);
@@ -229,10 +289,22 @@ function createContext(addon: CudaAddon, native: NativeHandle, device: CudaDevic
 const memoryContexts = new WeakMap<object, CudaContext>();
 
 function checkBytes(bytes: number): void {
-  if (!Number.isSafeInteger(bytes) || bytes < 1) throw new CudaError("CUDA_INVALID", `bytes must be a positive integer, not ${bytes}.`, { bytes });
+  if (!Number.isSafeInteger(bytes) || bytes < 1)
+    throw new CudaError("CUDA_INVALID", `bytes must be a positive integer, not ${bytes}.`, { bytes });
 }
 
 function checkRange(offset: number, bytes: number, size: number): void {
-  if (Number.isSafeInteger(offset) && Number.isSafeInteger(bytes) && offset >= 0 && bytes >= 1 && bytes <= size - offset) return;
-  throw new CudaError("CUDA_INVALID", `Offset ${offset}, length ${bytes} is not inside ${size} bytes.`, { offset, bytes, size });
+  if (
+    Number.isSafeInteger(offset) &&
+    Number.isSafeInteger(bytes) &&
+    offset >= 0 &&
+    bytes >= 1 &&
+    bytes <= size - offset
+  )
+    return;
+  throw new CudaError("CUDA_INVALID", `Offset ${offset}, length ${bytes} is not inside ${size} bytes.`, {
+    offset,
+    bytes,
+    size,
+  });
 }

@@ -2,7 +2,9 @@ import type { CudaError } from "./cuda-error.ts";
 import { type CudaOptions, openCuda } from "./cuda.ts";
 
 /** Whether CUDA can be used in this process, with a sentence why not. */
-export type CudaAvailability = { readonly isAvailable: true; readonly driverVersion: number; readonly devices: number } | { readonly isAvailable: false; readonly reason: string };
+export type CudaAvailability =
+  | { readonly isAvailable: true; readonly driverVersion: number; readonly devices: number }
+  | { readonly isAvailable: false; readonly reason: string };
 
 /** Tries to open the driver; never throws. */
 export function isCudaAvailable(options: CudaOptions = {}): CudaAvailability {

@@ -58,11 +58,13 @@ export interface Nvml {
  */
 export function openNvml({ library = defaultNvmlLibrary }: NvmlOptions = {}): Nvml {
   const loaded = loadCudaAddon();
-  if (!loaded.isAvailable) throw new CudaError("NVML_UNAVAILABLE", `NVML is not available: ${loaded.reason}.`);
+  if (!loaded.isAvailable)
+    throw new CudaError("NVML_UNAVAILABLE", `NVML is not available: ${loaded.reason}.`);
   const { Nvml: NativeNvml } = loaded.addon;
   const native = calling("NVML_FAILED", () => new NativeNvml(library));
   const ask = <Value>(call: () => Value): Value => calling("NVML_FAILED", call);
-  const read = <Value>(index: number, figure: string): Value | undefined => ask(() => native.read(index, figure) as Value | undefined);
+  const read = <Value>(index: number, figure: string): Value | undefined =>
+    ask(() => native.read(index, figure) as Value | undefined);
   const devices: readonly NvmlDevice[] = Array.from({ length: ask(() => native.count()) }, (_, index) => ({
     index,
     ...ask(() => native.identity(index)),

@@ -90,7 +90,11 @@ export function createByteReader(source: Uint8Array, what: string): ByteReader {
   const view = new DataView(source.buffer, source.byteOffset, source.byteLength);
   let at = 0;
   const bad = (why: string): never => {
-    throw transferError("TRANSFER_METADATA_INVALID", `${what} is damaged: ${why} at byte ${at} of ${source.length}.`, { at });
+    throw transferError(
+      "TRANSFER_METADATA_INVALID",
+      `${what} is damaged: ${why} at byte ${at} of ${source.length}.`,
+      { at },
+    );
   };
   const take = (bytes: number): number => {
     if (bytes > source.length - at) bad(`${bytes} more bytes expected`);

@@ -1,7 +1,12 @@
 export type { TransferErrorCode } from "./transfer-error.ts";
 export { TransferError } from "./transfer-error.ts";
 
-export { createAgent, defaultBaseDeadlineMs, defaultConnectDeadlineMs, defaultInboxMessages } from "./agent/create-agent.ts";
+export {
+  createAgent,
+  defaultBaseDeadlineMs,
+  defaultConnectDeadlineMs,
+  defaultInboxMessages,
+} from "./agent/create-agent.ts";
 export type {
   AllocateOptions,
   PathCandidate,
@@ -50,7 +55,13 @@ export { tcp } from "./transport/tcp.ts";
 
 export type { FetchOptions, HandoffSink, HandoffSinkOptions } from "./handoff/handoff-sink.ts";
 export { createHandoffSink } from "./handoff/handoff-sink.ts";
-export type { HandoffOffer, HandoffSource, HandoffSourceOptions, OfferedBlock, OfferOptions } from "./handoff/handoff-source.ts";
+export type {
+  HandoffOffer,
+  HandoffSource,
+  HandoffSourceOptions,
+  OfferedBlock,
+  OfferOptions,
+} from "./handoff/handoff-source.ts";
 export { createHandoffSource } from "./handoff/handoff-source.ts";
 export type { TransferEnds } from "./handoff/create-transfer-ends.ts";
 export { createTransferEnds } from "./handoff/create-transfer-ends.ts";

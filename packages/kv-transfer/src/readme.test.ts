@@ -18,7 +18,9 @@ test("the README's agents move every other block", async () => {
   });
   await prefill.expect("decode", "fetched", 1);
   expect(stats).toMatchObject({ bytes: 8 * 4096, transports: ["tcp"] });
-  expect(Array.from({ length: 8 }, (_, i) => local.read(i * 4096, 1)[0])).toEqual([0, 2, 4, 6, 8, 10, 12, 14]);
+  expect(Array.from({ length: 8 }, (_, i) => local.read(i * 4096, 1)[0])).toEqual([
+    0, 2, 4, 6, 8, 10, 12, 14,
+  ]);
   await decode.close();
   await prefill.close();
 });

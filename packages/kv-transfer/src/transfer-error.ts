@@ -61,7 +61,12 @@ export class TransferError extends StatorError<TransferErrorCode> {
 }
 
 /** Makes a `TransferError` whose kind follows from its code. */
-export function transferError(code: TransferErrorCode, message: string, data?: ErrorData, cause?: unknown): TransferError {
+export function transferError(
+  code: TransferErrorCode,
+  message: string,
+  data?: ErrorData,
+  cause?: unknown,
+): TransferError {
   return new TransferError({
     code,
     kind: kinds[code],
@@ -75,5 +80,10 @@ export function transferError(code: TransferErrorCode, message: string, data?: E
 export function asTransferError(value: unknown, transport: string): TransferError {
   if (TransferError.isInstance(value)) return value;
   const reason = value instanceof Error ? value.message : String(value);
-  return transferError("TRANSFER_TRANSPORT_FAILED", `Transport ${transport} failed: ${reason}.`, { transport }, value);
+  return transferError(
+    "TRANSFER_TRANSPORT_FAILED",
+    `Transport ${transport} failed: ${reason}.`,
+    { transport },
+    value,
+  );
 }

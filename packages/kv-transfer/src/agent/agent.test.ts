@@ -2,7 +2,16 @@ import { randomBytes } from "node:crypto";
 import { connect } from "node:net";
 import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
-import { createAgent, describe as pieces, loopback, sharedMemory, tcp, TransferError, type TransferAgent, type TransferAgentOptions } from "../index.ts";
+import {
+  createAgent,
+  describe as pieces,
+  loopback,
+  sharedMemory,
+  tcp,
+  TransferError,
+  type TransferAgent,
+  type TransferAgentOptions,
+} from "../index.ts";
 import { createByteReader } from "../byte-codec.ts";
 import { frameHeader, frameType } from "../stream/frame.ts";
 import { type FaultPlan, faulty, fillPattern, patternBytes } from "../testing/index.ts";
@@ -20,7 +29,8 @@ const open = async (options: TransferAgentOptions): Promise<TransferAgent> => {
 const whole = (bytes: number) => [{ offset: 0, bytes }];
 
 async function twoWays(plan: FaultPlan, fault: "loopback" | "tcp" = "loopback") {
-  const wrap = (): TransferAgentOptions["transports"] => (fault === "loopback" ? [faulty(loopback(), plan), tcp()] : [faulty(tcp(), plan)]);
+  const wrap = (): TransferAgentOptions["transports"] =>
+    fault === "loopback" ? [faulty(loopback(), plan), tcp()] : [faulty(tcp(), plan)];
   const initiator = await open({ transports: wrap() });
   const target = await open({ transports: [loopback(), tcp()] });
   const there = target.register(new Uint8Array(100_000));
@@ -29,16 +39,32 @@ async function twoWays(plan: FaultPlan, fault: "loopback" | "tcp" = "loopback") 
   const buffer = new Uint8Array(100_000);
   const here = initiator.register(buffer);
   const list = Array.from({ length: 100 }, (_, i) => ({ offset: i * 1000, bytes: 900 }));
-  return { initiator, target, peer, buffer, ask: { operation: "read" as const, peer, local: pieces(here, list), remote: pieces(peer.region(there.id), list) } };
+  return {
+    initiator,
+    target,
+    peer,
+    buffer,
+    ask: {
+      operation: "read" as const,
+      peer,
+      local: pieces(here, list),
+      remote: pieces(peer.region(there.id), list),
+    },
+  };
 }
 
 describe("failover", () => {
   for (const kind of ["failAtPost", "failAtCompletion", "partial", "cut"] as const)
     it(`goes on over the next transport after ${kind}, with the right bytes and one notification`, async () => {
-      const { initiator, target, buffer, ask } = await twoWays({ post: (number) => (number === 0 ? { kind } : undefined) });
+      const { initiator, target, buffer, ask } = await twoWays({
+        post: (number) => (number === 0 ? { kind } : undefined),
+      });
       const stats = await initiator.transfer({ ...ask, notify: { tag: "done" } });
       expect(stats).toMatchObject({ failovers: 1, transports: ["tcp"] });
-      for (let i = 0; i < 100; i += 1) expect(Buffer.compare(buffer.subarray(i * 1000, i * 1000 + 900), patternBytes(3, i * 1000, 900))).toBe(0);
+      for (let i = 0; i < 100; i += 1)
+        expect(
+          Buffer.compare(buffer.subarray(i * 1000, i * 1000 + 900), patternBytes(3, i * 1000, 900)),
+        ).toBe(0);
       await target.expect(initiator.name, "done", 1);
       const seen: string[] = [];
       const abort = new AbortController();
@@ -53,7 +79,10 @@ describe("failover", () => {
 
   it("says what failed when there is no other way", async () => {
     const { initiator, ask } = await twoWays({ post: () => ({ kind: "failAtPost" }) }, "tcp");
-    await expect(initiator.transfer(ask)).rejects.toMatchObject({ code: "TRANSFER_TRANSPORT_FAILED", kind: "unavailable" });
+    await expect(initiator.transfer(ask)).rejects.toMatchObject({
+      code: "TRANSFER_TRANSPORT_FAILED",
+      kind: "unavailable",
+    });
   });
 
   it("lets a failed transport rest and says so", async () => {
@@ -61,14 +90,19 @@ describe("failover", () => {
     await initiator.transfer(ask);
     const told = initiator.explain(peer);
     expect(told.chosen).toBe("tcp");
-    expect(told.candidates[0]).toMatchObject({ transport: "loopback", reach: { isReachable: false, reason: expect.stringContaining("cooling") as string } });
+    expect(told.candidates[0]).toMatchObject({
+      transport: "loopback",
+      reach: { isReachable: false, reason: expect.stringContaining("cooling") as string },
+    });
   });
 });
 
 describe("cancelling", () => {
   it("ends a batch that never starts at its deadline", async () => {
     const { initiator, ask } = await twoWays({ post: () => ({ kind: "drop" }) });
-    await expect(initiator.transfer({ ...ask, deadlineMs: 20 })).rejects.toMatchObject({ code: "TRANSFER_DEADLINE" });
+    await expect(initiator.transfer({ ...ask, deadlineMs: 20 })).rejects.toMatchObject({
+      code: "TRANSFER_DEADLINE",
+    });
   });
 
   it("a released transfer whose start was delayed never touches the buffer", async () => {
@@ -90,7 +124,8 @@ describe("cancelling", () => {
 
 it("duplicated and failed notifications arrive once, in order", async () => {
   const { initiator, target, peer } = await twoWays({
-    notify: (number) => (number >= 20 ? { kind: "fail" } : number % 3 === 0 ? { kind: "duplicate" } : undefined),
+    notify: (number) =>
+      number >= 20 ? { kind: "fail" } : number % 3 === 0 ? { kind: "duplicate" } : undefined,
   });
   const sent = Promise.all(Array.from({ length: 50 }, (_, i) => peer.notify("n", Uint8Array.of(i))));
   const got: number[] = [];
@@ -111,13 +146,27 @@ describe("a shared secret", () => {
     const there = b.register(new Uint8Array(10));
     const peer = a.importMetadata(b.exportMetadata());
     const here = a.register(new Uint8Array(10));
-    await a.transfer({ operation: "read", peer, local: pieces(here, whole(10)), remote: pieces(peer.region(there.id), whole(10)) });
+    await a.transfer({
+      operation: "read",
+      peer,
+      local: pieces(here, whole(10)),
+      remote: pieces(peer.region(there.id), whole(10)),
+    });
     const stranger = await open({ transports: [tcp()], secret: randomBytes(32) });
-    expect(() => stranger.importMetadata(b.exportMetadata())).toThrow(expect.objectContaining({ code: "TRANSFER_UNAUTHORIZED" }));
+    expect(() => stranger.importMetadata(b.exportMetadata())).toThrow(
+      expect.objectContaining({ code: "TRANSFER_UNAUTHORIZED" }),
+    );
     const nobody = await open({ transports: [tcp()] });
     const through = nobody.importMetadata(b.exportMetadata());
     const local = nobody.register(new Uint8Array(10));
-    await expect(nobody.transfer({ operation: "read", peer: through, local: pieces(local, whole(10)), remote: pieces(through.region(there.id), whole(10)) })).rejects.toMatchObject({ code: "TRANSFER_UNAUTHORIZED" });
+    await expect(
+      nobody.transfer({
+        operation: "read",
+        peer: through,
+        local: pieces(local, whole(10)),
+        remote: pieces(through.region(there.id), whole(10)),
+      }),
+    ).rejects.toMatchObject({ code: "TRANSFER_UNAUTHORIZED" });
   });
 });
 
@@ -127,22 +176,39 @@ describe("metadata", () => {
     for (let i = 0; i < 20; i += 1) agent.register(new Uint8Array(100), { blockBytes: 10 });
     const blob = agent.exportMetadata();
     fc.assert(
-      fc.property(fc.nat(blob.length - 1), fc.integer({ min: 1, max: 255 }), fc.boolean(), (at, mask, isCut) => {
-        const damaged = isCut ? blob.subarray(0, at) : Uint8Array.from(blob, (byte, i) => (i === at ? byte ^ mask : byte));
-        try {
-          decodeMetadata(damaged, undefined);
-        } catch (error) {
-          expect(TransferError.isInstance(error)).toBe(true);
-        }
-      }),
+      fc.property(
+        fc.nat(blob.length - 1),
+        fc.integer({ min: 1, max: 255 }),
+        fc.boolean(),
+        (at, mask, isCut) => {
+          const damaged = isCut
+            ? blob.subarray(0, at)
+            : Uint8Array.from(blob, (byte, i) => (i === at ? byte ^ mask : byte));
+          try {
+            decodeMetadata(damaged, undefined);
+          } catch (error) {
+            expect(TransferError.isInstance(error)).toBe(true);
+          }
+        },
+      ),
       { numRuns: 500 },
     );
     expect(() => decodeMetadata(Uint8Array.from([...blob, 0]), undefined)).toThrow(TransferError);
   });
 
   it("holds 50,000 regions", () => {
-    const regions = Array.from({ length: 50_000 }, (_, id) => ({ id, key: BigInt(id), bytes: 4096, memory: "host" as const, blockBytes: 0, exported: new Map([["tcp", new Uint8Array(0)]]) }));
-    const blob = encodeMetadata({ name: "many", incarnation: "0".repeat(32), connections: new Map(), regions }, undefined);
+    const regions = Array.from({ length: 50_000 }, (_, id) => ({
+      id,
+      key: BigInt(id),
+      bytes: 4096,
+      memory: "host" as const,
+      blockBytes: 0,
+      exported: new Map([["tcp", new Uint8Array(0)]]),
+    }));
+    const blob = encodeMetadata(
+      { name: "many", incarnation: "0".repeat(32), connections: new Map(), regions },
+      undefined,
+    );
     expect(decodeMetadata(blob, undefined).regions.length).toBe(50_000);
   });
 
@@ -154,8 +220,18 @@ describe("metadata", () => {
     expect(peer.regions.map((region) => region.id)).toEqual([b.id]);
     expect(other.importMetadata(agent.exportMetadata())).toBe(peer);
     expect(peer.regions.length).toBe(2);
-    const forged = encodeMetadata({ name: agent.name, incarnation: agent.incarnation, connections: new Map(), regions: [{ id: a.id, key: 1n, bytes: 10, memory: "host", blockBytes: 0, exported: new Map() }] }, undefined);
-    expect(() => other.importMetadata(forged)).toThrow(expect.objectContaining({ code: "TRANSFER_METADATA_INVALID" }));
+    const forged = encodeMetadata(
+      {
+        name: agent.name,
+        incarnation: agent.incarnation,
+        connections: new Map(),
+        regions: [{ id: a.id, key: 1n, bytes: 10, memory: "host", blockBytes: 0, exported: new Map() }],
+      },
+      undefined,
+    );
+    expect(() => other.importMetadata(forged)).toThrow(
+      expect.objectContaining({ code: "TRANSFER_METADATA_INVALID" }),
+    );
   });
 });
 
@@ -184,11 +260,31 @@ it("a hostile connection can't hurt the target: garbage, bombs, strangers and wr
     });
   const forged = decodeMetadata(blob, undefined);
   const liar = await open({ transports: [tcp()] });
-  const seen = liar.importMetadata(encodeMetadata({ ...forged, regions: forged.regions.map((region) => ({ ...region, key: region.key ^ 1n, bytes: 10_000 })) }, undefined));
+  const seen = liar.importMetadata(
+    encodeMetadata(
+      {
+        ...forged,
+        regions: forged.regions.map((region) => ({ ...region, key: region.key ^ 1n, bytes: 10_000 })),
+      },
+      undefined,
+    ),
+  );
   const local = liar.register(new Uint8Array(1000));
-  await expect(liar.transfer({ operation: "read", peer: seen, local: pieces(local, whole(10)), remote: pieces(seen.region(there.id), whole(10)) })).rejects.toMatchObject({ code: "TRANSFER_REGION_GONE" });
+  await expect(
+    liar.transfer({
+      operation: "read",
+      peer: seen,
+      local: pieces(local, whole(10)),
+      remote: pieces(seen.region(there.id), whole(10)),
+    }),
+  ).rejects.toMatchObject({ code: "TRANSFER_REGION_GONE" });
   const here = initiator.register(new Uint8Array(1000));
-  await initiator.transfer({ operation: "read", peer, local: pieces(here, whole(1000)), remote: pieces(peer.region(there.id), whole(1000)) });
+  await initiator.transfer({
+    operation: "read",
+    peer,
+    local: pieces(here, whole(1000)),
+    remote: pieces(peer.region(there.id), whole(1000)),
+  });
   expect(here.read(0, 1000).every((byte) => byte === 5)).toBe(true);
 });
 
@@ -196,20 +292,36 @@ describe("memory that the runtime may take away", () => {
   it("resizable buffers are refused, detached ones are an error, not a crash", async () => {
     const agent = await open({ transports: [loopback()] });
     const peer = agent.importMetadata(agent.exportMetadata());
-    const Resizable = ArrayBuffer as unknown as new (bytes: number, options: { maxByteLength: number }) => ArrayBuffer;
-    expect(() => agent.register(new Uint8Array(new Resizable(10, { maxByteLength: 20 })))).toThrow(expect.objectContaining({ code: "TRANSFER_OPTION_INVALID" }));
+    const Resizable = ArrayBuffer as unknown as new (
+      bytes: number,
+      options: { maxByteLength: number },
+    ) => ArrayBuffer;
+    expect(() => agent.register(new Uint8Array(new Resizable(10, { maxByteLength: 20 })))).toThrow(
+      expect.objectContaining({ code: "TRANSFER_OPTION_INVALID" }),
+    );
     const buffer = new Uint8Array(10);
     const region = agent.register(buffer);
     agent.importMetadata(agent.exportMetadata());
     structuredClone(buffer, { transfer: [buffer.buffer] });
     const here = agent.register(new Uint8Array(10));
-    await expect(agent.transfer({ operation: "read", peer, local: pieces(here, whole(10)), remote: pieces(peer.region(region.id), whole(10)) })).rejects.toMatchObject({ code: "TRANSFER_REGION_GONE" });
+    await expect(
+      agent.transfer({
+        operation: "read",
+        peer,
+        local: pieces(here, whole(10)),
+        remote: pieces(peer.region(region.id), whole(10)),
+      }),
+    ).rejects.toMatchObject({ code: "TRANSFER_REGION_GONE" });
   });
 });
 
 it("a directory that can't be used, or that others may enter, is an error that names it", async () => {
-  await expect(createAgent({ transports: [sharedMemory({ directory: "/dev/null/stator" })] })).rejects.toMatchObject({ code: "TRANSFER_PATH_UNAVAILABLE", data: { directory: "/dev/null/stator" } });
-  await expect(createAgent({ transports: [sharedMemory({ directory: "/tmp" })] })).rejects.toMatchObject({ code: "TRANSFER_PATH_UNAVAILABLE" });
+  await expect(
+    createAgent({ transports: [sharedMemory({ directory: "/dev/null/stator" })] }),
+  ).rejects.toMatchObject({ code: "TRANSFER_PATH_UNAVAILABLE", data: { directory: "/dev/null/stator" } });
+  await expect(createAgent({ transports: [sharedMemory({ directory: "/tmp" })] })).rejects.toMatchObject({
+    code: "TRANSFER_PATH_UNAVAILABLE",
+  });
 });
 
 it("closing an agent ends what runs, and everything afterwards is refused", async () => {
@@ -218,5 +330,7 @@ it("closing an agent ends what runs, and everything afterwards is refused", asyn
   const ended = expect(running).rejects.toMatchObject({ code: "TRANSFER_CLOSED" });
   await initiator.close();
   await ended;
-  expect(() => initiator.register(new Uint8Array(1))).toThrow(expect.objectContaining({ code: "TRANSFER_CLOSED" }));
+  expect(() => initiator.register(new Uint8Array(1))).toThrow(
+    expect.objectContaining({ code: "TRANSFER_CLOSED" }),
+  );
 });

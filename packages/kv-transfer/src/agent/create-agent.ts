@@ -34,10 +34,14 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
   const incarnation = randomBytes(16).toString("hex");
   const name = options.name ?? `agent-${incarnation.slice(0, 8)}`;
   const inboxMessages = options.inboxMessages ?? defaultInboxMessages;
-  if (!Number.isInteger(inboxMessages) || inboxMessages < 1) throw transferError("TRANSFER_OPTION_INVALID", "inboxMessages must be an integer of at least 1.");
+  if (!Number.isInteger(inboxMessages) || inboxMessages < 1)
+    throw transferError("TRANSFER_OPTION_INVALID", "inboxMessages must be an integer of at least 1.");
   const names = options.transports.map((transport) => transport.name);
   if (names.length === 0 || new Set(names).size !== names.length)
-    throw transferError("TRANSFER_OPTION_INVALID", `transports must name at least one transport and each only once: ${names.join(", ")}.`);
+    throw transferError(
+      "TRANSFER_OPTION_INVALID",
+      `transports must name at least one transport and each only once: ${names.join(", ")}.`,
+    );
   const secret = options.secret;
   const regions = new Map<number, RegionInternal>();
   const peers = new Map<string, PeerEntry>();
@@ -48,15 +52,41 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
     if (tag === "renew") leases.renew(id);
     else if (tag === "release") leases.release(id);
   });
-  const seconds = meter.histogram({ name: "kv_transfer", unit: "seconds", help: "Time from post to completion of a KV transfer.", labels: ["path"], buckets: secondsBuckets });
-  const bytesMoved = meter.counter({ name: "kv_transfer", unit: "bytes", help: "Bytes moved by KV transfers.", labels: ["path", "operation"] });
-  const failures = meter.counter({ name: "kv_transfer_failures", help: "KV transfers that failed, by error code.", labels: ["code"] });
-  const failovers = meter.counter({ name: "kv_transfer_failovers", help: "Batches that went on over another transport.", labels: ["from"] });
+  const seconds = meter.histogram({
+    name: "kv_transfer",
+    unit: "seconds",
+    help: "Time from post to completion of a KV transfer.",
+    labels: ["path"],
+    buckets: secondsBuckets,
+  });
+  const bytesMoved = meter.counter({
+    name: "kv_transfer",
+    unit: "bytes",
+    help: "Bytes moved by KV transfers.",
+    labels: ["path", "operation"],
+  });
+  const failures = meter.counter({
+    name: "kv_transfer_failures",
+    help: "KV transfers that failed, by error code.",
+    labels: ["code"],
+  });
+  const failovers = meter.counter({
+    name: "kv_transfer_failovers",
+    help: "Batches that went on over another transport.",
+    labels: ["from"],
+  });
   const seriesByPath = new Map<string, { readonly seconds: Histogram; readonly bytes: Counter }>();
-  const seriesOf = (path: string, operation: string): { readonly seconds: Histogram; readonly bytes: Counter } => {
+  const seriesOf = (
+    path: string,
+    operation: string,
+  ): { readonly seconds: Histogram; readonly bytes: Counter } => {
     const key = operation === "read" ? path : `${path}>`;
     let series = seriesByPath.get(key);
-    if (series === undefined) seriesByPath.set(key, (series = { seconds: seconds.labels({ path }), bytes: bytesMoved.labels({ path, operation }) }));
+    if (series === undefined)
+      seriesByPath.set(
+        key,
+        (series = { seconds: seconds.labels({ path }), bytes: bytesMoved.labels({ path, operation }) }),
+      );
     return series;
   };
   let nextRegion = 1;
@@ -73,7 +103,11 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
     admit(id, key): RegionMemory {
       const region = regions.get(id);
       if (region === undefined || !region.isAlive || region.key !== key)
-        throw transferError("TRANSFER_REGION_GONE", `Agent ${name} has no region ${id} with that key (deregistered, or its lease ended).`, { region: id });
+        throw transferError(
+          "TRANSFER_REGION_GONE",
+          `Agent ${name} has no region ${id} with that key (deregistered, or its lease ended).`,
+          { region: id },
+        );
       return region;
     },
     deliver: (from, message) => inbox.accept(from, message),
@@ -95,7 +129,15 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
         const reason = error as TransferError;
         if (isClosed || !entry.peer.isCurrent || reason.code === "TRANSFER_DEADLINE") return;
         if (reason.code === "TRANSFER_PEER_LOST" || attempt === comeBackAttempts) {
-          await loseIfUnreachable(entry, transferError("TRANSFER_PEER_LOST", `Peer ${entry.record.name} is gone: ${reason.message}`, { peer: entry.record.name }, reason));
+          await loseIfUnreachable(
+            entry,
+            transferError(
+              "TRANSFER_PEER_LOST",
+              `Peer ${entry.record.name} is gone: ${reason.message}`,
+              { peer: entry.record.name },
+              reason,
+            ),
+          );
           return;
         }
         // A dying process still accepts connections for a moment.
@@ -127,7 +169,11 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
   const entryOf = (peer: { readonly name: string }): PeerEntry => {
     const entry = peers.get(peer.name);
     if (entry?.peer !== peer)
-      throw transferError("TRANSFER_PEER_LOST", `Peer ${peer.name} is not (any more) known to agent ${name}: import its metadata.`, { peer: peer.name });
+      throw transferError(
+        "TRANSFER_PEER_LOST",
+        `Peer ${peer.name} is not (any more) known to agent ${name}: import its metadata.`,
+        { peer: peer.name },
+      );
     return entry;
   };
   const exportRegion = (region: RegionInternal): { readonly exported: Map<string, Uint8Array> } => {
@@ -149,23 +195,39 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
     },
     async allocate({ bytes, blockBytes }) {
       assertOpen();
-      if (!Number.isSafeInteger(bytes) || bytes < 1) throw transferError("TRANSFER_OPTION_INVALID", "allocate: bytes must be a positive integer.", { bytes });
+      if (!Number.isSafeInteger(bytes) || bytes < 1)
+        throw transferError("TRANSFER_OPTION_INVALID", "allocate: bytes must be a positive integer.", {
+          bytes,
+        });
       checkBlockBytes(blockBytes);
       const allocator = open.find((transport) => transport.allocate !== undefined);
-      const memory = await allocator?.allocate?.(bytes, blockBytes === undefined ? undefined : { blockBytes });
+      const memory = await allocator?.allocate?.(
+        bytes,
+        blockBytes === undefined ? undefined : { blockBytes },
+      );
       const id = nextRegion++;
-      return admit(createRegion(id, bytes, memory ?? bufferMemory([new Uint8Array(bytes)], blockBytes), () => forget(id)));
+      return admit(
+        createRegion(id, bytes, memory ?? bufferMemory([new Uint8Array(bytes)], blockBytes), () =>
+          forget(id),
+        ),
+      );
     },
     register(memory, registerOptions = {}) {
       assertOpen();
       checkBlockBytes(registerOptions.blockBytes);
-      const backing = bufferMemory(memory instanceof Uint8Array ? [memory] : memory, registerOptions.blockBytes);
+      const backing = bufferMemory(
+        memory instanceof Uint8Array ? [memory] : memory,
+        registerOptions.blockBytes,
+      );
       const id = nextRegion++;
       return admit(createRegion(id, backing.bytes, backing, () => forget(id)));
     },
     exportMetadata(exportOptions = {}) {
       assertOpen();
-      const chosen = exportOptions.regions === undefined ? [...regions.values()] : exportOptions.regions.map((region) => regions.get(region.id));
+      const chosen =
+        exportOptions.regions === undefined
+          ? [...regions.values()]
+          : exportOptions.regions.map((region) => regions.get(region.id));
       return encodeMetadata(
         {
           name,
@@ -194,27 +256,49 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
         known.merge(metadata);
         return known.peer;
       }
-      const entry = createPeerEntry({ metadata, transports: open, clock, connectDeadlineMs: options.connectDeadlineMs ?? defaultConnectDeadlineMs });
+      const entry = createPeerEntry({
+        metadata,
+        transports: open,
+        clock,
+        connectDeadlineMs: options.connectDeadlineMs ?? defaultConnectDeadlineMs,
+      });
       peers.set(metadata.name, entry);
       if (known !== undefined)
-        void known.lose(transferError("TRANSFER_PEER_LOST", `Peer ${metadata.name} was replaced by a newer incarnation.`, { peer: metadata.name }));
+        void known.lose(
+          transferError("TRANSFER_PEER_LOST", `Peer ${metadata.name} was replaced by a newer incarnation.`, {
+            peer: metadata.name,
+          }),
+        );
       return entry.peer;
     },
     peer: (peerName) => peers.get(peerName)?.peer,
     async invalidatePeer(peerName) {
       const entry = peers.get(peerName);
       peers.delete(peerName);
-      await entry?.lose(transferError("TRANSFER_PEER_LOST", `Peer ${peerName} was invalidated.`, { peer: peerName }));
+      await entry?.lose(
+        transferError("TRANSFER_PEER_LOST", `Peer ${peerName} was invalidated.`, { peer: peerName }),
+      );
     },
     createTransfer(request) {
       assertOpen();
       const entry = entryOf(request.peer);
       const isOwnRegion = (region: DescribedRegion): boolean => regions.get(region.id) === region;
-      const isPeerRegion = (region: DescribedRegion): boolean => entry.record.memory(region.id) !== undefined && entry.peer.region(region.id) === region;
+      const isPeerRegion = (region: DescribedRegion): boolean =>
+        entry.record.memory(region.id) !== undefined && entry.peer.region(region.id) === region;
       for (const region of request.local.regions)
-        if (!isOwnRegion(region)) throw transferError("TRANSFER_WRONG_OWNER", `The local list points into region ${region.id}, which is not a live region of agent ${name}.`, { region: region.id });
+        if (!isOwnRegion(region))
+          throw transferError(
+            "TRANSFER_WRONG_OWNER",
+            `The local list points into region ${region.id}, which is not a live region of agent ${name}.`,
+            { region: region.id },
+          );
       for (const region of request.remote.regions)
-        if (!isPeerRegion(region)) throw transferError("TRANSFER_WRONG_OWNER", `The remote list points into region ${region.id}, which is not one of peer ${request.peer.name}.`, { region: region.id });
+        if (!isPeerRegion(region))
+          throw transferError(
+            "TRANSFER_WRONG_OWNER",
+            `The remote list points into region ${region.id}, which is not one of peer ${request.peer.name}.`,
+            { region: region.id },
+          );
       return createTransferHandle(request, {
         clock,
         baseDeadlineMs: options.baseDeadlineMs ?? defaultBaseDeadlineMs,
@@ -223,13 +307,17 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
         local: [...request.local.regions].map((region) => regions.get(region.id) as RegionInternal),
         localRegion: (id) => regions.get(id),
         onDone(stats) {
-          const path = stats.transports.length === 1 ? (stats.transports[0] as string) : stats.transports.join("+");
+          const path =
+            stats.transports.length === 1 ? (stats.transports[0] as string) : stats.transports.join("+");
           const series = seriesOf(path, request.operation);
           series.seconds.observe(stats.totalMicros / 1e6);
           series.bytes.add(stats.bytes);
           if (request.notify !== undefined)
             request.peer.notify(request.notify.tag, request.notify.payload).catch((error: unknown) => {
-              logger.warn("a transfer's notification was not delivered", { peer: request.peer.name, reason: String(error) });
+              logger.warn("a transfer's notification was not delivered", {
+                peer: request.peer.name,
+                reason: String(error),
+              });
             });
         },
         onFailed(error) {
@@ -240,11 +328,20 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
           const key = `${entry.record.incarnation}\0${transport.name}\0${preferred.name}`;
           if (warned.has(key)) return;
           warned.add(key);
-          logger.info("a slower way to a peer is used", { peer: entry.record.name, uses: transport.name, instead: preferred.name, reason });
+          logger.info("a slower way to a peer is used", {
+            peer: entry.record.name,
+            uses: transport.name,
+            instead: preferred.name,
+            reason,
+          });
         },
         onFailover(transport, error) {
           failovers.labels({ from: transport.name }).add();
-          logger.warn("a transfer goes on over another transport", { peer: entry.record.name, failed: transport.name, reason: error.message });
+          logger.warn("a transfer goes on over another transport", {
+            peer: entry.record.name,
+            failed: transport.name,
+            reason: error.message,
+          });
         },
       });
     },
@@ -258,7 +355,11 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
       const remoteMemory = remote === undefined ? undefined : entry.record.memory(remote.id);
       const candidates: PathCandidate[] = open.map((transport) => {
         const reach = entry.reach(transport, local, remoteMemory);
-        if (reach.isReachable && entry.isCooling(transport)) return { transport: transport.name, reach: { isReachable: false, reason: "failed a moment ago and is cooling down" } };
+        if (reach.isReachable && entry.isCooling(transport))
+          return {
+            transport: transport.name,
+            reach: { isReachable: false, reason: "failed a moment ago and is cooling down" },
+          };
         return { transport: transport.name, reach };
       });
       const chosen = candidates.find((candidate) => candidate.reach.isReachable);
@@ -267,7 +368,10 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
         peer: peer.name,
         chosen: chosen?.transport,
         path: reach?.path,
-        estimatedMicros: reach === undefined || bytes === undefined ? undefined : reach.latencyMicros + (bytes / reach.bytesPerSecond) * 1e6,
+        estimatedMicros:
+          reach === undefined || bytes === undefined
+            ? undefined
+            : reach.latencyMicros + (bytes / reach.bytesPerSecond) * 1e6,
         candidates,
       };
     },
@@ -275,7 +379,8 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
     expect: (peer, tag, count, signal) => inbox.expect(peer, tag, count, signal),
     lease: (durationMs, onEnd) => {
       assertOpen();
-      if (!(durationMs > 0)) throw transferError("TRANSFER_OPTION_INVALID", "lease: durationMs must be above 0.", { durationMs });
+      if (!(durationMs > 0))
+        throw transferError("TRANSFER_OPTION_INVALID", "lease: durationMs must be above 0.", { durationMs });
       return leases.grant(durationMs, onEnd);
     },
     async close() {

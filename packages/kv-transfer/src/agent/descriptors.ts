@@ -41,15 +41,26 @@ export interface Descriptors {
 /** Pieces of one region, in order. Strided entries stay one run: they cost the same for 1 and for 100,000 pieces. */
 export function describe(region: DescribedRegion, pieces: readonly (Piece | StridedPieces)[]): Descriptors {
   const runs = pieces.length;
-  if (runs === 0) throw transferError("TRANSFER_OPTION_INVALID", "A descriptor list needs at least one piece.");
+  if (runs === 0)
+    throw transferError("TRANSFER_OPTION_INVALID", "A descriptor list needs at least one piece.");
   const list = emptyList(runs, region.memory, new Set([region]));
   pieces.forEach((piece, i) => {
     const isStrided = "stride" in piece;
     const count = isStrided ? piece.count : 1;
     const stride = isStrided ? piece.stride : piece.bytes;
     checkBounds(region.id, region.bytes, piece.offset, piece.bytes, i);
-    if (!Number.isSafeInteger(count) || count < 1 || count > 0xffff_ffff || !Number.isSafeInteger(stride) || stride < 0)
-      throw transferError("TRANSFER_OPTION_INVALID", `Descriptor ${i}: count must be 1 to 2^32-1 and stride at least 0.`, { index: i, count, stride });
+    if (
+      !Number.isSafeInteger(count) ||
+      count < 1 ||
+      count > 0xffff_ffff ||
+      !Number.isSafeInteger(stride) ||
+      stride < 0
+    )
+      throw transferError(
+        "TRANSFER_OPTION_INVALID",
+        `Descriptor ${i}: count must be 1 to 2^32-1 and stride at least 0.`,
+        { index: i, count, stride },
+      );
     checkBounds(region.id, region.bytes, piece.offset + stride * (count - 1), piece.bytes, i);
     list.region[i] = region.id;
     list.offset[i] = piece.offset;
@@ -61,9 +72,14 @@ export function describe(region: DescribedRegion, pieces: readonly (Piece | Stri
 }
 
 /** Pieces given as packed arrays, one region: the form for tens of thousands of scattered blocks. */
-export function describePacked(region: DescribedRegion, offsets: Float64Array, bytes: Float64Array | number): Descriptors {
+export function describePacked(
+  region: DescribedRegion,
+  offsets: Float64Array,
+  bytes: Float64Array | number,
+): Descriptors {
   const runs = offsets.length;
-  if (runs === 0) throw transferError("TRANSFER_OPTION_INVALID", "A descriptor list needs at least one piece.");
+  if (runs === 0)
+    throw transferError("TRANSFER_OPTION_INVALID", "A descriptor list needs at least one piece.");
   if (typeof bytes !== "number" && bytes.length !== runs)
     throw transferError("TRANSFER_LENGTH_MISMATCH", `${runs} offsets but ${bytes.length} lengths.`);
   const list = emptyList(runs, region.memory, new Set([region]));
@@ -73,20 +89,25 @@ export function describePacked(region: DescribedRegion, offsets: Float64Array, b
   if (typeof bytes === "number") list.bytes.fill(bytes);
   else list.bytes.set(bytes);
   list.stride.set(list.bytes);
-  for (let i = 0; i < runs; i += 1) checkBounds(region.id, region.bytes, list.offset[i] as number, list.bytes[i] as number, i);
+  for (let i = 0; i < runs; i += 1)
+    checkBounds(region.id, region.bytes, list.offset[i] as number, list.bytes[i] as number, i);
   return finish(list);
 }
 
 /** Lists end to end: several regions in one transfer. */
 export function concatDescriptors(lists: readonly Descriptors[]): Descriptors {
   const first = lists[0];
-  if (first === undefined) throw transferError("TRANSFER_OPTION_INVALID", "concatDescriptors needs at least one list.");
+  if (first === undefined)
+    throw transferError("TRANSFER_OPTION_INVALID", "concatDescriptors needs at least one list.");
   const runs = lists.reduce((sum, list) => sum + list.runs, 0);
   const joined = emptyList(runs, first.memory, new Set(lists.flatMap((list) => [...list.regions])));
   let at = 0;
   for (const list of lists) {
     if (list.memory !== first.memory)
-      throw transferError("TRANSFER_OPTION_INVALID", `A list holds one kind of memory: ${first.memory} and ${list.memory} don't mix.`);
+      throw transferError(
+        "TRANSFER_OPTION_INVALID",
+        `A list holds one kind of memory: ${first.memory} and ${list.memory} don't mix.`,
+      );
     joined.region.set(list.region, at);
     joined.offset.set(list.offset, at);
     joined.bytes.set(list.bytes, at);
@@ -99,7 +120,11 @@ export function concatDescriptors(lists: readonly Descriptors[]): Descriptors {
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-function emptyList(runs: number, memory: MemoryKind, regions: ReadonlySet<DescribedRegion>): Mutable<Descriptors> {
+function emptyList(
+  runs: number,
+  memory: MemoryKind,
+  regions: ReadonlySet<DescribedRegion>,
+): Mutable<Descriptors> {
   return {
     pieces: 0,
     totalBytes: 0,
@@ -130,7 +155,16 @@ function finish(list: Mutable<Descriptors>): Descriptors {
 }
 
 interface BatchBuilder {
-  add(localRegion: number, localOffset: number, localStride: number, remoteRegion: number, remoteOffset: number, remoteStride: number, bytes: number, count: number): void;
+  add(
+    localRegion: number,
+    localOffset: number,
+    localStride: number,
+    remoteRegion: number,
+    remoteOffset: number,
+    remoteStride: number,
+    bytes: number,
+    count: number,
+  ): void;
   finish(): RunBatch;
 }
 
@@ -161,9 +195,18 @@ export function createBatchBuilder(capacity: number): BatchBuilder {
         pieces = 1;
       }
       const last = runs - 1;
-      if (last >= 0 && pieces === 1 && arrays.pieces[last] === 1 && arrays.localRegion[last] === localRegion && arrays.remoteRegion[last] === remoteRegion) {
+      if (
+        last >= 0 &&
+        pieces === 1 &&
+        arrays.pieces[last] === 1 &&
+        arrays.localRegion[last] === localRegion &&
+        arrays.remoteRegion[last] === remoteRegion
+      ) {
         const length = arrays.pieceBytes[last] as number;
-        if ((arrays.localOffset[last] as number) + length === localOffset && (arrays.remoteOffset[last] as number) + length === remoteOffset) {
+        if (
+          (arrays.localOffset[last] as number) + length === localOffset &&
+          (arrays.remoteOffset[last] as number) + length === remoteOffset
+        ) {
           const joined = length + pieceBytes;
           arrays.pieceBytes[last] = joined;
           arrays.localStride[last] = joined;
@@ -195,7 +238,11 @@ export function createBatchBuilder(capacity: number): BatchBuilder {
 }
 
 function mismatch(index: number, local: number, remote: number): Error {
-  return transferError("TRANSFER_LENGTH_MISMATCH", `Pair ${index}: ${local} bytes here, ${remote} bytes at the peer. Both sides of a pair must be equally long.`, { index, local, remote });
+  return transferError(
+    "TRANSFER_LENGTH_MISMATCH",
+    `Pair ${index}: ${local} bytes here, ${remote} bytes at the peer. Both sides of a pair must be equally long.`,
+    { index, local, remote },
+  );
 }
 
 function selectRun(list: Descriptors, piece: number): number {
@@ -210,25 +257,49 @@ function selectRun(list: Descriptors, piece: number): number {
 }
 
 /** Pairs the pieces of two lists (or the chosen ones) into one merged batch. */
-export function pairDescriptors(local: Descriptors, remote: Descriptors, localIndex?: Uint32Array, remoteIndex?: Uint32Array): RunBatch {
+export function pairDescriptors(
+  local: Descriptors,
+  remote: Descriptors,
+  localIndex?: Uint32Array,
+  remoteIndex?: Uint32Array,
+): RunBatch {
   const localCount = localIndex?.length ?? local.pieces;
   const remoteCount = remoteIndex?.length ?? remote.pieces;
   if (localCount !== remoteCount || localCount === 0)
-    throw transferError("TRANSFER_LENGTH_MISMATCH", `${localCount} pieces here, ${remoteCount} at the peer: a transfer needs equally many, at least one.`, { local: localCount, remote: remoteCount });
+    throw transferError(
+      "TRANSFER_LENGTH_MISMATCH",
+      `${localCount} pieces here, ${remoteCount} at the peer: a transfer needs equally many, at least one.`,
+      { local: localCount, remote: remoteCount },
+    );
   if (localIndex === undefined && remoteIndex === undefined) return pairRuns(local, remote);
   const builder = createBatchBuilder(Math.min(localCount, 65_536));
   for (let i = 0; i < localCount; i += 1) {
     const l = localIndex?.[i] ?? i;
     const r = remoteIndex?.[i] ?? i;
     if (l >= local.pieces || r >= remote.pieces)
-      throw transferError("TRANSFER_OUT_OF_BOUNDS", `Index ${i} picks piece ${l} of ${local.pieces} here and ${r} of ${remote.pieces} at the peer.`, { index: i });
+      throw transferError(
+        "TRANSFER_OUT_OF_BOUNDS",
+        `Index ${i} picks piece ${l} of ${local.pieces} here and ${r} of ${remote.pieces} at the peer.`,
+        { index: i },
+      );
     const a = local.runs === local.pieces ? l : selectRun(local, l);
     const b = remote.runs === remote.pieces ? r : selectRun(remote, r);
     const bytes = local.bytes[a] as number;
     if (bytes !== remote.bytes[b]) throw mismatch(i, bytes, remote.bytes[b] as number);
-    const localOffset = (local.offset[a] as number) + (l - (local.first[a] as number)) * (local.stride[a] as number);
-    const remoteOffset = (remote.offset[b] as number) + (r - (remote.first[b] as number)) * (remote.stride[b] as number);
-    builder.add(local.region[a] as number, localOffset, bytes, remote.region[b] as number, remoteOffset, bytes, bytes, 1);
+    const localOffset =
+      (local.offset[a] as number) + (l - (local.first[a] as number)) * (local.stride[a] as number);
+    const remoteOffset =
+      (remote.offset[b] as number) + (r - (remote.first[b] as number)) * (remote.stride[b] as number);
+    builder.add(
+      local.region[a] as number,
+      localOffset,
+      bytes,
+      remote.region[b] as number,
+      remoteOffset,
+      bytes,
+      bytes,
+      1,
+    );
   }
   return builder.finish();
 }

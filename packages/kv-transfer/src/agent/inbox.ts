@@ -12,7 +12,10 @@ export interface Notification {
 
 export interface Inbox {
   /** Takes a message once; resolves when it has a place. Repeated and late ones are dropped and acknowledged. */
-  accept(from: { readonly name: string; readonly incarnation: string }, message: WireNotification): Promise<void>;
+  accept(
+    from: { readonly name: string; readonly incarnation: string },
+    message: WireNotification,
+  ): Promise<void>;
   notifications(signal?: AbortSignal): AsyncIterable<Notification>;
   expect(peer: string, tag: string, count: number, signal?: AbortSignal): Promise<void>;
   close(): void;
@@ -29,7 +32,14 @@ interface Expectation {
  * Received notifications: ordered per peer, each at most once, at most `limit` waiting. When it is full, senders wait for
  * their acknowledgement, so a slow reader slows the senders and memory stays bounded.
  */
-export function createInbox(limit: number, onLease: (from: { readonly name: string; readonly incarnation: string }, tag: string, payload: Uint8Array) => void): Inbox {
+export function createInbox(
+  limit: number,
+  onLease: (
+    from: { readonly name: string; readonly incarnation: string },
+    tag: string,
+    payload: Uint8Array,
+  ) => void,
+): Inbox {
   const queue: Notification[] = [];
   const lastSequence = new Map<string, number>();
   const expectations: Expectation[] = [];
@@ -60,9 +70,15 @@ export function createInbox(limit: number, onLease: (from: { readonly name: stri
         }
         return;
       }
-      queue.push({ peer: from.name, incarnation: from.incarnation, tag: message.tag, payload: Uint8Array.from(message.payload) });
+      queue.push({
+        peer: from.name,
+        incarnation: from.incarnation,
+        tag: message.tag,
+        payload: Uint8Array.from(message.payload),
+      });
       wakeReader?.();
-      if (queue.length > limit && !isClosed) await new Promise<void>((resolve) => waitingForRoom.push(resolve));
+      if (queue.length > limit && !isClosed)
+        await new Promise<void>((resolve) => waitingForRoom.push(resolve));
     },
     notifications(signal) {
       return {
@@ -88,7 +104,7 @@ export function createInbox(limit: number, onLease: (from: { readonly name: stri
     },
     expect(peer, tag, count, signal) {
       let missing = count;
-      for (let i = 0; i < queue.length && missing > 0; ) {
+      for (let i = 0; i < queue.length && missing > 0;) {
         const queued = queue[i];
         if (queued?.peer !== peer || queued.tag !== tag) {
           i += 1;
@@ -112,7 +128,12 @@ export function createInbox(limit: number, onLease: (from: { readonly name: stri
         const onAbort = (): void => {
           const at = expectations.indexOf(wait);
           if (at >= 0) expectations.splice(at, 1);
-          reject(transferError("TRANSFER_CANCELLED", `Stopped waiting for ${count} notifications "${tag}" of ${peer}.`));
+          reject(
+            transferError(
+              "TRANSFER_CANCELLED",
+              `Stopped waiting for ${count} notifications "${tag}" of ${peer}.`,
+            ),
+          );
         };
         expectations.push(wait);
         if (signal?.aborted === true) onAbort();

@@ -1,6 +1,13 @@
 import type { Clock } from "@stator/core";
 import { asTransferError, type TransferError, transferError } from "../transfer-error.ts";
-import type { Link, OpenTransport, Reach, RegionMemory, RemoteMemory, WireNotification } from "../transport/transport.ts";
+import type {
+  Link,
+  OpenTransport,
+  Reach,
+  RegionMemory,
+  RemoteMemory,
+  WireNotification,
+} from "../transport/transport.ts";
 import type { AgentMetadata } from "./metadata.ts";
 import type { Peer, PeerRecord, RemoteRegion } from "./transfer-agent.ts";
 
@@ -52,13 +59,21 @@ export function createPeerEntry(options: PeerEntryOptions): PeerEntry {
   const record: PeerRecord = { name, incarnation, connections, memories, memory: (id) => memories.get(id) };
   const railOf = (transport: OpenTransport): Rail => {
     let rail = rails.get(transport);
-    if (rail === undefined) rails.set(transport, (rail = { link: undefined, connecting: undefined, coolUntilMs: 0, coolMs: coolDownMs }));
+    if (rail === undefined)
+      rails.set(
+        transport,
+        (rail = { link: undefined, connecting: undefined, coolUntilMs: 0, coolMs: coolDownMs }),
+      );
     return rail;
   };
 
-  const reaches = new Map<OpenTransport, WeakMap<RemoteMemory, { readonly local: RegionMemory; readonly reach: Reach }>>();
+  const reaches = new Map<
+    OpenTransport,
+    WeakMap<RemoteMemory, { readonly local: RegionMemory; readonly reach: Reach }>
+  >();
   const lookUp = (transport: OpenTransport, local?: RegionMemory, remote?: RemoteMemory): Reach => {
-    if (!connections.has(transport.name)) return { isReachable: false, reason: `the peer has no ${transport.name} transport` };
+    if (!connections.has(transport.name))
+      return { isReachable: false, reason: `the peer has no ${transport.name} transport` };
     return transport.reach(record, local, remote);
   };
   const entry: PeerEntry = {
@@ -68,12 +83,23 @@ export function createPeerEntry(options: PeerEntryOptions): PeerEntry {
       for (const memory of metadata.regions) {
         const known = memories.get(memory.id);
         if (known !== undefined && (known.key !== memory.key || known.bytes !== memory.bytes))
-          throw transferError("TRANSFER_METADATA_INVALID", `Peer ${name} changed region ${memory.id} without a new incarnation: invalidate the peer first.`, { peer: name, region: memory.id });
+          throw transferError(
+            "TRANSFER_METADATA_INVALID",
+            `Peer ${name} changed region ${memory.id} without a new incarnation: invalidate the peer first.`,
+            { peer: name, region: memory.id },
+          );
       }
       for (const [transport, info] of metadata.connections) connections.set(transport, info);
       for (const memory of metadata.regions) {
         memories.set(memory.id, memory);
-        if (!regions.has(memory.id)) regions.set(memory.id, { peer: name, id: memory.id, bytes: memory.bytes, memory: memory.memory, blockBytes: memory.blockBytes });
+        if (!regions.has(memory.id))
+          regions.set(memory.id, {
+            peer: name,
+            id: memory.id,
+            bytes: memory.bytes,
+            memory: memory.memory,
+            blockBytes: memory.blockBytes,
+          });
       }
     },
     reach(transport, local, remote) {
@@ -131,7 +157,11 @@ export function createPeerEntry(options: PeerEntryOptions): PeerEntry {
       },
       region(id) {
         const region = regions.get(id);
-        if (region === undefined) throw transferError("TRANSFER_REGION_GONE", `Peer ${name} has published no region ${id}.`, { peer: name, region: id });
+        if (region === undefined)
+          throw transferError("TRANSFER_REGION_GONE", `Peer ${name} has published no region ${id}.`, {
+            peer: name,
+            region: id,
+          });
         return region;
       },
       notify: (tag, payload) => userOutbox.send("user", tag, payload ?? new Uint8Array(0)),
@@ -171,17 +201,30 @@ export function createPeerEntry(options: PeerEntryOptions): PeerEntry {
       timer.cancel();
     }
   };
-  const notifyLink = async (excluded: ReadonlySet<OpenTransport>): Promise<{ link: Link; transport: OpenTransport }> => {
+  const notifyLink = async (
+    excluded: ReadonlySet<OpenTransport>,
+  ): Promise<{ link: Link; transport: OpenTransport }> => {
     let failure: TransferError | undefined;
     for (const transport of transports) {
-      if (excluded.has(transport) || !transport.capabilities.carriesNotifications || !entry.reach(transport).isReachable) continue;
+      if (
+        excluded.has(transport) ||
+        !transport.capabilities.carriesNotifications ||
+        !entry.reach(transport).isReachable
+      )
+        continue;
       try {
         return { link: await entry.connect(transport), transport };
       } catch (error) {
         failure ??= asTransferError(error, transport.name);
       }
     }
-    throw failure ?? loss ?? transferError("TRANSFER_PATH_UNAVAILABLE", `No transport carries notifications to ${name}.`, { peer: name });
+    throw (
+      failure ??
+      loss ??
+      transferError("TRANSFER_PATH_UNAVAILABLE", `No transport carries notifications to ${name}.`, {
+        peer: name,
+      })
+    );
   };
   const userOutbox = createOutbox(notifyLink);
   const leaseOutbox = createOutbox(notifyLink);
@@ -194,7 +237,9 @@ interface Outbox {
 }
 
 /** Sends in order; after a link failed, what was not acknowledged goes again over the next one with the same number, so the receiver drops doubles. */
-function createOutbox(findLink: (excluded: ReadonlySet<OpenTransport>) => Promise<{ link: Link; transport: OpenTransport }>): Outbox {
+function createOutbox(
+  findLink: (excluded: ReadonlySet<OpenTransport>) => Promise<{ link: Link; transport: OpenTransport }>,
+): Outbox {
   const waiting: { message: WireNotification; resolve: () => void; reject: (error: unknown) => void }[] = [];
   let sequence = 0;
   let isPumping = false;

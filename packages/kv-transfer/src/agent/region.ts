@@ -21,9 +21,20 @@ export interface RegionInternal extends Region {
 }
 
 /** Throws TRANSFER_OUT_OF_BOUNDS unless `[offset, offset + length)` is inside a region of `bytes` bytes. */
-export function checkBounds(regionId: number, bytes: number, offset: number, length: number, index?: number): void {
+export function checkBounds(
+  regionId: number,
+  bytes: number,
+  offset: number,
+  length: number,
+  index?: number,
+): void {
   const isValid =
-    Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length > 0 && length <= bytes && offset <= bytes - length;
+    Number.isSafeInteger(offset) &&
+    Number.isSafeInteger(length) &&
+    offset >= 0 &&
+    length > 0 &&
+    length <= bytes &&
+    offset <= bytes - length;
   if (isValid) return;
   throw transferError(
     "TRANSFER_OUT_OF_BOUNDS",
@@ -40,14 +51,23 @@ export function createStatus(bytes: number, blockBytes: number | undefined): Big
 }
 
 /** The epoch table that lies in a region's status words. `stored` is told which word changed. */
-export function statusEpochs(status: BigUint64Array, blockBytes: number, stored?: (word: number) => void): EpochTable {
+export function statusEpochs(
+  status: BigUint64Array,
+  blockBytes: number,
+  stored?: (word: number) => void,
+): EpochTable {
   const blocks = status.length - 1;
   return {
     blocks,
     blockBytes,
     get: (block) => Atomics.load(status, block + 1),
     bump(block) {
-      if (!(block >= 0 && block < blocks)) throw transferError("TRANSFER_OUT_OF_BOUNDS", `Block ${block} is not one of the region's ${blocks}.`, { block });
+      if (!(block >= 0 && block < blocks))
+        throw transferError(
+          "TRANSFER_OUT_OF_BOUNDS",
+          `Block ${block} is not one of the region's ${blocks}.`,
+          { block },
+        );
       const value = Atomics.add(status, block + 1, 1n) + 1n;
       stored?.(block + 1);
       return value;
@@ -56,13 +76,24 @@ export function statusEpochs(status: BigUint64Array, blockBytes: number, stored?
 }
 
 /** The memory of one or several buffers, end to end. Refuses what the runtime may move or free under us. */
-export function bufferMemory(buffers: readonly Uint8Array[], blockBytes: number | undefined): AllocatedMemory & { readonly bytes: number } {
+export function bufferMemory(
+  buffers: readonly Uint8Array[],
+  blockBytes: number | undefined,
+): AllocatedMemory & { readonly bytes: number } {
   const starts = new Float64Array(buffers.length + 1);
   buffers.forEach((buffer, i) => {
-    const backing = buffer.buffer as ArrayBufferLike & { readonly resizable?: boolean; readonly growable?: boolean };
+    const backing = buffer.buffer as ArrayBufferLike & {
+      readonly resizable?: boolean;
+      readonly growable?: boolean;
+    };
     if (backing.resizable === true || backing.growable === true)
-      throw transferError("TRANSFER_OPTION_INVALID", "A resizable buffer can't be registered: pass a fixed-length one.", { index: i });
-    if (buffer.byteLength === 0) throw transferError("TRANSFER_OPTION_INVALID", `Buffer ${i} is empty or detached.`, { index: i });
+      throw transferError(
+        "TRANSFER_OPTION_INVALID",
+        "A resizable buffer can't be registered: pass a fixed-length one.",
+        { index: i },
+      );
+    if (buffer.byteLength === 0)
+      throw transferError("TRANSFER_OPTION_INVALID", `Buffer ${i} is empty or detached.`, { index: i });
     starts[i + 1] = (starts[i] ?? 0) + buffer.byteLength;
   });
   const bytes = starts[buffers.length] ?? 0;
@@ -70,7 +101,10 @@ export function bufferMemory(buffers: readonly Uint8Array[], blockBytes: number 
   const only = buffers.length === 1 ? buffers[0] : undefined;
   const intact = (buffer: Uint8Array): Uint8Array => {
     if (buffer.byteLength === 0)
-      throw transferError("TRANSFER_REGION_GONE", "The registered buffer was detached (transferred to another thread?); register memory that stays.");
+      throw transferError(
+        "TRANSFER_REGION_GONE",
+        "The registered buffer was detached (transferred to another thread?); register memory that stays.",
+      );
     return buffer;
   };
   const find = (offset: number): number => {
@@ -121,7 +155,12 @@ export function bufferMemory(buffers: readonly Uint8Array[], blockBytes: number 
 }
 
 /** Makes a region over memory; `onGone` is called once, when nothing uses it any more. */
-export function createRegion(id: number, bytes: number, memory: AllocatedMemory, onGone: () => void): RegionInternal {
+export function createRegion(
+  id: number,
+  bytes: number,
+  memory: AllocatedMemory,
+  onGone: () => void,
+): RegionInternal {
   const key = randomBytes(8).readBigUInt64LE();
   let isAlive = true;
   let holds = 0;
@@ -129,7 +168,8 @@ export function createRegion(id: number, bytes: number, memory: AllocatedMemory,
   let letGo: (() => void) | undefined;
   let backing: AllocatedMemory | undefined = memory;
   const use = (): AllocatedMemory => {
-    if (backing === undefined) throw transferError("TRANSFER_REGION_GONE", `Region ${id} was deregistered.`, { region: id });
+    if (backing === undefined)
+      throw transferError("TRANSFER_REGION_GONE", `Region ${id} was deregistered.`, { region: id });
     return backing;
   };
   return {

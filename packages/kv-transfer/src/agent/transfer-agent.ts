@@ -1,5 +1,13 @@
 import type { Clock, Logger, Meter } from "@stator/core";
-import type { EpochCheck, MemoryKind, Reach, RemoteAgent, RemoteMemory, Transport, TransferOperation } from "../transport/transport.ts";
+import type {
+  EpochCheck,
+  MemoryKind,
+  Reach,
+  RemoteAgent,
+  RemoteMemory,
+  Transport,
+  TransferOperation,
+} from "../transport/transport.ts";
 import type { Descriptors } from "./descriptors.ts";
 import type { Notification } from "./inbox.ts";
 import type { Lease, LeaseEnd } from "./lease.ts";

@@ -60,7 +60,14 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
   const { entry, clock, transports } = context;
   const batch = pairDescriptors(request.local, request.remote, request.localIndex, request.remoteIndex);
   let status: TransferStatus = "idle";
-  let stats: TransferStats = { bytes: batch.totalBytes, pieces: batch.totalPieces, postMicros: 0, totalMicros: 0, transports: [], failovers: 0 };
+  let stats: TransferStats = {
+    bytes: batch.totalBytes,
+    pieces: batch.totalPieces,
+    postMicros: 0,
+    totalMicros: 0,
+    transports: [],
+    failovers: 0,
+  };
   let current: Run | undefined;
   let completion: Promise<TransferStats> | undefined;
 
@@ -85,8 +92,14 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
   const choose = (localId: number, remoteId: number, excluded: ReadonlySet<OpenTransport>): OpenTransport => {
     const local = context.localRegion(localId);
     const remote = entry.record.memory(remoteId);
-    if (local === undefined) throw transferError("TRANSFER_REGION_GONE", `Region ${localId} was deregistered.`, { region: localId });
-    if (remote === undefined) throw transferError("TRANSFER_REGION_GONE", `Peer ${entry.record.name} has published no region ${remoteId}.`, { peer: entry.record.name, region: remoteId });
+    if (local === undefined)
+      throw transferError("TRANSFER_REGION_GONE", `Region ${localId} was deregistered.`, { region: localId });
+    if (remote === undefined)
+      throw transferError(
+        "TRANSFER_REGION_GONE",
+        `Peer ${entry.record.name} has published no region ${remoteId}.`,
+        { peer: entry.record.name, region: remoteId },
+      );
     const reasons: string[] = [];
     let cooling: OpenTransport | undefined;
     let preferred: { transport: OpenTransport; reason: string } | undefined;
@@ -111,10 +124,14 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
       return transport;
     }
     if (cooling !== undefined) return cooling;
-    throw transferError("TRANSFER_PATH_UNAVAILABLE", `No acceptable way to ${entry.record.name} for region ${remoteId}: ${reasons.join("; ") || "no transports"}.`, {
-      peer: entry.record.name,
-      reasons,
-    });
+    throw transferError(
+      "TRANSFER_PATH_UNAVAILABLE",
+      `No acceptable way to ${entry.record.name} for region ${remoteId}: ${reasons.join("; ") || "no transports"}.`,
+      {
+        peer: entry.record.name,
+        reasons,
+      },
+    );
   };
   const route = (whole: RunBatch, excluded: ReadonlySet<OpenTransport>): Route[] => {
     const chosen = new Map<number, OpenTransport>();
@@ -157,7 +174,12 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
   const start = (run: Run, to: Route, excluded: ReadonlySet<OpenTransport>, posted?: Posted): void => {
     run.left += 1;
     const ended = (error: TransferError | undefined): void => {
-      if (error !== undefined && isRetryable(error) && !run.isCancelling && excluded.size + 1 < attemptLimit) {
+      if (
+        error !== undefined &&
+        isRetryable(error) &&
+        !run.isCancelling &&
+        excluded.size + 1 < attemptLimit
+      ) {
         entry.coolDown(to.transport);
         const without = new Set([...excluded, to.transport]);
         try {
@@ -211,7 +233,14 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
   const lastRemote: (RemoteMemory | undefined)[] = [];
   const isStillGood = (routes: readonly Route[]): boolean => {
     const only = routes[0];
-    if (routes.length !== 1 || only === undefined || only.transport !== transports[0] || entry.openLink(only.transport) === undefined || entry.isCooling(only.transport)) return false;
+    if (
+      routes.length !== 1 ||
+      only === undefined ||
+      only.transport !== transports[0] ||
+      entry.openLink(only.transport) === undefined ||
+      entry.isCooling(only.transport)
+    )
+      return false;
     let i = 0;
     let isSame = true;
     for (const region of request.remote.regions) {
@@ -246,11 +275,24 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
   };
   const begin = (): "done" | "inProgress" => {
     const startedAt = clock.now();
-    if (request.signal?.aborted === true) throw transferError("TRANSFER_CANCELLED", "The signal was aborted before the transfer was posted.", undefined, request.signal.reason);
+    if (request.signal?.aborted === true)
+      throw transferError(
+        "TRANSFER_CANCELLED",
+        "The signal was aborted before the transfer was posted.",
+        undefined,
+        request.signal.reason,
+      );
     if (!entry.peer.isCurrent)
-      throw transferError("TRANSFER_PEER_LOST", `Peer ${entry.record.name} (${entry.record.incarnation.slice(0, 8)}) is gone; import its new metadata.`, { peer: entry.record.name });
+      throw transferError(
+        "TRANSFER_PEER_LOST",
+        `Peer ${entry.record.name} (${entry.record.incarnation.slice(0, 8)}) is gone; import its new metadata.`,
+        { peer: entry.record.name },
+      );
     for (const region of context.local)
-      if (!region.isAlive) throw transferError("TRANSFER_REGION_GONE", `Region ${region.id} was deregistered.`, { region: region.id });
+      if (!region.isAlive)
+        throw transferError("TRANSFER_REGION_GONE", `Region ${region.id} was deregistered.`, {
+          region: region.id,
+        });
     const routes = lastRoutes !== undefined && isStillGood(lastRoutes) ? lastRoutes : route(batch, none);
     lastRoutes = routes;
     for (const region of context.local) region.hold();
@@ -260,20 +302,37 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
       // The short way for what is over already: no promise, no timer, no listeners.
       for (const region of context.local) region.unhold();
       const micros = (clock.now() - startedAt) * 1000;
-      stats = { bytes: batch.totalBytes, pieces: batch.totalPieces, postMicros: micros, totalMicros: micros, transports: (routes[0] as Route).names, failovers: 0 };
+      stats = {
+        bytes: batch.totalBytes,
+        pieces: batch.totalPieces,
+        postMicros: micros,
+        totalMicros: micros,
+        transports: (routes[0] as Route).names,
+        failovers: 0,
+      };
       status = "done";
       completion = undefined;
       context.onDone(stats);
       return "done";
     }
-    let settle: { resolve: (stats: TransferStats) => void; reject: (error: TransferError) => void } | undefined;
+    let settle:
+      { resolve: (stats: TransferStats) => void; reject: (error: TransferError) => void } | undefined;
     const ended = new Promise<TransferStats>((resolve, reject) => {
       settle = { resolve, reject };
     });
     ended.catch(() => undefined);
     completion = ended;
     const deadlineMs = request.deadlineMs ?? context.baseDeadlineMs + batch.totalBytes * deadlineMsPerByte;
-    const onAbort = (): void => cancel(transferError("TRANSFER_CANCELLED", "The transfer was cancelled by its signal.", undefined, request.signal?.reason));
+    const onAbort = (): void =>
+      cancel(
+        transferError(
+          "TRANSFER_CANCELLED",
+          "The transfer was cancelled by its signal.",
+          undefined,
+          request.signal?.reason,
+        ),
+      );
+    let timer: ReturnType<Clock["schedule"]> | undefined = undefined;
     const run: Run = {
       startedAt,
       postMicros: 0,
@@ -312,13 +371,20 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
     for (const to of routes) start(run, to, none, posted);
     run.postMicros = (clock.now() - startedAt) * 1000;
     run.left -= 1;
-    let timer: ReturnType<Clock["schedule"]> | undefined;
     if (run.left === 0) {
       run.finish();
       return "done";
     }
     // Only work that outlives the call needs a deadline: inline copies stay free of timers.
-    timer = clock.schedule(deadlineMs, () => cancel(transferError("TRANSFER_DEADLINE", `The transfer to ${entry.record.name} was not done after ${Math.round(deadlineMs)} ms.`, { peer: entry.record.name, deadlineMs })));
+    timer = clock.schedule(deadlineMs, () =>
+      cancel(
+        transferError(
+          "TRANSFER_DEADLINE",
+          `The transfer to ${entry.record.name} was not done after ${Math.round(deadlineMs)} ms.`,
+          { peer: entry.record.name, deadlineMs },
+        ),
+      ),
+    );
     request.signal?.addEventListener("abort", onAbort, { once: true });
     entry.running.add(cancel);
     return "inProgress";
@@ -332,14 +398,22 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
     },
     get completion() {
       if (completion === undefined) {
-        completion = status === "done" ? Promise.resolve(stats) : Promise.reject(transferError("TRANSFER_OPTION_INVALID", "The transfer was not posted yet."));
+        completion =
+          status === "done"
+            ? Promise.resolve(stats)
+            : Promise.reject(transferError("TRANSFER_OPTION_INVALID", "The transfer was not posted yet."));
         completion.catch(() => undefined);
       }
       return completion;
     },
     post() {
-      if (status === "released") throw transferError("TRANSFER_RELEASED", "This transfer was released; create another.");
-      if (current !== undefined) throw transferError("TRANSFER_REPOST", "This transfer is still running: post it again after its completion.");
+      if (status === "released")
+        throw transferError("TRANSFER_RELEASED", "This transfer was released; create another.");
+      if (current !== undefined)
+        throw transferError(
+          "TRANSFER_REPOST",
+          "This transfer is still running: post it again after its completion.",
+        );
       return begin();
     },
     async release() {
@@ -350,4 +424,7 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
   };
 }
 
-const isRetryable = (error: TransferError): boolean => error.code === "TRANSFER_TRANSPORT_FAILED" || error.code === "TRANSFER_PEER_LOST" || error.code === "TRANSFER_NATIVE_UNAVAILABLE";
+const isRetryable = (error: TransferError): boolean =>
+  error.code === "TRANSFER_TRANSPORT_FAILED" ||
+  error.code === "TRANSFER_PEER_LOST" ||
+  error.code === "TRANSFER_NATIVE_UNAVAILABLE";

@@ -41,7 +41,9 @@ async function openAgent(options: Partial<TransferAgentOptions>): Promise<Transf
   try {
     return await createAgent({ ...options, transports: onHost });
   } catch (error) {
-    (options.logger ?? silentLogger).warn("no memory is shared on this host; KV goes over TCP", { reason: error instanceof Error ? error.message : String(error) });
+    (options.logger ?? silentLogger).warn("no memory is shared on this host; KV goes over TCP", {
+      reason: error instanceof Error ? error.message : String(error),
+    });
     return createAgent({ ...options, transports: anywhere });
   }
 }

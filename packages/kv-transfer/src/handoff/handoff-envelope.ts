@@ -35,21 +35,41 @@ export function blockChecksum(bytes: Uint8Array): number {
 
 export function encodeEnvelope(envelope: HandoffEnvelope): Uint8Array {
   const writer = createByteWriter(256 + envelope.metadata.length + envelope.blocks.length * entryBytes);
-  writer.u32(magic).u8(envelopeVersion).text(envelope.leaseId).u32(envelope.leaseMs).bytes(envelope.metadata).u32(envelope.region).u64(envelope.epoch);
+  writer
+    .u32(magic)
+    .u8(envelopeVersion)
+    .text(envelope.leaseId)
+    .u32(envelope.leaseMs)
+    .bytes(envelope.metadata)
+    .u32(envelope.region)
+    .u64(envelope.epoch);
   writer.u32(envelope.blocks.length);
-  for (const block of envelope.blocks) writer.raw(block.key).offset(block.offset).u32(block.bytes).u32(block.checksum);
+  for (const block of envelope.blocks)
+    writer.raw(block.key).offset(block.offset).u32(block.bytes).u32(block.checksum);
   const body = writer.finish();
-  return Uint8Array.from(createByteWriter(body.length + 4).raw(body).u32(crc32(body)).finish());
+  return Uint8Array.from(
+    createByteWriter(body.length + 4)
+      .raw(body)
+      .u32(crc32(body))
+      .finish(),
+  );
 }
 
 /** Throws TRANSFER_METADATA_INVALID for damage, TRANSFER_INCOMPATIBLE for another version. */
 export function decodeEnvelope(opaque: Uint8Array): HandoffEnvelope {
   const whole = createByteReader(opaque, "Handoff");
-  if (whole.u32() !== magic) throw transferError("TRANSFER_METADATA_INVALID", "These bytes are not a handoff of this package.");
+  if (whole.u32() !== magic)
+    throw transferError("TRANSFER_METADATA_INVALID", "These bytes are not a handoff of this package.");
   const version = whole.u8();
-  if (version !== envelopeVersion) throw transferError("TRANSFER_INCOMPATIBLE", `A handoff of version ${version}; this build reads ${envelopeVersion}.`, { version });
+  if (version !== envelopeVersion)
+    throw transferError(
+      "TRANSFER_INCOMPATIBLE",
+      `A handoff of version ${version}; this build reads ${envelopeVersion}.`,
+      { version },
+    );
   const body = opaque.subarray(0, opaque.length - 4);
-  if (createByteReader(opaque.subarray(opaque.length - 4), "Handoff").u32() !== crc32(body)) throw transferError("TRANSFER_METADATA_INVALID", "The handoff's bytes were damaged on the way.");
+  if (createByteReader(opaque.subarray(opaque.length - 4), "Handoff").u32() !== crc32(body))
+    throw transferError("TRANSFER_METADATA_INVALID", "The handoff's bytes were damaged on the way.");
   const reader = createByteReader(body, "Handoff");
   reader.raw(5);
   const leaseId = reader.text(64);
@@ -59,7 +79,12 @@ export function decodeEnvelope(opaque: Uint8Array): HandoffEnvelope {
   const epoch = reader.u64();
   const blocks: EnvelopeBlock[] = [];
   for (let left = reader.count(entryBytes); left > 0; left -= 1)
-    blocks.push({ key: reader.raw(keyBytes), offset: reader.offset(), bytes: reader.u32(), checksum: reader.u32() });
+    blocks.push({
+      key: reader.raw(keyBytes),
+      offset: reader.offset(),
+      bytes: reader.u32(),
+      checksum: reader.u32(),
+    });
   reader.end();
   return { leaseId, leaseMs, metadata, region, epoch, blocks };
 }

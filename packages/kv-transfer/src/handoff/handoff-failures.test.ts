@@ -1,7 +1,15 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
-import { createAgent, createHandoffSink, createHandoffSource, sharedMemory, tcp, type TransferAgent, type Transport } from "../index.ts";
+import {
+  createAgent,
+  createHandoffSink,
+  createHandoffSource,
+  sharedMemory,
+  tcp,
+  type TransferAgent,
+  type Transport,
+} from "../index.ts";
 import { faulty, patternBytes, type PeerProcess, spawnPeer } from "../testing/index.ts";
 
 // Rows 13 to 16 of the fault matrix: what dies before, during and after a transfer of KV between two processes.
@@ -18,14 +26,23 @@ const openAgent = async (...transports: Transport[]): Promise<TransferAgent> => 
 const openPeer = async (name: string, options?: unknown): Promise<PeerProcess> => {
   const peer = await spawnPeer();
   closers.push(() => peer.close());
-  await peer.call({ do: "open", name, module, transports: [options === undefined ? { export: "tcp" } : { export: "tcp", options }] });
+  await peer.call({
+    do: "open",
+    name,
+    module,
+    transports: [options === undefined ? { export: "tcp" } : { export: "tcp", options }],
+  });
   return peer;
 };
 const never = new AbortController().signal;
 const all = { lacks: () => true, signal: never };
 
 /** A TCP proxy that may cut or damage what flows from the server after so many bytes. */
-async function proxy(options: { readonly to: () => number; readonly cutAfterBytes?: number; readonly flipAtByte?: number }): Promise<{ readonly port: number; readonly server: Server }> {
+async function proxy(options: {
+  readonly to: () => number;
+  readonly cutAfterBytes?: number;
+  readonly flipAtByte?: number;
+}): Promise<{ readonly port: number; readonly server: Server }> {
   const sockets = new Set<Socket>();
   const server = createServer((down) => {
     const up = connect(options.to(), "127.0.0.1");
@@ -34,7 +51,8 @@ async function proxy(options: { readonly to: () => number; readonly cutAfterByte
     down.pipe(up);
     up.on("data", (chunk: Buffer) => {
       const flip = options.flipAtByte;
-      if (flip !== undefined && flip >= seen && flip < seen + chunk.length) chunk[flip - seen] = (chunk[flip - seen] as number) ^ 0x10;
+      if (flip !== undefined && flip >= seen && flip < seen + chunk.length)
+        chunk[flip - seen] = (chunk[flip - seen] as number) ^ 0x10;
       seen += chunk.length;
       if (options.cutAfterBytes !== undefined && seen >= options.cutAfterBytes) {
         down.destroy();
@@ -43,7 +61,10 @@ async function proxy(options: { readonly to: () => number; readonly cutAfterByte
       }
       down.write(chunk);
     });
-    for (const [a, b] of [[up, down], [down, up]] as const) {
+    for (const [a, b] of [
+      [up, down],
+      [down, up],
+    ] as const) {
       a.on("error", () => b.destroy());
       a.on("close", () => b.destroy());
     }
@@ -65,7 +86,10 @@ async function proxy(options: { readonly to: () => number; readonly cutAfterByte
 describe("a handoff between two processes", () => {
   it("row 13: a source that died before the transfer is an error at once", async () => {
     const source = await openPeer("prefill");
-    const opaque = Buffer.from((await source.call({ do: "offer", blocks: 8, bytes: 100_000, leaseMs: 10_000 })) as string, "base64");
+    const opaque = Buffer.from(
+      (await source.call({ do: "offer", blocks: 8, bytes: 100_000, leaseMs: 10_000 })) as string,
+      "base64",
+    );
     source.signal("SIGKILL");
     await source.exited;
     const sink = createHandoffSink({ agent: await openAgent(tcp()) });
@@ -74,13 +98,19 @@ describe("a handoff between two processes", () => {
 
   it("row 14: a source that is killed in the middle gives nothing", async () => {
     const source = await openPeer("prefill");
-    const opaque = Buffer.from((await source.call({ do: "offer", blocks: 64, bytes: 1_000_000, leaseMs: 10_000 })) as string, "base64");
+    const opaque = Buffer.from(
+      (await source.call({ do: "offer", blocks: 64, bytes: 1_000_000, leaseMs: 10_000 })) as string,
+      "base64",
+    );
     const sink = createHandoffSink({ agent: await openAgent(tcp()) });
     const fetched = sink.fetch(opaque, { ...all, lacks: (index) => index >= 0 });
     await new Promise((resolve) => setImmediate(resolve));
     source.signal("SIGKILL");
     await fetched.then(
-      (blocks) => blocks.forEach((bytes, i) => expect(Buffer.compare(bytes as Uint8Array, patternBytes(i, 0, 1_000_000))).toBe(0)),
+      (blocks) =>
+        blocks.forEach((bytes, i) =>
+          expect(Buffer.compare(bytes as Uint8Array, patternBytes(i, 0, 1_000_000))).toBe(0),
+        ),
       (error: unknown) => expect(error).toMatchObject({ kind: "unavailable" }),
     );
   });
@@ -94,9 +124,15 @@ describe("a handoff between two processes", () => {
       const { port: front } = await proxy({ to: () => port, cutAfterBytes: share * blocks * bytes });
       await source.close();
       // The source advertises the proxy's port as a NAT would.
-      const behind = await createAgent({ name: "prefill", transports: [advertising(tcp(), front, (real) => (port = real))] });
+      const behind = await createAgent({
+        name: "prefill",
+        transports: [advertising(tcp(), front, (real) => (port = real))],
+      });
       closers.push(() => behind.close());
-      const content = Array.from({ length: blocks }, (_, i) => ({ key: new Uint8Array(32).fill(i), bytes: patternBytes(i, 0, bytes) }));
+      const content = Array.from({ length: blocks }, (_, i) => ({
+        key: new Uint8Array(32).fill(i),
+        bytes: patternBytes(i, 0, bytes),
+      }));
       const offer = await createHandoffSource({ agent: behind }).offer({ blocks: content, leaseMs: 400 });
       const sink = createHandoffSink({ agent: await openAgent(tcp()) });
       await expect(sink.fetch(offer.opaque, all)).rejects.toMatchObject({ kind: "unavailable" });
@@ -107,9 +143,15 @@ describe("a handoff between two processes", () => {
   it("row 14: one flipped bit in the data gives nothing", async () => {
     let port = 0;
     const { port: front } = await proxy({ to: () => port, flipAtByte: 1_500_000 });
-    const source = await createAgent({ name: "prefill", transports: [advertising(tcp(), front, (real) => (port = real))] });
+    const source = await createAgent({
+      name: "prefill",
+      transports: [advertising(tcp(), front, (real) => (port = real))],
+    });
     closers.push(() => source.close());
-    const content = Array.from({ length: 20 }, (_, i) => ({ key: new Uint8Array(32).fill(i), bytes: patternBytes(i, 0, 200_000) }));
+    const content = Array.from({ length: 20 }, (_, i) => ({
+      key: new Uint8Array(32).fill(i),
+      bytes: patternBytes(i, 0, 200_000),
+    }));
     const offer = await createHandoffSource({ agent: source }).offer({ blocks: content, leaseMs: 5000 });
     const sink = createHandoffSink({ agent: await openAgent(tcp()) });
     await expect(sink.fetch(offer.opaque, all)).rejects.toMatchObject({ code: "TRANSFER_CHECKSUM" });
@@ -118,22 +160,32 @@ describe("a handoff between two processes", () => {
 
   it("row 15: a source that dies after the transfer changes nothing", async () => {
     const source = await openPeer("prefill");
-    const opaque = Buffer.from((await source.call({ do: "offer", blocks: 8, bytes: 100_000, leaseMs: 10_000 })) as string, "base64");
+    const opaque = Buffer.from(
+      (await source.call({ do: "offer", blocks: 8, bytes: 100_000, leaseMs: 10_000 })) as string,
+      "base64",
+    );
     const sink = createHandoffSink({ agent: await openAgent(tcp()) });
     const blocks = await sink.fetch(opaque, all);
     source.signal("SIGKILL");
     await source.exited;
-    blocks.forEach((bytes, i) => expect(Buffer.compare(bytes as Uint8Array, patternBytes(i, 0, 100_000))).toBe(0));
+    blocks.forEach((bytes, i) =>
+      expect(Buffer.compare(bytes as Uint8Array, patternBytes(i, 0, 100_000))).toBe(0),
+    );
   });
 
   it("row 16: a sink that dies leaves the source free after its lease, and a stopped one too", async () => {
     const agent = await openAgent(tcp());
     const source = createHandoffSource({ agent });
-    const content = Array.from({ length: 64 }, (_, i) => ({ key: new Uint8Array(32).fill(i), bytes: new Uint8Array(1_000_000) }));
+    const content = Array.from({ length: 64 }, (_, i) => ({
+      key: new Uint8Array(32).fill(i),
+      bytes: new Uint8Array(1_000_000),
+    }));
     for (const signal of ["SIGKILL", "SIGSTOP"] as const) {
       const offer = await source.offer({ blocks: content, leaseMs: 300 });
       const sink = await openPeer(`decode-${signal}`);
-      const fetching = sink.call({ do: "fetch", opaque: Buffer.from(offer.opaque).toString("base64") }).catch(() => undefined);
+      const fetching = sink
+        .call({ do: "fetch", opaque: Buffer.from(offer.opaque).toString("base64") })
+        .catch(() => undefined);
       await new Promise((resolve) => setImmediate(resolve));
       sink.signal(signal);
       expect(["expired", "released"]).toContain(await offer.ended);
@@ -168,9 +220,18 @@ describe("a handoff between two processes", () => {
 
   it("staged in shared memory it crosses without the source's help", async () => {
     const agent = await openAgent(sharedMemory());
-    const content = Array.from({ length: 5 }, (_, i) => ({ key: new Uint8Array(32).fill(i), bytes: patternBytes(i, 0, 10_000) }));
-    const offer = await createHandoffSource({ agent, staging: "shared" }).offer({ blocks: content, leaseMs: 5000 });
-    const sink = createHandoffSink({ agent: await openAgent(sharedMemory()), require: { transports: ["shm"] } });
+    const content = Array.from({ length: 5 }, (_, i) => ({
+      key: new Uint8Array(32).fill(i),
+      bytes: patternBytes(i, 0, 10_000),
+    }));
+    const offer = await createHandoffSource({ agent, staging: "shared" }).offer({
+      blocks: content,
+      leaseMs: 5000,
+    });
+    const sink = createHandoffSink({
+      agent: await openAgent(sharedMemory()),
+      require: { transports: ["shm"] },
+    });
     const blocks = await sink.fetch(offer.opaque, { lacks: (index) => index !== 2, signal: never });
     expect(blocks[2]).toBeUndefined();
     expect(Buffer.compare(blocks[4] as Uint8Array, content[4]?.bytes as Uint8Array)).toBe(0);

@@ -3,7 +3,12 @@ import { systemClock } from "@stator/core";
 import { describe, type Piece } from "../agent/descriptors.ts";
 import type { PathRequirement, Peer, TransferAgent } from "../agent/transfer-agent.ts";
 import { transferError } from "../transfer-error.ts";
-import { blockChecksum, decodeEnvelope, type EnvelopeBlock, type HandoffEnvelope } from "./handoff-envelope.ts";
+import {
+  blockChecksum,
+  decodeEnvelope,
+  type EnvelopeBlock,
+  type HandoffEnvelope,
+} from "./handoff-envelope.ts";
 
 export interface HandoffSinkOptions {
   readonly agent: TransferAgent;
@@ -36,7 +41,13 @@ export function createHandoffSink({ agent, require, clock = systemClock }: Hando
       const peer = agent.importMetadata(envelope.metadata);
       const renewal = renewing(peer, envelope, clock);
       try {
-        if (signal.aborted) throw transferError("TRANSFER_CANCELLED", "The handoff was cancelled before it began.", undefined, signal.reason);
+        if (signal.aborted)
+          throw transferError(
+            "TRANSFER_CANCELLED",
+            "The handoff was cancelled before it began.",
+            undefined,
+            signal.reason,
+          );
         const wanted = envelope.blocks.map((block, index) => (lacks(index, block.key) ? block : undefined));
         return await read(wanted, envelope, peer, signal);
       } finally {
@@ -48,7 +59,12 @@ export function createHandoffSink({ agent, require, clock = systemClock }: Hando
     },
   };
 
-  async function read(wanted: readonly (EnvelopeBlock | undefined)[], envelope: HandoffEnvelope, peer: Peer, signal: AbortSignal): Promise<readonly (Uint8Array | undefined)[]> {
+  async function read(
+    wanted: readonly (EnvelopeBlock | undefined)[],
+    envelope: HandoffEnvelope,
+    peer: Peer,
+    signal: AbortSignal,
+  ): Promise<readonly (Uint8Array | undefined)[]> {
     const pieces: Piece[] = [];
     let total = 0;
     for (const block of wanted) {
@@ -66,14 +82,21 @@ export function createHandoffSink({ agent, require, clock = systemClock }: Hando
         peer,
         local: describe(region, toLocal(pieces)),
         remote: describe(remote, pieces),
-        epochs: [{ region: remote.id, blocks: Uint32Array.of(0), expected: BigUint64Array.of(envelope.epoch) }],
+        epochs: [
+          { region: remote.id, blocks: Uint32Array.of(0), expected: BigUint64Array.of(envelope.epoch) },
+        ],
         signal,
         ...(require === undefined ? {} : { require }),
       });
     } catch (error) {
       const code = (error as { code?: string }).code;
       if (code === "TRANSFER_REGION_GONE" || code === "TRANSFER_STALE_EPOCH")
-        throw transferError("TRANSFER_LEASE_GONE", `Source ${peer.name} no longer holds these blocks: the lease ended. Prefill again.`, { peer: peer.name, leaseId: envelope.leaseId }, error);
+        throw transferError(
+          "TRANSFER_LEASE_GONE",
+          `Source ${peer.name} no longer holds these blocks: the lease ended. Prefill again.`,
+          { peer: peer.name, leaseId: envelope.leaseId },
+          error,
+        );
       throw error;
     } finally {
       await region.deregister();
@@ -84,7 +107,11 @@ export function createHandoffSink({ agent, require, clock = systemClock }: Hando
       const bytes = slab.subarray(at, at + block.bytes);
       at += block.bytes;
       if (blockChecksum(bytes) !== block.checksum)
-        throw transferError("TRANSFER_CHECKSUM", `Block ${index} from ${peer.name} arrived with a wrong checksum; none of the handoff is used.`, { index, peer: peer.name });
+        throw transferError(
+          "TRANSFER_CHECKSUM",
+          `Block ${index} from ${peer.name} arrived with a wrong checksum; none of the handoff is used.`,
+          { index, peer: peer.name },
+        );
       return bytes;
     });
   }

@@ -50,7 +50,11 @@ export function createHandoffSource({ agent, staging = "reference" }: HandoffSou
       let at = 0;
       for (const [index, { key, bytes }] of blocks.entries()) {
         if (key.length !== 32 || bytes.length === 0)
-          throw transferError("TRANSFER_OPTION_INVALID", `Block ${index}: a key has 32 bytes (this one ${key.length}) and a block at least one (${bytes.length}).`, { index });
+          throw transferError(
+            "TRANSFER_OPTION_INVALID",
+            `Block ${index}: a key has 32 bytes (this one ${key.length}) and a block at least one (${bytes.length}).`,
+            { index },
+          );
         entries.push({ key, offset: at, bytes: bytes.length, checksum: blockChecksum(bytes) });
         at += bytes.length;
       }
@@ -59,7 +63,8 @@ export function createHandoffSource({ agent, staging = "reference" }: HandoffSou
         // One epoch for the whole offer: it is let go as a whole.
         if (staging === "shared") {
           region = await agent.allocate({ bytes: at, blockBytes: at });
-          for (const [index, entry] of entries.entries()) region.write(entry.offset, (blocks[index] as OfferedBlock).bytes);
+          for (const [index, entry] of entries.entries())
+            region.write(entry.offset, (blocks[index] as OfferedBlock).bytes);
         } else {
           region = agent.register(
             blocks.map((block) => block.bytes),

@@ -1,6 +1,14 @@
 import { createHash, randomBytes } from "node:crypto";
 import { afterEach, describe, expect, it } from "vitest";
-import { createAgent, createHandoffSink, createHandoffSource, loopback, tcp, type TransferAgent, type Transport } from "../index.ts";
+import {
+  createAgent,
+  createHandoffSink,
+  createHandoffSource,
+  loopback,
+  tcp,
+  type TransferAgent,
+  type Transport,
+} from "../index.ts";
 
 const agents: TransferAgent[] = [];
 afterEach(async () => {
@@ -27,7 +35,10 @@ describe.each([
     const sink = await open(transport());
     const blocks = makeBlocks(20);
     const offer = await createHandoffSource({ agent: source }).offer({ blocks, leaseMs: 10_000 });
-    const got = await createHandoffSink({ agent: sink }).fetch(offer.opaque, { lacks: (index) => index % 3 === 0, signal: never });
+    const got = await createHandoffSink({ agent: sink }).fetch(offer.opaque, {
+      lacks: (index) => index % 3 === 0,
+      signal: never,
+    });
     expect(got.length).toBe(20);
     got.forEach((bytes, i) => {
       if (i % 3 === 0) expect(Buffer.compare(bytes as Uint8Array, blocks[i]?.bytes as Uint8Array)).toBe(0);
@@ -41,7 +52,9 @@ describe.each([
     const sink = await open(transport());
     const offer = await createHandoffSource({ agent: source }).offer({ blocks: makeBlocks(2), leaseMs: 10 });
     expect(await offer.ended).toBe("expired");
-    await expect(createHandoffSink({ agent: sink }).fetch(offer.opaque, { lacks: () => true, signal: never })).rejects.toMatchObject({ code: "TRANSFER_LEASE_GONE" });
+    await expect(
+      createHandoffSink({ agent: sink }).fetch(offer.opaque, { lacks: () => true, signal: never }),
+    ).rejects.toMatchObject({ code: "TRANSFER_LEASE_GONE" });
   });
   it("refuses blocks that changed under the lease", async () => {
     const source = await open(transport());
@@ -49,14 +62,18 @@ describe.each([
     const blocks = makeBlocks(3);
     const offer = await createHandoffSource({ agent: source }).offer({ blocks, leaseMs: 10_000 });
     (blocks[1] as { bytes: Buffer }).bytes[5] = ((blocks[1] as { bytes: Buffer }).bytes[5] as number) ^ 1;
-    await expect(createHandoffSink({ agent: sink }).fetch(offer.opaque, { lacks: () => true, signal: never })).rejects.toMatchObject({ code: "TRANSFER_CHECKSUM" });
+    await expect(
+      createHandoffSink({ agent: sink }).fetch(offer.opaque, { lacks: () => true, signal: never }),
+    ).rejects.toMatchObject({ code: "TRANSFER_CHECKSUM" });
     expect(await offer.ended).toBe("released");
   });
   it("hands over an empty set of blocks", async () => {
     const source = await open(transport());
     const sink = await open(transport());
     const offer = await createHandoffSource({ agent: source }).offer({ blocks: [], leaseMs: 10_000 });
-    expect(await createHandoffSink({ agent: sink }).fetch(offer.opaque, { lacks: () => true, signal: never })).toEqual([]);
+    expect(
+      await createHandoffSink({ agent: sink }).fetch(offer.opaque, { lacks: () => true, signal: never }),
+    ).toEqual([]);
     expect(await offer.ended).toBe("released");
   });
 });
@@ -64,17 +81,28 @@ describe.each([
 it("a handoff from a source that died fails with TRANSFER_PEER_LOST", async () => {
   const source = await open(tcp());
   const sink = await open(tcp());
-  const offer = await createHandoffSource({ agent: source }).offer({ blocks: makeBlocks(3), leaseMs: 10_000 });
+  const offer = await createHandoffSource({ agent: source }).offer({
+    blocks: makeBlocks(3),
+    leaseMs: 10_000,
+  });
   await source.close();
-  await expect(createHandoffSink({ agent: sink }).fetch(offer.opaque, { lacks: () => true, signal: never })).rejects.toMatchObject({ code: "TRANSFER_PEER_LOST", kind: "unavailable" });
+  await expect(
+    createHandoffSink({ agent: sink }).fetch(offer.opaque, { lacks: () => true, signal: never }),
+  ).rejects.toMatchObject({ code: "TRANSFER_PEER_LOST", kind: "unavailable" });
 });
 
 it("an aborted fetch ends with the caller's cancellation and releases the source", async () => {
   const source = await open(tcp());
   const sink = await open(tcp());
-  const offer = await createHandoffSource({ agent: source }).offer({ blocks: makeBlocks(40, 1_000_000), leaseMs: 10_000 });
+  const offer = await createHandoffSource({ agent: source }).offer({
+    blocks: makeBlocks(40, 1_000_000),
+    leaseMs: 10_000,
+  });
   const abort = new AbortController();
-  const fetched = createHandoffSink({ agent: sink }).fetch(offer.opaque, { lacks: () => true, signal: abort.signal });
+  const fetched = createHandoffSink({ agent: sink }).fetch(offer.opaque, {
+    lacks: () => true,
+    signal: abort.signal,
+  });
   setImmediate(() => abort.abort());
   await expect(fetched).rejects.toMatchObject({ kind: "cancelled" });
   expect(await offer.ended).toBe("released");

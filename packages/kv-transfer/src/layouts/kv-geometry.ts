@@ -53,12 +53,24 @@ export function kvStrides(geometry: KvGeometry): KvStrides {
   const bad = (what: string): never => {
     throw transferError("TRANSFER_OPTION_INVALID", `KV geometry: ${what}.`);
   };
-  if (order.length !== axes.length || axes.some((axis) => !order.includes(axis))) bad(`order must name ${axes.join(", ")} once each`);
-  for (const [name, { size, rank }] of [["tensorParallel", tp], ["pipelineParallel", pp]] as const)
-    if (!Number.isInteger(size) || size < 1 || !Number.isInteger(rank) || rank < 0 || rank >= size) bad(`${name} has rank ${rank} of ${size}`);
-  for (const [name, value] of Object.entries({ layers: model.layers, kvHeads: model.kvHeads, vectorBytes: model.vectorBytes, blockTokens: geometry.blockTokens, blocks: geometry.blocks }))
+  if (order.length !== axes.length || axes.some((axis) => !order.includes(axis)))
+    bad(`order must name ${axes.join(", ")} once each`);
+  for (const [name, { size, rank }] of [
+    ["tensorParallel", tp],
+    ["pipelineParallel", pp],
+  ] as const)
+    if (!Number.isInteger(size) || size < 1 || !Number.isInteger(rank) || rank < 0 || rank >= size)
+      bad(`${name} has rank ${rank} of ${size}`);
+  for (const [name, value] of Object.entries({
+    layers: model.layers,
+    kvHeads: model.kvHeads,
+    vectorBytes: model.vectorBytes,
+    blockTokens: geometry.blockTokens,
+    blocks: geometry.blocks,
+  }))
     if (!Number.isInteger(value) || value < 1) bad(`${name} must be a positive integer`);
-  if (model.kvHeads % tp.size !== 0 && tp.size % model.kvHeads !== 0) bad(`${model.kvHeads} KV heads can't be shared by ${tp.size} ranks`);
+  if (model.kvHeads % tp.size !== 0 && tp.size % model.kvHeads !== 0)
+    bad(`${model.kvHeads} KV heads can't be shared by ${tp.size} ranks`);
   // Engines give the first stages one layer more where layers don't divide.
   const share = Math.floor(model.layers / pp.size);
   const rest = model.layers % pp.size;
@@ -67,7 +79,13 @@ export function kvStrides(geometry: KvGeometry): KvStrides {
   if (layers === 0) bad(`${model.layers} layers leave stage ${pp.rank} of ${pp.size} without one`);
   const heads = Math.max(1, model.kvHeads / tp.size);
   const firstHead = Math.floor((tp.rank * model.kvHeads) / tp.size);
-  const size: Record<KvAxis, number> = { block: geometry.blocks, layer: layers, kind: model.kinds, token: geometry.blockTokens, head: heads };
+  const size: Record<KvAxis, number> = {
+    block: geometry.blocks,
+    layer: layers,
+    kind: model.kinds,
+    token: geometry.blockTokens,
+    head: heads,
+  };
   const stride: Record<KvAxis, number> = { block: 0, layer: 0, kind: 0, token: 0, head: 0 };
   let bytes = model.vectorBytes;
   for (const axis of [...order].reverse()) {
@@ -79,15 +97,38 @@ export function kvStrides(geometry: KvGeometry): KvStrides {
 
 /** SHA-256 over what must be equal on both sides, hex. Compared before anything else is even decoded. */
 export function kvCompatibilityHash(model: KvModel): string {
-  const fields = ["stator-kv-1", model.weightsDigest, model.dtype, model.layers, model.kinds, model.kvHeads, model.vectorBytes, model.scales ?? "none", model.group ?? 0];
+  const fields = [
+    "stator-kv-1",
+    model.weightsDigest,
+    model.dtype,
+    model.layers,
+    model.kinds,
+    model.kvHeads,
+    model.vectorBytes,
+    model.scales ?? "none",
+    model.group ?? 0,
+  ];
   return createHash("sha256").update(JSON.stringify(fields)).digest("hex");
 }
 
 /** Throws TRANSFER_INCOMPATIBLE, naming the first field that differs. */
 export function assertCompatible(source: KvModel, target: KvModel): void {
   if (kvCompatibilityHash(source) === kvCompatibilityHash(target)) return;
-  for (const field of ["weightsDigest", "dtype", "layers", "kinds", "kvHeads", "vectorBytes", "scales", "group"] as const)
+  for (const field of [
+    "weightsDigest",
+    "dtype",
+    "layers",
+    "kinds",
+    "kvHeads",
+    "vectorBytes",
+    "scales",
+    "group",
+  ] as const)
     if ((source[field] ?? 0) !== (target[field] ?? 0))
-      throw transferError("TRANSFER_INCOMPATIBLE", `KV can't move between these caches: ${field} is ${String(source[field])} at the source and ${String(target[field])} at the target.`, { field });
+      throw transferError(
+        "TRANSFER_INCOMPATIBLE",
+        `KV can't move between these caches: ${field} is ${String(source[field])} at the source and ${String(target[field])} at the target.`,
+        { field },
+      );
   throw transferError("TRANSFER_INCOMPATIBLE", "KV can't move between these caches: their models differ.");
 }

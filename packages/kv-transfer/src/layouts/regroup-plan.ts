@@ -38,32 +38,68 @@ export function planRegroup(options: RegroupOptions): readonly RegroupPart[] {
     return kvStrides(source);
   });
   const needBlocks = (name: string, blocks: Uint32Array, geometry: KvGeometry): void => {
-    if (blocks.length * geometry.blockTokens < tokens) throw transferError("TRANSFER_OPTION_INVALID", `${name} holds ${blocks.length * geometry.blockTokens} tokens of the ${tokens} to move.`);
-    for (const block of blocks) if (block >= geometry.blocks) throw transferError("TRANSFER_OUT_OF_BOUNDS", `${name} names block ${block} of ${geometry.blocks}.`, { block });
+    if (blocks.length * geometry.blockTokens < tokens)
+      throw transferError(
+        "TRANSFER_OPTION_INVALID",
+        `${name} holds ${blocks.length * geometry.blockTokens} tokens of the ${tokens} to move.`,
+      );
+    for (const block of blocks)
+      if (block >= geometry.blocks)
+        throw transferError("TRANSFER_OUT_OF_BOUNDS", `${name} names block ${block} of ${geometry.blocks}.`, {
+          block,
+        });
   };
   needBlocks("targetBlocks", targetBlocks, target);
   for (const source of sources) needBlocks("sourceBlocks", sourceBlocks, source);
-  const parts = sources.map((_, source) => ({ source, sourcePieces: [] as StridedPieces[], targetPieces: [] as StridedPieces[], bytes: 0 }));
+  const parts = sources.map((_, source) => ({
+    source,
+    sourcePieces: [] as StridedPieces[],
+    targetPieces: [] as StridedPieces[],
+    bytes: 0,
+  }));
   const spread = target.tensorParallel.rank;
   for (let layer = to.firstLayer; layer < to.firstLayer + to.layers; layer += 1) {
     // Runs of heads that one source can give for this layer.
-    for (let head = to.firstHead; head < to.firstHead + to.heads; ) {
+    for (let head = to.firstHead; head < to.firstHead + to.heads;) {
       const holders = sources.flatMap((_, i) => (holds(from[i] as KvStrides, layer, head) ? [i] : []));
       const chosen = holders[spread % Math.max(1, holders.length)];
-      if (chosen === undefined) throw transferError("TRANSFER_OPTION_INVALID", `No source holds layer ${layer}, KV head ${head}: pass every rank that does.`, { layer, head });
+      if (chosen === undefined)
+        throw transferError(
+          "TRANSFER_OPTION_INVALID",
+          `No source holds layer ${layer}, KV head ${head}: pass every rank that does.`,
+          { layer, head },
+        );
       const strides = from[chosen] as KvStrides;
       const heads = Math.min(strides.firstHead + strides.heads, to.firstHead + to.heads) - head;
       const part = parts[chosen] as (typeof parts)[number];
       for (let kind = 0; kind < target.model.kinds; kind += 1)
-        for (let token = skipTokens; token < tokens; ) {
+        for (let token = skipTokens; token < tokens;) {
           const source = sources[chosen] as KvGeometry;
           const sourceAt = token % source.blockTokens;
           const targetAt = token % target.blockTokens;
-          const count = Math.min(source.blockTokens - sourceAt, target.blockTokens - targetAt, tokens - token);
+          const count = Math.min(
+            source.blockTokens - sourceAt,
+            target.blockTokens - targetAt,
+            tokens - token,
+          );
           addSegment(
             part,
-            { strides, block: sourceBlocks[Math.floor(token / source.blockTokens)] as number, layer: layer - strides.firstLayer, kind, token: sourceAt, head: head - strides.firstHead },
-            { strides: to, block: targetBlocks[Math.floor(token / target.blockTokens)] as number, layer: layer - to.firstLayer, kind, token: targetAt, head: head - to.firstHead },
+            {
+              strides,
+              block: sourceBlocks[Math.floor(token / source.blockTokens)] as number,
+              layer: layer - strides.firstLayer,
+              kind,
+              token: sourceAt,
+              head: head - strides.firstHead,
+            },
+            {
+              strides: to,
+              block: targetBlocks[Math.floor(token / target.blockTokens)] as number,
+              layer: layer - to.firstLayer,
+              kind,
+              token: targetAt,
+              head: head - to.firstHead,
+            },
             count,
             heads,
             target.model.vectorBytes,
@@ -77,7 +113,10 @@ export function planRegroup(options: RegroupOptions): readonly RegroupPart[] {
 }
 
 const holds = (strides: KvStrides, layer: number, head: number): boolean =>
-  layer >= strides.firstLayer && layer < strides.firstLayer + strides.layers && head >= strides.firstHead && head < strides.firstHead + strides.heads;
+  layer >= strides.firstLayer &&
+  layer < strides.firstLayer + strides.layers &&
+  head >= strides.firstHead &&
+  head < strides.firstHead + strides.heads;
 
 interface Corner {
   readonly strides: KvStrides;
@@ -89,16 +128,34 @@ interface Corner {
 }
 
 const offsetOf = ({ strides: { stride }, block, layer, kind, token, head }: Corner): number =>
-  block * stride.block + layer * stride.layer + kind * stride.kind + token * stride.token + head * stride.head;
+  block * stride.block +
+  layer * stride.layer +
+  kind * stride.kind +
+  token * stride.token +
+  head * stride.head;
 
 /** The rectangle of `tokens` by `heads` vectors, in as few strided runs as both orders allow. */
-function addSegment(part: { sourcePieces: StridedPieces[]; targetPieces: StridedPieces[]; bytes: number }, source: Corner, target: Corner, tokens: number, heads: number, vectorBytes: number): void {
+function addSegment(
+  part: { sourcePieces: StridedPieces[]; targetPieces: StridedPieces[]; bytes: number },
+  source: Corner,
+  target: Corner,
+  tokens: number,
+  heads: number,
+  vectorBytes: number,
+): void {
   const a = source.strides.stride;
   const b = target.strides.stride;
   const s = offsetOf(source);
   const t = offsetOf(target);
   part.bytes += tokens * heads * vectorBytes;
-  const add = (sourceOffset: number, targetOffset: number, bytes: number, sourceStride: number, targetStride: number, count: number): void => {
+  const add = (
+    sourceOffset: number,
+    targetOffset: number,
+    bytes: number,
+    sourceStride: number,
+    targetStride: number,
+    count: number,
+  ): void => {
     part.sourcePieces.push({ offset: sourceOffset, bytes, stride: sourceStride, count });
     part.targetPieces.push({ offset: targetOffset, bytes, stride: targetStride, count });
   };
@@ -106,7 +163,9 @@ function addSegment(part: { sourcePieces: StridedPieces[]; targetPieces: Strided
   const areTokensDense = tokens === 1 || (a.token === vectorBytes && b.token === vectorBytes);
   if (areHeadsDense) add(s, t, heads * vectorBytes, a.token, b.token, tokens);
   else if (areTokensDense) add(s, t, tokens * vectorBytes, a.head, b.head, heads);
-  else for (let head = 0; head < heads; head += 1) add(s + head * a.head, t + head * b.head, vectorBytes, a.token, b.token, tokens);
+  else
+    for (let head = 0; head < heads; head += 1)
+      add(s + head * a.head, t + head * b.head, vectorBytes, a.token, b.token, tokens);
 }
 
 /** Host reference kernel: carries a part out between two buffers. The oracle for GPU kernels, and what CPU engines use. */

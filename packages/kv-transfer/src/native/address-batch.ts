@@ -12,11 +12,19 @@ export interface SegmentedRegion {
  * Turns region ids into table indexes. Regions of one part only are renumbered; regions of several parts are cut where parts end,
  * since native code sees plain address ranges.
  */
-export function toAddressBatch(batch: RunBatch, local: (id: number) => SegmentedRegion, remote: (id: number) => SegmentedRegion): AddonBatch {
+export function toAddressBatch(
+  batch: RunBatch,
+  local: (id: number) => SegmentedRegion,
+  remote: (id: number) => SegmentedRegion,
+): AddonBatch {
   let isPlain = true;
   const localIds = new Map<number, SegmentedRegion>();
   const remoteIds = new Map<number, SegmentedRegion>();
-  const find = (known: Map<number, SegmentedRegion>, id: number, get: (id: number) => SegmentedRegion): SegmentedRegion => {
+  const find = (
+    known: Map<number, SegmentedRegion>,
+    id: number,
+    get: (id: number) => SegmentedRegion,
+  ): SegmentedRegion => {
     let region = known.get(id);
     if (region === undefined) known.set(id, (region = get(id)));
     return region;
@@ -32,7 +40,11 @@ export function toAddressBatch(batch: RunBatch, local: (id: number) => Segmented
       if (only !== undefined) return new Uint32Array(batch.runs).fill(only.firstIndex);
       return Uint32Array.from(ids.subarray(0, batch.runs), (id) => known.get(id)?.firstIndex ?? 0xffff_ffff);
     };
-    return { ...batch, localRegion: index(batch.localRegion, localIds), remoteRegion: index(batch.remoteRegion, remoteIds) };
+    return {
+      ...batch,
+      localRegion: index(batch.localRegion, localIds),
+      remoteRegion: index(batch.remoteRegion, remoteIds),
+    };
   }
   const builder = createBatchBuilder(batch.totalPieces + 16);
   for (let run = 0; run < batch.runs; run += 1) {
@@ -42,7 +54,7 @@ export function toAddressBatch(batch: RunBatch, local: (id: number) => Segmented
     for (let k = 0; k < (batch.pieces[run] as number); k += 1) {
       const l = (batch.localOffset[run] as number) + k * (batch.localStride[run] as number);
       const r = (batch.remoteOffset[run] as number) + k * (batch.remoteStride[run] as number);
-      for (let done = 0; done < bytes; ) {
+      for (let done = 0; done < bytes;) {
         here.seek(l + done);
         there.seek(r + done);
         const take = Math.min(bytes - done, here.left, there.left);

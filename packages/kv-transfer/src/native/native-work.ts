@@ -19,13 +19,20 @@ export function createLocalTable(host: TransportHost): LocalTable {
     regions,
     region(id) {
       const memory: RegionMemory | undefined = host.region(id);
-      if (memory === undefined) throw transferError("TRANSFER_REGION_GONE", `Region ${id} was deregistered.`, { region: id });
-      if (memory.segments === undefined) throw transferError("TRANSFER_PATH_UNAVAILABLE", `Region ${id} has no addresses in this process.`, { region: id });
+      if (memory === undefined)
+        throw transferError("TRANSFER_REGION_GONE", `Region ${id} was deregistered.`, { region: id });
+      if (memory.segments === undefined)
+        throw transferError("TRANSFER_PATH_UNAVAILABLE", `Region ${id} has no addresses in this process.`, {
+          region: id,
+        });
       regions.push(memory);
       const firstIndex = views.length;
       const segmentBytes: number[] = [];
       for (const segment of memory.segments) {
-        if (segment.byteLength === 0) throw transferError("TRANSFER_REGION_GONE", `A buffer of region ${id} was detached.`, { region: id });
+        if (segment.byteLength === 0)
+          throw transferError("TRANSFER_REGION_GONE", `A buffer of region ${id} was detached.`, {
+            region: id,
+          });
         views.push(segment);
         segmentBytes.push(segment.byteLength);
       }
@@ -45,7 +52,11 @@ export function hasLocalAddresses(host: TransportHost, work: Work): boolean {
   return true;
 }
 
-export function addressBatch(work: Work, local: LocalTable, remote: (id: number) => SegmentedRegion): AddonBatch {
+export function addressBatch(
+  work: Work,
+  local: LocalTable,
+  remote: (id: number) => SegmentedRegion,
+): AddonBatch {
   return toAddressBatch(work.batch, (id) => local.region(id), remote);
 }
 
@@ -53,10 +64,28 @@ export function addressBatch(work: Work, local: LocalTable, remote: (id: number)
 export function nativeError(error: unknown, peer: string, transport: string): Error {
   const { code, message } = error as { code?: string; message?: string };
   const data = { peer, transport, ...(code === undefined ? {} : { errno: code }) };
-  if (code === "BOUNDS") return transferError("TRANSFER_OUT_OF_BOUNDS", `A piece is outside its memory: ${message ?? ""}.`, data, error);
-  if (code === "ESRCH") return transferError("TRANSFER_PEER_LOST", `Peer ${peer}: ${message ?? ""}.`, data, error);
+  if (code === "BOUNDS")
+    return transferError(
+      "TRANSFER_OUT_OF_BOUNDS",
+      `A piece is outside its memory: ${message ?? ""}.`,
+      data,
+      error,
+    );
+  if (code === "ESRCH")
+    return transferError("TRANSFER_PEER_LOST", `Peer ${peer}: ${message ?? ""}.`, data, error);
   if (code === "EPERM")
-    return transferError("TRANSFER_TRANSPORT_FAILED", `Peer ${peer} can't be attached to (${message ?? ""}): same user, same container and a ptrace_scope of at most 1 are needed.`, data, error);
-  if (code === "EFAULT") return transferError("TRANSFER_REGION_GONE", `Memory of peer ${peer} is no longer mapped there.`, data, error);
+    return transferError(
+      "TRANSFER_TRANSPORT_FAILED",
+      `Peer ${peer} can't be attached to (${message ?? ""}): same user, same container and a ptrace_scope of at most 1 are needed.`,
+      data,
+      error,
+    );
+  if (code === "EFAULT")
+    return transferError(
+      "TRANSFER_REGION_GONE",
+      `Memory of peer ${peer} is no longer mapped there.`,
+      data,
+      error,
+    );
   return error as Error;
 }

@@ -54,9 +54,27 @@ export interface TransferAddon {
   closeFd(fd: number): void;
   readonly FdServer: new (path: string) => FdServer;
   receiveFd(path: string, id: bigint, key: bigint): number | undefined;
-  copyRuns(isRead: boolean, batch: AddonBatch, local: readonly Uint8Array[], remote: readonly Uint8Array[]): void;
-  copyRunsAsync(isRead: boolean, batch: AddonBatch, local: readonly Uint8Array[], remote: readonly Uint8Array[], done: (isComplete: boolean) => void): () => void;
-  cmaRuns(isRead: boolean, pid: number, pidfd: number, batch: AddonBatch, local: readonly Uint8Array[], remote: BigUint64Array): void;
+  copyRuns(
+    isRead: boolean,
+    batch: AddonBatch,
+    local: readonly Uint8Array[],
+    remote: readonly Uint8Array[],
+  ): void;
+  copyRunsAsync(
+    isRead: boolean,
+    batch: AddonBatch,
+    local: readonly Uint8Array[],
+    remote: readonly Uint8Array[],
+    done: (isComplete: boolean) => void,
+  ): () => void;
+  cmaRuns(
+    isRead: boolean,
+    pid: number,
+    pidfd: number,
+    batch: AddonBatch,
+    local: readonly Uint8Array[],
+    remote: BigUint64Array,
+  ): void;
   cmaRunsAsync(
     isRead: boolean,
     pid: number,
@@ -74,7 +92,9 @@ export interface TransferAddon {
 }
 
 /** The addon, or why there is none. */
-export type AddonState = { readonly isAvailable: true; readonly addon: TransferAddon; readonly from: string } | { readonly isAvailable: false; readonly reason: string };
+export type AddonState =
+  | { readonly isAvailable: true; readonly addon: TransferAddon; readonly from: string }
+  | { readonly isAvailable: false; readonly reason: string };
 
 const requireHere = createRequire(import.meta.url);
 const platform = `${process.platform}-${process.arch}`;

@@ -12,18 +12,23 @@ export interface OpenedRegion {
 }
 
 /** Copies a batch piece by piece through the kernel and yields the bytes of each, so that the caller can give way. */
-export function* copyThroughFile(host: TransportHost, work: Work, remote: (id: number) => OpenedRegion): Generator<number, void> {
+export function* copyThroughFile(
+  host: TransportHost,
+  work: Work,
+  remote: (id: number) => OpenedRegion,
+): Generator<number, void> {
   const { batch } = work;
   const isRead = work.operation === "read";
   for (let run = 0; run < batch.runs; run += 1) {
     const there = remote(batch.remoteRegion[run] as number);
     const here = host.region(batch.localRegion[run] as number);
-    if (here === undefined) throw transferError("TRANSFER_REGION_GONE", `Region ${batch.localRegion[run]} was deregistered.`);
+    if (here === undefined)
+      throw transferError("TRANSFER_REGION_GONE", `Region ${batch.localRegion[run]} was deregistered.`);
     const bytes = batch.pieceBytes[run] as number;
     for (let k = 0; k < (batch.pieces[run] as number); k += 1) {
       const l = (batch.localOffset[run] as number) + k * (batch.localStride[run] as number);
       const r = (batch.remoteOffset[run] as number) + k * (batch.remoteStride[run] as number);
-      for (let done = 0; done < bytes; ) {
+      for (let done = 0; done < bytes;) {
         const take = Math.min(bytes - done, partBytes);
         copyPart(isRead, here, l + done, there.fd, r + done, take);
         done += take;
@@ -33,7 +38,14 @@ export function* copyThroughFile(host: TransportHost, work: Work, remote: (id: n
   }
 }
 
-function copyPart(isRead: boolean, here: RegionMemory, localOffset: number, fd: number, position: number, bytes: number): void {
+function copyPart(
+  isRead: boolean,
+  here: RegionMemory,
+  localOffset: number,
+  fd: number,
+  position: number,
+  bytes: number,
+): void {
   if (!isRead) return writeFully(fd, here.gather(localOffset, bytes), position);
   const view = here.segments?.length === 1 ? here.segments[0] : undefined;
   if (view !== undefined) return readFully(fd, view.subarray(localOffset, localOffset + bytes), position);

@@ -38,8 +38,16 @@ export interface HostControl {
   close(): Promise<void>;
 }
 
-export async function openHostControl(transport: string, host: TransportHost, directory: string): Promise<HostControl> {
-  if (process.platform !== "linux") throw transferError("TRANSFER_PATH_UNAVAILABLE", `The ${transport} transport needs Linux; leave it out of \`transports\` here.`);
+export async function openHostControl(
+  transport: string,
+  host: TransportHost,
+  directory: string,
+): Promise<HostControl> {
+  if (process.platform !== "linux")
+    throw transferError(
+      "TRANSFER_PATH_UNAVAILABLE",
+      `The ${transport} transport needs Linux; leave it out of \`transports\` here.`,
+    );
   prepareSharedDirectory(directory);
   const startTime = processStart(process.pid) ?? "0";
   const prefix = `${process.pid}-${startTime}-${host.incarnation}-${transport}`;
@@ -50,7 +58,9 @@ export async function openHostControl(transport: string, host: TransportHost, di
     server.once("error", (error) => reject(asTransferError(error, transport)));
     server.listen(join(directory, socket), resolve);
   });
-  server.on("error", (error) => host.logger.error(`${transport} transport: listening failed`, { reason: error.message }));
+  server.on("error", (error) =>
+    host.logger.error(`${transport} transport: listening failed`, { reason: error.message }),
+  );
   server.unref();
   const own: HostAddress = {
     hostId: readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(),
@@ -64,41 +74,71 @@ export async function openHostControl(transport: string, host: TransportHost, di
     const raw = peer.connections.get(transport);
     if (raw === undefined) return undefined;
     const reader = createByteReader(raw, "Host address");
-    return { hostId: reader.text(64), pidNamespace: reader.text(64), pid: reader.u32(), startTime: reader.text(32), socket: reader.text(200), extra: reader.bytes(4096) };
+    return {
+      hostId: reader.text(64),
+      pidNamespace: reader.text(64),
+      pid: reader.u32(),
+      startTime: reader.text(32),
+      socket: reader.text(200),
+      extra: reader.bytes(4096),
+    };
   };
-  const dial = (peer: RemoteAgent): Dial => (signal) =>
-    new Promise((resolve, reject) => {
-      const stream = connect(join(directory, addressOf(peer)?.socket ?? "absent.sock"));
-      const fail = (error: Error): void => {
-        signal.removeEventListener("abort", onAbort);
-        stream.destroy();
-        const { code } = error as NodeJS.ErrnoException;
-        const isGone = code === "ECONNREFUSED" || code === "ENOENT";
-        reject(transferError(isGone ? "TRANSFER_PEER_LOST" : "TRANSFER_TRANSPORT_FAILED", `Peer ${peer.name} is not there: ${error.message}.`, { peer: peer.name, transport }, error));
-      };
-      const onAbort = (): void => {
-        stream.destroy();
-        reject(transferError("TRANSFER_DEADLINE", `Connecting to ${peer.name} took too long.`, { peer: peer.name }));
-      };
-      signal.addEventListener("abort", onAbort, { once: true });
-      stream.once("error", fail);
-      stream.once("connect", () => {
-        signal.removeEventListener("abort", onAbort);
-        stream.off("error", fail);
-        resolve({ stream, isFed: false });
+  const dial =
+    (peer: RemoteAgent): Dial =>
+    (signal) =>
+      new Promise((resolve, reject) => {
+        const stream = connect(join(directory, addressOf(peer)?.socket ?? "absent.sock"));
+        const fail = (error: Error): void => {
+          signal.removeEventListener("abort", onAbort);
+          stream.destroy();
+          const { code } = error as NodeJS.ErrnoException;
+          const isGone = code === "ECONNREFUSED" || code === "ENOENT";
+          reject(
+            transferError(
+              isGone ? "TRANSFER_PEER_LOST" : "TRANSFER_TRANSPORT_FAILED",
+              `Peer ${peer.name} is not there: ${error.message}.`,
+              { peer: peer.name, transport },
+              error,
+            ),
+          );
+        };
+        const onAbort = (): void => {
+          stream.destroy();
+          reject(
+            transferError("TRANSFER_DEADLINE", `Connecting to ${peer.name} took too long.`, {
+              peer: peer.name,
+            }),
+          );
+        };
+        signal.addEventListener("abort", onAbort, { once: true });
+        stream.once("error", fail);
+        stream.once("connect", () => {
+          signal.removeEventListener("abort", onAbort);
+          stream.off("error", fail);
+          resolve({ stream, isFed: false });
+        });
       });
-    });
   return {
     prefix,
     own,
-    info: (extra) => createByteWriter().text(own.hostId).text(own.pidNamespace).u32(own.pid).text(own.startTime).text(socket).bytes(extra).finish(),
+    info: (extra) =>
+      createByteWriter()
+        .text(own.hostId)
+        .text(own.pidNamespace)
+        .u32(own.pid)
+        .text(own.startTime)
+        .text(socket)
+        .bytes(extra)
+        .finish(),
     addressOf,
     obstacle(peer) {
       const address = addressOf(peer);
       if (address === undefined) return `the peer has no ${transport} transport`;
       if (address.hostId !== own.hostId) return "the peer runs on another host";
-      if (!/^[0-9a-z-]+\.sock$/.test(address.socket)) return "the peer names a socket in a form that no agent makes";
-      if (!existsSync(join(directory, address.socket))) return `the peer's socket is not in ${directory} (another container, another user, or it ended)`;
+      if (!/^[0-9a-z-]+\.sock$/.test(address.socket))
+        return "the peer names a socket in a form that no agent makes";
+      if (!existsSync(join(directory, address.socket)))
+        return `the peer's socket is not in ${directory} (another container, another user, or it ended)`;
       return undefined;
     },
     connect: (peer, signal) => connectStreams(transport, host, peer, 1, dial(peer), signal),

@@ -5,14 +5,25 @@ import type { AllocatedMemory } from "../transport/transport.ts";
 import { statusBytes, statusOffsetOf } from "./shared-file.ts";
 
 /** A region in a sealed memfd, mapped here; peers map the same pages. Its status words lie behind the data. */
-export function allocateMemfd(addon: TransferAddon, name: string, bytes: number, blockBytes: number | undefined, onFree: () => void): AllocatedMemory {
+export function allocateMemfd(
+  addon: TransferAddon,
+  name: string,
+  bytes: number,
+  blockBytes: number | undefined,
+  onFree: () => void,
+): AllocatedMemory {
   const blocks = blockBytes === undefined ? 0 : Math.ceil(bytes / blockBytes);
   const statusOffset = statusOffsetOf(bytes);
   let made: ReturnType<TransferAddon["memfdAllocate"]>;
   try {
     made = addon.memfdAllocate(statusOffset + statusBytes(blocks));
   } catch (error) {
-    throw transferError("TRANSFER_LIMIT", `No shared memory of ${bytes} bytes: ${(error as Error).message}.`, { bytes }, error);
+    throw transferError(
+      "TRANSFER_LIMIT",
+      `No shared memory of ${bytes} bytes: ${(error as Error).message}.`,
+      { bytes },
+      error,
+    );
   }
   const data = new Uint8Array(made.buffer, 0, bytes);
   const status = new BigUint64Array(made.buffer, statusOffset, 1 + blocks);

@@ -1,4 +1,16 @@
-import { closeSync, constants, fstatSync, ftruncateSync, lstatSync, openSync, readdirSync, readFileSync, readSync, unlinkSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createStatus, statusEpochs } from "../agent/region.ts";
@@ -17,27 +29,43 @@ export function statusOffsetOf(bytes: number): number {
 
 /** Reads `target.length` bytes; a short read is a file that was cut under us. */
 export function readFully(fd: number, target: Uint8Array, position: number): void {
-  for (let done = 0; done < target.length; ) {
+  for (let done = 0; done < target.length;) {
     const count = readSync(fd, target, done, target.length - done, position + done);
-    if (count === 0) throw transferError("TRANSFER_REGION_GONE", "A shared file ended early: its owner cut it.");
+    if (count === 0)
+      throw transferError("TRANSFER_REGION_GONE", "A shared file ended early: its owner cut it.");
     done += count;
   }
 }
 
 export function writeFully(fd: number, source: Uint8Array, position: number): void {
-  for (let done = 0; done < source.length; ) done += writeSync(fd, source, done, source.length - done, position + done);
+  for (let done = 0; done < source.length;)
+    done += writeSync(fd, source, done, source.length - done, position + done);
 }
 
 /** A region's memory in a file of the shared directory. Reads and writes go through the kernel, one copy each. */
-export function allocateSharedFile(directory: string, name: string, bytes: number, blockBytes: number | undefined): AllocatedMemory {
+export function allocateSharedFile(
+  directory: string,
+  name: string,
+  bytes: number,
+  blockBytes: number | undefined,
+): AllocatedMemory {
   const path = join(directory, name);
   const blocks = blockBytes === undefined ? 0 : Math.ceil(bytes / blockBytes);
   const statusOffset = statusOffsetOf(bytes);
   let fd: number;
   try {
-    fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
+    fd = openSync(
+      path,
+      constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+      0o600,
+    );
   } catch (error) {
-    throw transferError("TRANSFER_LIMIT", `Can't make shared memory in ${directory}: ${(error as Error).message}.`, { directory }, error);
+    throw transferError(
+      "TRANSFER_LIMIT",
+      `Can't make shared memory in ${directory}: ${(error as Error).message}.`,
+      { directory },
+      error,
+    );
   }
   const words = createStatus(bytes, blockBytes);
   try {
@@ -46,10 +74,17 @@ export function allocateSharedFile(directory: string, name: string, bytes: numbe
   } catch (error) {
     closeSync(fd);
     unlinkSync(path);
-    throw transferError("TRANSFER_LIMIT", `No room for ${bytes} bytes in ${directory}: ${(error as Error).message}.`, { directory, bytes }, error);
+    throw transferError(
+      "TRANSFER_LIMIT",
+      `No room for ${bytes} bytes in ${directory}: ${(error as Error).message}.`,
+      { directory, bytes },
+      error,
+    );
   }
-  const storeWord = (index: number): void => writeFully(fd, new Uint8Array(words.buffer, index * 8, 8), statusOffset + index * 8);
-  const epochs: EpochTable | undefined = blockBytes === undefined ? undefined : statusEpochs(words, blockBytes, storeWord);
+  const storeWord = (index: number): void =>
+    writeFully(fd, new Uint8Array(words.buffer, index * 8, 8), statusOffset + index * 8);
+  const epochs: EpochTable | undefined =
+    blockBytes === undefined ? undefined : statusEpochs(words, blockBytes, storeWord);
   return {
     segments: undefined,
     status: undefined,
@@ -64,7 +99,12 @@ export function allocateSharedFile(directory: string, name: string, bytes: numbe
       try {
         writeFully(fd, source, offset);
       } catch (error) {
-        throw transferError("TRANSFER_LIMIT", `Writing to shared memory failed: ${(error as Error).message}.`, { directory }, error);
+        throw transferError(
+          "TRANSFER_LIMIT",
+          `Writing to shared memory failed: ${(error as Error).message}.`,
+          { directory },
+          error,
+        );
       }
     },
     free() {
@@ -78,17 +118,30 @@ export function allocateSharedFile(directory: string, name: string, bytes: numbe
 
 /** Opens a peer's file by its name in our own directory: a peer can't point us at any other file. */
 export function openSharedFile(directory: string, name: string, neededBytes: number): number {
-  if (!/^[0-9a-f-]+\.kv$/.test(name)) throw transferError("TRANSFER_METADATA_INVALID", "A peer named shared memory in a form that no agent makes.");
+  if (!/^[0-9a-f-]+\.kv$/.test(name))
+    throw transferError(
+      "TRANSFER_METADATA_INVALID",
+      "A peer named shared memory in a form that no agent makes.",
+    );
   let fd: number;
   try {
     fd = openSync(join(directory, name), constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
-    throw transferError("TRANSFER_REGION_GONE", `Shared memory ${name} is gone: its owner freed it or ended.`, { name }, error);
+    throw transferError(
+      "TRANSFER_REGION_GONE",
+      `Shared memory ${name} is gone: its owner freed it or ended.`,
+      { name },
+      error,
+    );
   }
   const stat = fstatSync(fd);
   if (!stat.isFile() || stat.size < neededBytes) {
     closeSync(fd);
-    throw transferError("TRANSFER_METADATA_INVALID", `Shared memory ${name} is smaller than its owner said.`, { name, bytes: stat.size });
+    throw transferError(
+      "TRANSFER_METADATA_INVALID",
+      `Shared memory ${name} is smaller than its owner said.`,
+      { name, bytes: stat.size },
+    );
   }
   return fd;
 }
@@ -99,11 +152,20 @@ export function prepareSharedDirectory(directory: string): void {
     mkdirSync(directory, { mode: 0o700 });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST")
-      throw transferError("TRANSFER_PATH_UNAVAILABLE", `Shared memory can't use ${directory}: ${(error as Error).message}. Pass another \`directory\`, or leave the transport out.`, { directory }, error);
+      throw transferError(
+        "TRANSFER_PATH_UNAVAILABLE",
+        `Shared memory can't use ${directory}: ${(error as Error).message}. Pass another \`directory\`, or leave the transport out.`,
+        { directory },
+        error,
+      );
   }
   const status = lstatSync(directory);
   if (!status.isDirectory() || status.uid !== process.getuid?.() || (status.mode & 0o077) !== 0)
-    throw transferError("TRANSFER_PATH_UNAVAILABLE", `Shared memory can't use ${directory}: it must be a directory of this user that nobody else may enter (mode 0700).`, { directory });
+    throw transferError(
+      "TRANSFER_PATH_UNAVAILABLE",
+      `Shared memory can't use ${directory}: it must be a directory of this user that nobody else may enter (mode 0700).`,
+      { directory },
+    );
   for (const name of readdirSync(directory)) {
     const owner = /^([0-9]+)-([0-9]+)-/.exec(name);
     if (owner === null || processStart(Number(owner[1])) === owner[2]) continue;

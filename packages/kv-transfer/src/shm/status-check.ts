@@ -8,7 +8,10 @@ export type ReadStatus = (first: number, target: BigUint64Array) => void;
 export function checkAlive(memory: RemoteMemory, read: ReadStatus): void {
   const word = new BigUint64Array(1);
   read(0, word);
-  if (word[0] !== 1n) throw transferError("TRANSFER_REGION_GONE", `Region ${memory.id} was deregistered by its owner.`, { region: memory.id });
+  if (word[0] !== 1n)
+    throw transferError("TRANSFER_REGION_GONE", `Region ${memory.id} was deregistered by its owner.`, {
+      region: memory.id,
+    });
 }
 
 export function epochBlocks(memory: RemoteMemory): number {
@@ -22,7 +25,11 @@ export function checkRemoteEpochs(memory: RemoteMemory, check: EpochCheck, read:
   let low = Number.POSITIVE_INFINITY;
   let high = -1;
   for (const block of check.blocks) {
-    if (block >= blocks) throw transferError("TRANSFER_STALE_EPOCH", `Region ${memory.id} has no epoch for block ${block}.`, { region: memory.id, block });
+    if (block >= blocks)
+      throw transferError("TRANSFER_STALE_EPOCH", `Region ${memory.id} has no epoch for block ${block}.`, {
+        region: memory.id,
+        block,
+      });
     if (block < low) low = block;
     if (block > high) high = block;
   }
@@ -31,6 +38,10 @@ export function checkRemoteEpochs(memory: RemoteMemory, check: EpochCheck, read:
   for (let i = 0; i < check.blocks.length; i += 1) {
     const block = check.blocks[i] as number;
     if (words[block - low] !== check.expected[i])
-      throw transferError("TRANSFER_STALE_EPOCH", `Block ${block} of region ${memory.id} was reused since its epoch was published: fetch new metadata.`, { region: memory.id, block });
+      throw transferError(
+        "TRANSFER_STALE_EPOCH",
+        `Block ${block} of region ${memory.id} was reused since its epoch was published: fetch new metadata.`,
+        { region: memory.id, block },
+      );
   }
 }

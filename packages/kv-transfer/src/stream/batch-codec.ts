@@ -15,12 +15,19 @@ export function encodeBatch(peer: RemoteAgent, batch: RunBatch, epochs: readonly
   for (const id of ids) {
     const memory = peer.memory(id);
     if (memory === undefined)
-      throw transferError("TRANSFER_REGION_GONE", `Peer ${peer.name} has published no region ${id} (any more).`, { peer: peer.name, region: id });
+      throw transferError(
+        "TRANSFER_REGION_GONE",
+        `Peer ${peer.name} has published no region ${id} (any more).`,
+        { peer: peer.name, region: id },
+      );
     writer.u32(id).u64(memory.key);
   }
   writer.u32(batch.runs);
   writer.raw(bytesOf(batch.remoteRegion, batch.runs)).raw(bytesOf(batch.pieces, batch.runs));
-  writer.raw(bytesOf(batch.remoteOffset, batch.runs)).raw(bytesOf(batch.remoteStride, batch.runs)).raw(bytesOf(batch.pieceBytes, batch.runs));
+  writer
+    .raw(bytesOf(batch.remoteOffset, batch.runs))
+    .raw(bytesOf(batch.remoteStride, batch.runs))
+    .raw(bytesOf(batch.pieceBytes, batch.runs));
   writer.u32(epochs.length);
   for (const check of epochs) {
     writer.u32(check.region).u32(check.blocks.length);
@@ -38,18 +45,25 @@ export interface AdmittedBatch {
 }
 
 /** Unpacks and checks a request of a peer. Throws for anything that is not entirely inside what the peer may touch. */
-export function admitBatch(head: Uint8Array, admit: (id: number, key: bigint) => RegionMemory): AdmittedBatch {
+export function admitBatch(
+  head: Uint8Array,
+  admit: (id: number, key: bigint) => RegionMemory,
+): AdmittedBatch {
   const reader = createByteReader(head, "Transfer request");
   const keys = new Map<number, bigint>();
   for (let left = reader.count(12); left > 0; left -= 1) keys.set(reader.u32(), reader.u64());
   const resolve = (id: number): RegionMemory => {
     const key = keys.get(id);
-    if (key === undefined) throw transferError("TRANSFER_REGION_GONE", `The request names region ${id} without its key.`, { region: id });
+    if (key === undefined)
+      throw transferError("TRANSFER_REGION_GONE", `The request names region ${id} without its key.`, {
+        region: id,
+      });
     return admit(id, key);
   };
   const runs = reader.count(32);
   const u32 = (items: number): Uint32Array => new Uint32Array(Uint8Array.from(reader.raw(items * 4)).buffer);
-  const f64 = (items: number): Float64Array => new Float64Array(Uint8Array.from(reader.raw(items * 8)).buffer);
+  const f64 = (items: number): Float64Array =>
+    new Float64Array(Uint8Array.from(reader.raw(items * 8)).buffer);
   const remoteRegion = u32(runs);
   const pieces = u32(runs);
   const remoteOffset = f64(runs);
@@ -64,7 +78,11 @@ export function admitBatch(head: Uint8Array, admit: (id: number, key: bigint) =>
     const offset = remoteOffset[run] as number;
     const bytes = pieceBytes[run] as number;
     if (count < 1 || !Number.isSafeInteger(stride) || stride < 0)
-      throw transferError("TRANSFER_OUT_OF_BOUNDS", `Descriptor ${run} of the peer's request has no pieces or a bad stride.`, { index: run });
+      throw transferError(
+        "TRANSFER_OUT_OF_BOUNDS",
+        `Descriptor ${run} of the peer's request has no pieces or a bad stride.`,
+        { index: run },
+      );
     checkBounds(region.id, region.bytes, offset, bytes, run);
     checkBounds(region.id, region.bytes, offset + stride * (count - 1), bytes, run);
     totalBytes += bytes * count;
@@ -74,11 +92,27 @@ export function admitBatch(head: Uint8Array, admit: (id: number, key: bigint) =>
   for (let left = reader.count(8); left > 0; left -= 1) {
     const region = reader.u32();
     const count = reader.count(12);
-    checks.push({ region, blocks: u32(count), expected: new BigUint64Array(Uint8Array.from(reader.raw(count * 8)).buffer) });
+    checks.push({
+      region,
+      blocks: u32(count),
+      expected: new BigUint64Array(Uint8Array.from(reader.raw(count * 8)).buffer),
+    });
   }
   reader.end();
   const admitted: AdmittedBatch = {
-    batch: { runs, localRegion: remoteRegion, localOffset: remoteOffset, localStride: remoteStride, remoteRegion, remoteOffset, remoteStride, pieceBytes, pieces, totalBytes, totalPieces },
+    batch: {
+      runs,
+      localRegion: remoteRegion,
+      localOffset: remoteOffset,
+      localStride: remoteStride,
+      remoteRegion,
+      remoteOffset,
+      remoteStride,
+      pieceBytes,
+      pieces,
+      totalBytes,
+      totalPieces,
+    },
     resolve,
     recheck() {
       for (const id of keys.keys()) resolve(id);
@@ -92,11 +126,22 @@ export function admitBatch(head: Uint8Array, admit: (id: number, key: bigint) =>
 /** Throws TRANSFER_STALE_EPOCH unless each block has the epoch that the reader expects. */
 export function checkEpochs(region: RegionMemory, check: EpochCheck): void {
   const table = region.epochs;
-  if (table === undefined) throw transferError("TRANSFER_STALE_EPOCH", `Region ${region.id} has no epoch table to check against.`, { region: region.id });
+  if (table === undefined)
+    throw transferError("TRANSFER_STALE_EPOCH", `Region ${region.id} has no epoch table to check against.`, {
+      region: region.id,
+    });
   for (let i = 0; i < check.blocks.length; i += 1) {
     const block = check.blocks[i] as number;
-    if (block >= table.blocks) throw transferError("TRANSFER_OUT_OF_BOUNDS", `Epoch of block ${block} of ${table.blocks}.`, { region: region.id, block });
+    if (block >= table.blocks)
+      throw transferError("TRANSFER_OUT_OF_BOUNDS", `Epoch of block ${block} of ${table.blocks}.`, {
+        region: region.id,
+        block,
+      });
     if (table.get(block) !== check.expected[i])
-      throw transferError("TRANSFER_STALE_EPOCH", `Block ${block} of region ${region.id} was reused since its epoch was published: fetch new metadata.`, { region: region.id, block });
+      throw transferError(
+        "TRANSFER_STALE_EPOCH",
+        `Block ${block} of region ${region.id} was reused since its epoch was published: fetch new metadata.`,
+        { region: region.id, block },
+      );
   }
 }

@@ -27,7 +27,13 @@ export interface FrameHeader {
   readonly bodyBytes: number;
 }
 
-export function frameHeader(type: number, status: number, request: number, headBytes: number, bodyBytes: number): Buffer {
+export function frameHeader(
+  type: number,
+  status: number,
+  request: number,
+  headBytes: number,
+  bodyBytes: number,
+): Buffer {
   const header = Buffer.allocUnsafe(frameHeaderBytes);
   header.writeUInt8(type, 0);
   header.writeUInt8(status, 1);
@@ -45,7 +51,10 @@ export interface FrameHandler {
 }
 
 /** Cuts a byte stream into frames. Heads are collected (at most `headLimit` bytes), bodies are passed on as they come. */
-export function createFrameParser(headLimit: () => number, handler: FrameHandler): { push(chunk: Uint8Array): void } {
+export function createFrameParser(
+  headLimit: () => number,
+  handler: FrameHandler,
+): { push(chunk: Uint8Array): void } {
   const headerBuffer = Buffer.alloc(frameHeaderBytes);
   let headerFilled = 0;
   let header: FrameHeader | undefined;
@@ -55,7 +64,7 @@ export function createFrameParser(headLimit: () => number, handler: FrameHandler
   const empty = new Uint8Array(0);
   return {
     push(chunk) {
-      for (let at = 0; at < chunk.length; ) {
+      for (let at = 0; at < chunk.length;) {
         if (header !== undefined && head === undefined) {
           const take = Math.min(bodyLeft, chunk.length - at);
           handler.onBody(header, take === chunk.length ? chunk : chunk.subarray(at, at + take));
@@ -74,8 +83,16 @@ export function createFrameParser(headLimit: () => number, handler: FrameHandler
           const headBytes = headerBuffer.readUInt32LE(8);
           const bodyBytes = headerBuffer.readUInt32LE(12);
           if (headerBuffer.readUInt16LE(2) !== mark || headBytes > headLimit() || bodyBytes > chunkBytes)
-            throw transferError("TRANSFER_METADATA_INVALID", "The peer sent something that is not a frame of this protocol.");
-          header = { type: headerBuffer.readUInt8(0), status: headerBuffer.readUInt8(1), request: headerBuffer.readUInt32LE(4), bodyBytes };
+            throw transferError(
+              "TRANSFER_METADATA_INVALID",
+              "The peer sent something that is not a frame of this protocol.",
+            );
+          header = {
+            type: headerBuffer.readUInt8(0),
+            status: headerBuffer.readUInt8(1),
+            request: headerBuffer.readUInt32LE(4),
+            bodyBytes,
+          };
           bodyLeft = bodyBytes;
           head = headBytes === 0 ? empty : new Uint8Array(headBytes);
           headFilled = 0;

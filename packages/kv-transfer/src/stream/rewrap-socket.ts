@@ -22,7 +22,12 @@ export function rewrapSocket(accepted: Socket, onChunk: (chunk: Uint8Array) => v
   const holder = accepted as unknown as { _handle?: { useUserBuffer?: unknown } | null };
   const handle = holder._handle;
   if (typeof handle?.useUserBuffer !== "function") return undefined;
-  const options: SocketConstructorOpts & { readonly handle: unknown; readonly onread: OnReadOpts } = { handle, onread: readInto(onChunk), readable: true, writable: true };
+  const options: SocketConstructorOpts & { readonly handle: unknown; readonly onread: OnReadOpts } = {
+    handle,
+    onread: readInto(onChunk),
+    readable: true,
+    writable: true,
+  };
   const socket = new Socket(options);
   holder._handle = null;
   // The server counts the socket that it made: its end is told when ours ends.

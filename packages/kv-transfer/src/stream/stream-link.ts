@@ -3,7 +3,14 @@ import type { Duplex } from "node:stream";
 import { createByteReader, createByteWriter } from "../byte-codec.ts";
 import { asTransferError, type TransferError, transferError, transferErrorCodes } from "../transfer-error.ts";
 import { createScatter, gatherChunks } from "../transport/piece-walk.ts";
-import type { Link, RegionMemory, RemoteAgent, TransportHost, Work, WireNotification } from "../transport/transport.ts";
+import type {
+  Link,
+  RegionMemory,
+  RemoteAgent,
+  TransportHost,
+  Work,
+  WireNotification,
+} from "../transport/transport.ts";
 import { admitBatch, type AdmittedBatch, encodeBatch } from "./batch-codec.ts";
 import { chunkBytes, createFrameParser, type FrameHeader, frameHeader, frameType } from "./frame.ts";
 
@@ -76,7 +83,13 @@ export function createStreamLink(options: StreamLinkOptions): StreamLink {
   // Whoever dials awaits `ready`; an accepting side has nobody to tell.
   ready.catch(() => undefined);
 
-  const send = (type: number, status: number, request: number, head?: Uint8Array, body?: readonly Uint8Array[]): void => {
+  const send = (
+    type: number,
+    status: number,
+    request: number,
+    head?: Uint8Array,
+    body?: readonly Uint8Array[],
+  ): void => {
     if (!isOpen) return;
     const bodyBytes = body?.reduce((sum, part) => sum + part.length, 0) ?? 0;
     inFlight += bodyBytes;
@@ -126,7 +139,8 @@ export function createStreamLink(options: StreamLinkOptions): StreamLink {
     for (const part of parts) hmac.update(part);
     return hmac.digest();
   };
-  const isProof = (given: Uint8Array, expected: Uint8Array): boolean => given.length === expected.length && timingSafeEqual(given, expected);
+  const isProof = (given: Uint8Array, expected: Uint8Array): boolean =>
+    given.length === expected.length && timingSafeEqual(given, expected);
 
   const onHandshake = (header: FrameHeader, head: Uint8Array): void => {
     const reader = createByteReader(head, "Handshake");
@@ -138,20 +152,41 @@ export function createStreamLink(options: StreamLinkOptions): StreamLink {
       const version = reader.u8();
       const theirs = reader.raw(16);
       const incarnation = reader.text(64);
-      if (version !== protocolVersion) return shut(transferError("TRANSFER_INCOMPATIBLE", `Peer ${dialed.name} speaks stream protocol ${version}, this build ${protocolVersion}.`));
+      if (version !== protocolVersion)
+        return shut(
+          transferError(
+            "TRANSFER_INCOMPATIBLE",
+            `Peer ${dialed.name} speaks stream protocol ${version}, this build ${protocolVersion}.`,
+          ),
+        );
       if (incarnation !== dialed.incarnation)
-        return shut(transferError("TRANSFER_PEER_LOST", `Peer ${dialed.name} was restarted since its metadata was made: fetch it again.`, { peer: dialed.name }));
+        return shut(
+          transferError(
+            "TRANSFER_PEER_LOST",
+            `Peer ${dialed.name} was restarted since its metadata was made: fetch it again.`,
+            { peer: dialed.name },
+          ),
+        );
       send(
         frameType.hello,
         0,
         0,
-        createByteWriter().text(host.name).text(host.incarnation).text(incarnation).raw(nonce).bytes(proof("dial", theirs, nonce)).finish(),
+        createByteWriter()
+          .text(host.name)
+          .text(host.incarnation)
+          .text(incarnation)
+          .raw(nonce)
+          .bytes(proof("dial", theirs, nonce))
+          .finish(),
       );
       welcomeProof = proof("accept", nonce, theirs);
       return;
     }
     if (header.type === frameType.welcome && dialed !== undefined) {
-      if (!isProof(reader.bytes(64), welcomeProof)) return shut(transferError("TRANSFER_UNAUTHORIZED", `Peer ${dialed.name} does not know the shared secret.`));
+      if (!isProof(reader.bytes(64), welcomeProof))
+        return shut(
+          transferError("TRANSFER_UNAUTHORIZED", `Peer ${dialed.name} does not know the shared secret.`),
+        );
       isReady = true;
       settleReady?.resolve();
       return;
@@ -166,11 +201,26 @@ export function createStreamLink(options: StreamLinkOptions): StreamLink {
         stream.end(() => shut(error));
       };
       if (!isProof(reader.bytes(64), proof("dial", nonce, theirs)))
-        return refuse(transferError("TRANSFER_UNAUTHORIZED", `Agent ${host.name} refused ${name}: the shared secret is missing or wrong.`));
-      if (expected !== host.incarnation) return refuse(transferError("TRANSFER_PEER_LOST", `Agent ${host.name} was restarted: fetch its metadata again.`));
+        return refuse(
+          transferError(
+            "TRANSFER_UNAUTHORIZED",
+            `Agent ${host.name} refused ${name}: the shared secret is missing or wrong.`,
+          ),
+        );
+      if (expected !== host.incarnation)
+        return refuse(
+          transferError("TRANSFER_PEER_LOST", `Agent ${host.name} was restarted: fetch its metadata again.`),
+        );
       peer = { name, incarnation };
       isReady = true;
-      send(frameType.welcome, 0, 0, createByteWriter().bytes(proof("accept", theirs, nonce)).finish());
+      send(
+        frameType.welcome,
+        0,
+        0,
+        createByteWriter()
+          .bytes(proof("accept", theirs, nonce))
+          .finish(),
+      );
       settleReady?.resolve();
       return;
     }
@@ -201,12 +251,21 @@ export function createStreamLink(options: StreamLinkOptions): StreamLink {
     const isRead = header.type === frameType.read;
     try {
       const admitted = admitBatch(head, host.admit);
-      const entry: Inbound = { admitted, scatter: isRead ? undefined : createScatter(admitted.batch, "remote", admitted.resolve), isStopped: false };
+      const entry: Inbound = {
+        admitted,
+        scatter: isRead ? undefined : createScatter(admitted.batch, "remote", admitted.resolve),
+        isStopped: false,
+      };
       inbound.set(header.request, entry);
       if (isRead) void serveRead(header.request, entry);
     } catch (error) {
       const refused = asTransferError(error, transport);
-      host.logger.warn("refused a peer's transfer", { peer: peer?.name, transport, code: refused.code, reason: refused.message });
+      host.logger.warn("refused a peer's transfer", {
+        peer: peer?.name,
+        transport,
+        code: refused.code,
+        reason: refused.message,
+      });
       sendEnd(header.request, refused);
     }
   };
@@ -216,14 +275,18 @@ export function createStreamLink(options: StreamLinkOptions): StreamLink {
     if (isOwn(header.request)) {
       const entry = outbound.get(header.request);
       if (entry === undefined || entry.isStopped || entry.scatter === undefined) return;
-      if (chunk.length > entry.scatter.left) return shut(transferError("TRANSFER_TRANSPORT_FAILED", "The peer sent more bytes than were asked for."));
+      if (chunk.length > entry.scatter.left)
+        return shut(
+          transferError("TRANSFER_TRANSPORT_FAILED", "The peer sent more bytes than were asked for."),
+        );
       entry.scatter.put(chunk);
       return;
     }
     const entry = inbound.get(header.request);
     if (entry?.scatter === undefined || entry.isStopped) return;
     try {
-      if (chunk.length > entry.scatter.left) throw transferError("TRANSFER_OUT_OF_BOUNDS", "The peer sent more bytes than it announced.");
+      if (chunk.length > entry.scatter.left)
+        throw transferError("TRANSFER_OUT_OF_BOUNDS", "The peer sent more bytes than it announced.");
       entry.admitted.recheck();
       entry.scatter.put(chunk);
       if (entry.scatter.left > 0) return;
@@ -242,18 +305,27 @@ export function createStreamLink(options: StreamLinkOptions): StreamLink {
     entry.isStopped = true;
     if (header.status === 0) {
       if (entry.scatter !== undefined && entry.scatter.left > 0)
-        entry.work.settle(transferError("TRANSFER_TRANSPORT_FAILED", `The peer ended ${entry.scatter.left} bytes early.`));
+        entry.work.settle(
+          transferError("TRANSFER_TRANSPORT_FAILED", `The peer ended ${entry.scatter.left} bytes early.`),
+        );
       else entry.work.settle(undefined);
       return;
     }
     const code = transferErrorCodes[header.status - 1] ?? "TRANSFER_TRANSPORT_FAILED";
-    entry.work.settle(transferError(code, createByteReader(head, "Reply").text(65_536), { peer: peer?.name, transport }));
+    entry.work.settle(
+      transferError(code, createByteReader(head, "Reply").text(65_536), { peer: peer?.name, transport }),
+    );
   };
   const onNotify = (header: FrameHeader, head: Uint8Array): void => {
     const reader = createByteReader(head, "Notification");
     const kind = reader.u8() === 1 ? "lease" : "user";
     const sequence = reader.offset();
-    const message: WireNotification = { kind, sequence, tag: reader.text(4096), payload: reader.bytes(requestHeadLimit) };
+    const message: WireNotification = {
+      kind,
+      sequence,
+      tag: reader.text(4096),
+      payload: reader.bytes(requestHeadLimit),
+    };
     if (peer === undefined) return;
     void host.deliver(peer, message).then(() => send(frameType.ack, 0, header.request));
   };
@@ -289,13 +361,28 @@ export function createStreamLink(options: StreamLinkOptions): StreamLink {
   if (options.isFed !== true) stream.on("data", feed);
   const lost = (error?: Error): void =>
     shut(
-      transferError("TRANSFER_TRANSPORT_FAILED", `The ${transport} connection to ${peer?.name ?? "a peer"} ended${error === undefined ? "" : `: ${error.message}`}.`, { peer: peer?.name, transport }, error),
+      transferError(
+        "TRANSFER_TRANSPORT_FAILED",
+        `The ${transport} connection to ${peer?.name ?? "a peer"} ended${error === undefined ? "" : `: ${error.message}`}.`,
+        { peer: peer?.name, transport },
+        error,
+      ),
     );
   stream.on("error", lost);
   stream.on("close", () => lost());
-  if (dialed === undefined) send(frameType.challenge, 0, 0, createByteWriter().u8(protocolVersion).raw(nonce).text(host.incarnation).finish());
+  if (dialed === undefined)
+    send(
+      frameType.challenge,
+      0,
+      0,
+      createByteWriter().u8(protocolVersion).raw(nonce).text(host.incarnation).finish(),
+    );
 
-  const sendWrite = async (request: number, entry: Outbound, local: (id: number) => RegionMemory): Promise<void> => {
+  const sendWrite = async (
+    request: number,
+    entry: Outbound,
+    local: (id: number) => RegionMemory,
+  ): Promise<void> => {
     try {
       for (const parts of gatherChunks(entry.work.batch, "local", local, chunkBytes)) {
         await drained(inFlightLimit - 1);
@@ -310,7 +397,8 @@ export function createStreamLink(options: StreamLinkOptions): StreamLink {
   };
   const localRegion = (id: number): RegionMemory => {
     const region = host.region(id);
-    if (region === undefined) throw transferError("TRANSFER_REGION_GONE", `Region ${id} was deregistered.`, { region: id });
+    if (region === undefined)
+      throw transferError("TRANSFER_REGION_GONE", `Region ${id} was deregistered.`, { region: id });
     return region;
   };
   return {
@@ -323,7 +411,9 @@ export function createStreamLink(options: StreamLinkOptions): StreamLink {
     },
     post(work) {
       if (!isOpen || dialed === undefined) {
-        work.settle(transferError("TRANSFER_TRANSPORT_FAILED", `The ${transport} connection is closed.`, { transport }));
+        work.settle(
+          transferError("TRANSFER_TRANSPORT_FAILED", `The ${transport} connection is closed.`, { transport }),
+        );
         return;
       }
       const request = nextRequest;
@@ -331,7 +421,11 @@ export function createStreamLink(options: StreamLinkOptions): StreamLink {
       try {
         const isRead = work.operation === "read";
         const head = encodeBatch(dialed, work.batch, work.epochs);
-        const entry: Outbound = { work, scatter: isRead ? createScatter(work.batch, "local", localRegion) : undefined, isStopped: false };
+        const entry: Outbound = {
+          work,
+          scatter: isRead ? createScatter(work.batch, "local", localRegion) : undefined,
+          isStopped: false,
+        };
         outbound.set(request, entry);
         send(isRead ? frameType.read : frameType.write, 0, request, head);
         if (!isRead) void sendWrite(request, entry, localRegion);
@@ -353,8 +447,12 @@ export function createStreamLink(options: StreamLinkOptions): StreamLink {
       }
     },
     async notify(message) {
-      while (isOpen && unacknowledged.size >= notifyWindow) await new Promise<void>((resolve) => roomWaits.push(resolve));
-      if (!isOpen) throw transferError("TRANSFER_TRANSPORT_FAILED", `The ${transport} connection is closed.`, { transport });
+      while (isOpen && unacknowledged.size >= notifyWindow)
+        await new Promise<void>((resolve) => roomWaits.push(resolve));
+      if (!isOpen)
+        throw transferError("TRANSFER_TRANSPORT_FAILED", `The ${transport} connection is closed.`, {
+          transport,
+        });
       const request = nextRequest;
       nextRequest = (nextRequest + 2) % 0xffff_fffe;
       const head = createByteWriter(64 + message.payload.length)
@@ -363,7 +461,9 @@ export function createStreamLink(options: StreamLinkOptions): StreamLink {
         .text(message.tag)
         .bytes(message.payload)
         .finish();
-      const acknowledged = new Promise<void>((resolve, reject) => unacknowledged.set(request, { resolve, reject }));
+      const acknowledged = new Promise<void>((resolve, reject) =>
+        unacknowledged.set(request, { resolve, reject }),
+      );
       send(frameType.notify, 0, request, head);
       await acknowledged;
     },

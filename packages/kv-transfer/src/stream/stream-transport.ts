@@ -21,9 +21,15 @@ export function createStreamAcceptor(transport: string, host: TransportHost): St
   return {
     links,
     accept(accepted, isPlain = false) {
-      let feed: ((chunk: Uint8Array) => void) | undefined;
+      let feed: ((chunk: Uint8Array) => void) | undefined = undefined;
       const rewrapped = isPlain ? rewrapSocket(accepted as Socket, (chunk) => feed?.(chunk)) : undefined;
-      const link = createStreamLink({ transport, host, stream: rewrapped ?? accepted, isFed: rewrapped !== undefined, onClose: () => links.delete(link) });
+      const link = createStreamLink({
+        transport,
+        host,
+        stream: rewrapped ?? accepted,
+        isFed: rewrapped !== undefined,
+        onClose: () => links.delete(link),
+      });
       feed = link.feed;
       links.add(link);
       if (isPlain) (rewrapped ?? accepted).resume();
@@ -69,12 +75,25 @@ export async function connectStreams(
         stream,
         dialed: peer,
         // One cut stream ends the link: a half-connected peer would only hide the failure.
-        onClose: () => shutAll(transferError("TRANSFER_TRANSPORT_FAILED", `A ${transport} connection to ${peer.name} ended.`, { peer: peer.name, transport })),
+        onClose: () =>
+          shutAll(
+            transferError("TRANSFER_TRANSPORT_FAILED", `A ${transport} connection to ${peer.name} ended.`, {
+              peer: peer.name,
+              transport,
+            }),
+          ),
       });
       streams.push(link);
       for (const chunk of early) link.feed(chunk);
       feed = link.feed;
-      const abort = (): void => link.destroy(transferError("TRANSFER_DEADLINE", `Peer ${peer.name} accepted a ${transport} connection but did not answer in time.`, { peer: peer.name }));
+      const abort = (): void =>
+        link.destroy(
+          transferError(
+            "TRANSFER_DEADLINE",
+            `Peer ${peer.name} accepted a ${transport} connection but did not answer in time.`,
+            { peer: peer.name },
+          ),
+        );
       signal.addEventListener("abort", abort, { once: true });
       if (signal.aborted) abort();
       try {
@@ -158,4 +177,3 @@ function splitRuns(batch: RunBatch, ways: number): RunBatch[] {
   }
   return out;
 }
-

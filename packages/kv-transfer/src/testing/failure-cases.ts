@@ -22,7 +22,9 @@ export const failureCases: readonly ConformanceCase[] = [
           peer,
           local: describe(here, whole(10_000)),
           remote: describe(remote, [{ offset: block * 10_000, bytes: 10_000 }]),
-          epochs: [{ region: remote.id, blocks: Uint32Array.of(block), expected: BigUint64Array.of(expected) }],
+          epochs: [
+            { region: remote.id, blocks: Uint32Array.of(block), expected: BigUint64Array.of(expected) },
+          ],
         });
       await read(1, 0n);
       await read(2, 1n);
@@ -39,7 +41,11 @@ export const failureCases: readonly ConformanceCase[] = [
         }),
         rejectsWith("TRANSFER_STALE_EPOCH"),
       );
-      assert.equal(Buffer.compare(there.read(0, 10_000), patternBytes(1, 0, 10_000)), 0, "a refused write leaves no byte");
+      assert.equal(
+        Buffer.compare(there.read(0, 10_000), patternBytes(1, 0, 10_000)),
+        0,
+        "a refused write leaves no byte",
+      );
     },
   },
   {
@@ -48,7 +54,12 @@ export const failureCases: readonly ConformanceCase[] = [
       const { initiator, peer, allocate } = await pair();
       const { there, remote } = await allocate(1000);
       const here = initiator.register(new Uint8Array(1000));
-      const ask = { operation: "read", peer, local: describe(here, whole(1000)), remote: describe(remote, whole(1000)) } as const;
+      const ask = {
+        operation: "read",
+        peer,
+        local: describe(here, whole(1000)),
+        remote: describe(remote, whole(1000)),
+      } as const;
       await initiator.transfer(ask);
       await there.deregister();
       await there.deregister();
@@ -69,7 +80,12 @@ export const failureCases: readonly ConformanceCase[] = [
       fillPattern(there, 6);
       const buffer = new Uint8Array(bytes);
       const here = initiator.register(buffer);
-      const transfer = initiator.createTransfer({ operation: "read", peer, local: describe(here, whole(bytes)), remote: describe(remote, whole(bytes)) });
+      const transfer = initiator.createTransfer({
+        operation: "read",
+        peer,
+        local: describe(here, whole(bytes)),
+        remote: describe(remote, whole(bytes)),
+      });
       transfer.post();
       await here.deregister();
       assert.notEqual(transfer.status, "inProgress");
@@ -88,14 +104,24 @@ export const failureCases: readonly ConformanceCase[] = [
       const clean = new Uint8Array(bytes).fill(0xee);
       const here = initiator.register(buffer);
       for (let turns = 0; turns < 8; turns += 1) {
-        const transfer = initiator.createTransfer({ operation: "read", peer, local: describe(here, whole(bytes)), remote: describe(remote, whole(bytes)) });
+        const transfer = initiator.createTransfer({
+          operation: "read",
+          peer,
+          local: describe(here, whole(bytes)),
+          remote: describe(remote, whole(bytes)),
+        });
         transfer.post();
         for (let i = 0; i < turns; i += 1) await new Promise((resolve) => setImmediate(resolve));
         await transfer.release();
         buffer.fill(0xee);
         // One full transfer behind it on the same link: whatever was still under way has arrived by then.
         const other = initiator.register(new Uint8Array(1000));
-        await initiator.transfer({ operation: "read", peer, local: describe(other, whole(1000)), remote: describe(remote, whole(1000)) });
+        await initiator.transfer({
+          operation: "read",
+          peer,
+          local: describe(other, whole(1000)),
+          remote: describe(remote, whole(1000)),
+        });
         assert.equal(Buffer.compare(buffer, clean), 0, `late bytes after ${turns} turns`);
       }
     },
@@ -107,8 +133,16 @@ export const failureCases: readonly ConformanceCase[] = [
       const bytes = 48_000_000;
       const { remote } = await allocate(bytes);
       const here = initiator.register(new Uint8Array(bytes));
-      const ask = { operation: "read", peer, local: describe(here, whole(bytes)), remote: describe(remote, whole(bytes)) } as const;
-      await assert.rejects(initiator.transfer({ ...ask, signal: AbortSignal.abort() }), rejectsWith("TRANSFER_CANCELLED"));
+      const ask = {
+        operation: "read",
+        peer,
+        local: describe(here, whole(bytes)),
+        remote: describe(remote, whole(bytes)),
+      } as const;
+      await assert.rejects(
+        initiator.transfer({ ...ask, signal: AbortSignal.abort() }),
+        rejectsWith("TRANSFER_CANCELLED"),
+      );
       const abort = new AbortController();
       const running = initiator.createTransfer({ ...ask, signal: abort.signal });
       if (running.post() === "inProgress") {
@@ -131,8 +165,14 @@ export const failureCases: readonly ConformanceCase[] = [
       const bytes = 24_000_000;
       const { remote } = await allocate(bytes);
       const here = initiator.register(new Uint8Array(bytes));
-      const transfer = initiator.createTransfer({ operation: "read", peer, local: describe(here, whole(bytes)), remote: describe(remote, whole(bytes)) });
-      if (transfer.post() === "inProgress") assert.throws(() => transfer.post(), rejectsWith("TRANSFER_REPOST"));
+      const transfer = initiator.createTransfer({
+        operation: "read",
+        peer,
+        local: describe(here, whole(bytes)),
+        remote: describe(remote, whole(bytes)),
+      });
+      if (transfer.post() === "inProgress")
+        assert.throws(() => transfer.post(), rejectsWith("TRANSFER_REPOST"));
       await transfer.completion;
     },
   },
@@ -144,7 +184,12 @@ export const failureCases: readonly ConformanceCase[] = [
       const old = await first.allocate({ bytes: 100 });
       const oldPeer = initiator.importMetadata(first.exportMetadata());
       const here = initiator.register(new Uint8Array(100));
-      const ask = { operation: "read", peer: oldPeer, local: describe(here, whole(100)), remote: describe(oldPeer.region(old.id), whole(100)) } as const;
+      const ask = {
+        operation: "read",
+        peer: oldPeer,
+        local: describe(here, whole(100)),
+        remote: describe(oldPeer.region(old.id), whole(100)),
+      } as const;
       const prepared = initiator.createTransfer(ask);
       await initiator.transfer(ask);
       let isLost = false;
@@ -159,7 +204,12 @@ export const failureCases: readonly ConformanceCase[] = [
       assert.notEqual(newPeer.incarnation, oldPeer.incarnation);
       assert.ok(isLost);
       assert.throws(() => prepared.post(), rejectsWith("TRANSFER_PEER_LOST"));
-      await initiator.transfer({ operation: "read", peer: newPeer, local: describe(here, whole(100)), remote: describe(newPeer.region(fresh.id), whole(100)) });
+      await initiator.transfer({
+        operation: "read",
+        peer: newPeer,
+        local: describe(here, whole(100)),
+        remote: describe(newPeer.region(fresh.id), whole(100)),
+      });
       assert.equal(Buffer.compare(here.read(0, 100), patternBytes(3, 0, 100)), 0);
     },
   },
@@ -169,7 +219,12 @@ export const failureCases: readonly ConformanceCase[] = [
       const { initiator, target, peer, allocate } = await pair();
       const { remote } = await allocate(100);
       const here = initiator.register(new Uint8Array(100));
-      const ask = { operation: "read", peer, local: describe(here, whole(100)), remote: describe(remote, whole(100)) } as const;
+      const ask = {
+        operation: "read",
+        peer,
+        local: describe(here, whole(100)),
+        remote: describe(remote, whole(100)),
+      } as const;
       await initiator.transfer(ask);
       await target.close();
       await assert.rejects(initiator.transfer(ask), (error: { kind?: string }) => {

@@ -1,5 +1,13 @@
 import { transferError } from "../transfer-error.ts";
-import type { Link, OpenTransport, RemoteAgent, RunBatch, Transport, WireNotification, Work } from "../transport/transport.ts";
+import type {
+  Link,
+  OpenTransport,
+  RemoteAgent,
+  RunBatch,
+  Transport,
+  WireNotification,
+  Work,
+} from "../transport/transport.ts";
 
 /** What may happen to one posted batch. */
 export type PostFault =
@@ -43,7 +51,12 @@ export function faulty(inner: Transport, plan: FaultPlan): Transport {
         async connect(peer: RemoteAgent, signal) {
           if (plan.connect?.(connects++, peer.name) === "fail") throw injected(inner.name, "connect");
           const link = await open.connect(peer, signal);
-          return wrapLink(link, inner.name, (work) => plan.post?.(posts++, work), (message) => plan.notify?.(notifies++, message));
+          return wrapLink(
+            link,
+            inner.name,
+            (work) => plan.post?.(posts++, work),
+            (message) => plan.notify?.(notifies++, message),
+          );
         },
       };
       return wrapped;
@@ -51,9 +64,15 @@ export function faulty(inner: Transport, plan: FaultPlan): Transport {
   };
 }
 
-const injected = (transport: string, where: string) => transferError("TRANSFER_TRANSPORT_FAILED", `An injected fault at ${where} of ${transport}.`, { transport });
+const injected = (transport: string, where: string) =>
+  transferError("TRANSFER_TRANSPORT_FAILED", `An injected fault at ${where} of ${transport}.`, { transport });
 
-function wrapLink(link: Link, name: string, postFault: (work: Work) => PostFault | undefined, notifyFault: (message: WireNotification) => NotifyFault | undefined): Link {
+function wrapLink(
+  link: Link,
+  name: string,
+  postFault: (work: Work) => PostFault | undefined,
+  notifyFault: (message: WireNotification) => NotifyFault | undefined,
+): Link {
   const held = new Set<Work>();
   const inner = new Map<Work, Work>();
   const post = (work: Work, batch: RunBatch, settle: Work["settle"]): void => {
@@ -130,5 +149,11 @@ function firstHalf(batch: RunBatch): RunBatch {
     return { ...batch, runs, totalBytes, totalPieces };
   }
   const bytes = Math.max(1, Math.floor((batch.pieceBytes[0] as number) / 2));
-  return { ...batch, pieceBytes: Float64Array.of(bytes), pieces: Uint32Array.of(1), totalBytes: bytes, totalPieces: 1 };
+  return {
+    ...batch,
+    pieceBytes: Float64Array.of(bytes),
+    pieces: Uint32Array.of(1),
+    totalBytes: bytes,
+    totalPieces: 1,
+  };
 }

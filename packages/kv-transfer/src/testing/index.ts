@@ -1,4 +1,10 @@
-export type { AgentPair, BoundCase, CaseContext, ConformanceCase, TransportFixture } from "./transport-suite.ts";
+export type {
+  AgentPair,
+  BoundCase,
+  CaseContext,
+  ConformanceCase,
+  TransportFixture,
+} from "./transport-suite.ts";
 export { transportSuite } from "./transport-suite.ts";
 export type { FaultPlan, NotifyFault, PostFault } from "./faulty-transport.ts";
 export { faulty } from "./faulty-transport.ts";

@@ -17,7 +17,13 @@ export const notificationCases: readonly ConformanceCase[] = [
         fillPattern(here, round);
         const piece = [{ offset: 0, bytes }];
         const seen = target.expect(initiator.name, `round-${round}`, 1).then(() => there.read(0, bytes));
-        await initiator.transfer({ operation: "write", peer, local: describe(here, piece), remote: describe(remote, piece), notify: { tag: `round-${round}` } });
+        await initiator.transfer({
+          operation: "write",
+          peer,
+          local: describe(here, piece),
+          remote: describe(remote, piece),
+          notify: { tag: `round-${round}` },
+        });
         assert.equal(Buffer.compare(await seen, patternBytes(round, 0, bytes)), 0);
       }
     },

@@ -15,5 +15,6 @@ export function patternBytes(seed: number, offset: number, length: number): Uint
 }
 
 export function fillPattern(target: PatternTarget, seed: number): void {
-  for (let at = 0; at < target.bytes; at += 1 << 20) target.write(at, patternBytes(seed, at, Math.min(1 << 20, target.bytes - at)));
+  for (let at = 0; at < target.bytes; at += 1 << 20)
+    target.write(at, patternBytes(seed, at, Math.min(1 << 20, target.bytes - at)));
 }

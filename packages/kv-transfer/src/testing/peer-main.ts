@@ -28,13 +28,18 @@ async function run(command: PeerCommand): Promise<unknown> {
       const module = (await import(command.module)) as Record<string, (options?: unknown) => Transport>;
       agent = await createAgent({
         name: command.name,
-        transports: command.transports.map((wanted) => (module[wanted.export] as (options?: unknown) => Transport)(wanted.options)),
+        transports: command.transports.map((wanted) =>
+          (module[wanted.export] as (options?: unknown) => Transport)(wanted.options),
+        ),
       });
       return agent.incarnation;
     }
     case "allocate": {
       const blocks = command.blockBytes === undefined ? {} : { blockBytes: command.blockBytes };
-      const region = command.isRegistered === true ? need().register(new Uint8Array(command.bytes), blocks) : await need().allocate({ bytes: command.bytes, ...blocks });
+      const region =
+        command.isRegistered === true
+          ? need().register(new Uint8Array(command.bytes), blocks)
+          : await need().allocate({ bytes: command.bytes, ...blocks });
       regions.set(region.id, region);
       fillPattern(region, command.fill);
       return region.id;
@@ -106,7 +111,10 @@ async function run(command: PeerCommand): Promise<unknown> {
     case "heldLeases":
       return need().heldLeases;
     case "fetch": {
-      const got = await createHandoffSink({ agent: need() }).fetch(Buffer.from(command.opaque, "base64"), { lacks: () => true, signal: new AbortController().signal });
+      const got = await createHandoffSink({ agent: need() }).fetch(Buffer.from(command.opaque, "base64"), {
+        lacks: () => true,
+        signal: new AbortController().signal,
+      });
       return got.length;
     }
     case "blockLoop":
@@ -121,7 +129,14 @@ process.on("message", ({ id, command }: { id: number; command: PeerCommand }) =>
       if (id !== 0) process.send?.({ id, value });
     },
     (error: unknown) => {
-      if (id !== 0) process.send?.({ id, error: error instanceof Error ? `${error.message} ${(error as { code?: string }).code ?? ""}` : String(error) });
+      if (id !== 0)
+        process.send?.({
+          id,
+          error:
+            error instanceof Error
+              ? `${error.message} ${(error as { code?: string }).code ?? ""}`
+              : String(error),
+        });
     },
   );
 });

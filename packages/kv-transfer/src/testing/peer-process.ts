@@ -3,8 +3,19 @@ import { fileURLToPath } from "node:url";
 
 /** Commands that a peer process understands. Binary travels as base64. */
 export type PeerCommand =
-  | { readonly do: "open"; readonly name: string; readonly module: string; readonly transports: readonly { readonly export: string; readonly options?: unknown }[] }
-  | { readonly do: "allocate"; readonly bytes: number; readonly blockBytes?: number; readonly fill: number; readonly isRegistered?: boolean }
+  | {
+      readonly do: "open";
+      readonly name: string;
+      readonly module: string;
+      readonly transports: readonly { readonly export: string; readonly options?: unknown }[];
+    }
+  | {
+      readonly do: "allocate";
+      readonly bytes: number;
+      readonly blockBytes?: number;
+      readonly fill: number;
+      readonly isRegistered?: boolean;
+    }
   | { readonly do: "metadata" }
   | { readonly do: "import"; readonly blob: string }
   | { readonly do: "digest"; readonly region: number }
@@ -13,9 +24,22 @@ export type PeerCommand =
   | { readonly do: "churn"; readonly region: number; readonly blockBytes: number }
   | { readonly do: "stopChurn" }
   | { readonly do: "deregister"; readonly region: number }
-  | { readonly do: "notify"; readonly peer: string; readonly tag: string; readonly payload: string; readonly count: number }
+  | {
+      readonly do: "notify";
+      readonly peer: string;
+      readonly tag: string;
+      readonly payload: string;
+      readonly count: number;
+    }
   | { readonly do: "expect"; readonly peer: string; readonly tag: string; readonly count: number }
-  | { readonly do: "write"; readonly peer: string; readonly region: number; readonly remote: number; readonly bytes: number; readonly notify: string }
+  | {
+      readonly do: "write";
+      readonly peer: string;
+      readonly region: number;
+      readonly remote: number;
+      readonly bytes: number;
+      readonly notify: string;
+    }
   | { readonly do: "offer"; readonly blocks: number; readonly bytes: number; readonly leaseMs: number }
   | { readonly do: "heldLeases" }
   | { readonly do: "fetch"; readonly opaque: string }

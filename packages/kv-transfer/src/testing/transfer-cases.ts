@@ -6,10 +6,12 @@ import type { ConformanceCase } from "./transport-suite.ts";
 
 const whole = (bytes: number) => [{ offset: 0, bytes }];
 const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
-export const rejectsWith = (code: string) => (error: unknown): boolean => {
-  assert.equal((error as { code?: string }).code, code, String(error));
-  return true;
-};
+export const rejectsWith =
+  (code: string) =>
+  (error: unknown): boolean => {
+    assert.equal((error as { code?: string }).code, code, String(error));
+    return true;
+  };
 
 /** Data arrives, wherever and however it is described. */
 export const transferCases: readonly ConformanceCase[] = [
@@ -21,11 +23,21 @@ export const transferCases: readonly ConformanceCase[] = [
         const { there, remote } = await allocate(bytes);
         fillPattern(there, 3);
         const here = await initiator.allocate({ bytes });
-        const stats = await initiator.transfer({ operation: "read", peer, local: describe(here, whole(bytes)), remote: describe(remote, whole(bytes)) });
+        const stats = await initiator.transfer({
+          operation: "read",
+          peer,
+          local: describe(here, whole(bytes)),
+          remote: describe(remote, whole(bytes)),
+        });
         assert.equal(stats.bytes, bytes);
         assert.ok(same(here.read(0, bytes), patternBytes(3, 0, bytes)), `read of ${bytes}`);
         fillPattern(here, 9);
-        await initiator.transfer({ operation: "write", peer, local: describe(here, whole(bytes)), remote: describe(remote, whole(bytes)) });
+        await initiator.transfer({
+          operation: "write",
+          peer,
+          local: describe(here, whole(bytes)),
+          remote: describe(remote, whole(bytes)),
+        });
         assert.ok(same(there.read(0, bytes), patternBytes(9, 0, bytes)), `write of ${bytes}`);
       }
     },
@@ -38,7 +50,12 @@ export const transferCases: readonly ConformanceCase[] = [
       fillPattern(there, 1);
       const buffers = [new Uint8Array(20_000), new Uint8Array(29_999), new Uint8Array(1)];
       const here = initiator.register(buffers);
-      await initiator.transfer({ operation: "read", peer, local: describe(here, whole(50_000)), remote: describe(remote, whole(50_000)) });
+      await initiator.transfer({
+        operation: "read",
+        peer,
+        local: describe(here, whole(50_000)),
+        remote: describe(remote, whole(50_000)),
+      });
       assert.ok(same(Buffer.concat(buffers), patternBytes(1, 0, 50_000)));
     },
   },
@@ -57,7 +74,8 @@ export const transferCases: readonly ConformanceCase[] = [
       });
       transfer.post();
       await transfer.completion;
-      for (let k = 0; k < 100; k += 1) assert.ok(same(here.read(13 + k * 650, 333), patternBytes(5, 3 + k * 1000, 333)), `piece ${k}`);
+      for (let k = 0; k < 100; k += 1)
+        assert.ok(same(here.read(13 + k * 650, 333), patternBytes(5, 3 + k * 1000, 333)), `piece ${k}`);
       assert.equal(transfer.stats.pieces, 100);
       await transfer.release();
     },
@@ -70,7 +88,12 @@ export const transferCases: readonly ConformanceCase[] = [
       fillPattern(there, 5);
       const here = initiator.register(new Uint8Array(64 * 1024));
       const pieces = Array.from({ length: 64 }, (_, i) => ({ offset: i * 1024, bytes: 1024 }));
-      const transfer = initiator.createTransfer({ operation: "read", peer, local: describe(here, pieces), remote: describe(remote, pieces) });
+      const transfer = initiator.createTransfer({
+        operation: "read",
+        peer,
+        local: describe(here, pieces),
+        remote: describe(remote, pieces),
+      });
       transfer.post();
       const stats = await transfer.completion;
       assert.equal(stats.pieces, 1);
@@ -93,8 +116,17 @@ export const transferCases: readonly ConformanceCase[] = [
         to[i] = (count - 1 - i) * piece;
       }
       from[5] = from[6] as number;
-      await initiator.transfer({ operation: "read", peer, local: describePacked(here, to, piece), remote: describePacked(remote, from, piece) });
-      for (let i = 0; i < count; i += 97) assert.ok(same(here.read(to[i] as number, piece), there.read(from[i] as number, piece)), `piece ${i}`);
+      await initiator.transfer({
+        operation: "read",
+        peer,
+        local: describePacked(here, to, piece),
+        remote: describePacked(remote, from, piece),
+      });
+      for (let i = 0; i < count; i += 97)
+        assert.ok(
+          same(here.read(to[i] as number, piece), there.read(from[i] as number, piece)),
+          `piece ${i}`,
+        );
       assert.ok(same(here.read(to[5] as number, piece), there.read(from[5] as number, piece)));
     },
   },
@@ -125,7 +157,12 @@ export const transferCases: readonly ConformanceCase[] = [
       const { initiator, peer, allocate } = await pair();
       const { there, remote } = await allocate(256);
       const here = initiator.register(new Uint8Array(256));
-      const transfer = initiator.createTransfer({ operation: "read", peer, local: describe(here, whole(256)), remote: describe(remote, whole(256)) });
+      const transfer = initiator.createTransfer({
+        operation: "read",
+        peer,
+        local: describe(here, whole(256)),
+        remote: describe(remote, whole(256)),
+      });
       for (let i = 0; i < 1000; i += 1) {
         if (i % 250 === 0) fillPattern(there, i);
         transfer.post();
@@ -142,23 +179,81 @@ export const transferCases: readonly ConformanceCase[] = [
       const { initiator, target, peer, allocate } = await pair();
       const { remote } = await allocate(1000);
       const here = initiator.register(new Uint8Array(1000));
-      const bad: readonly (readonly [number, number])[] = [[0, 0], [1, 1000], [1000, 1], [-1, 1], [0, 1001], [2 ** 53, 1], [Number.NaN, 1], [0.5, 1], [2 ** 63, 2 ** 63]];
-      for (const [offset, bytes] of bad) assert.throws(() => describe(here, [{ offset, bytes }]), rejectsWith("TRANSFER_OUT_OF_BOUNDS"), `${offset}+${bytes}`);
-      assert.throws(() => describe(here, [{ offset: 0, bytes: 10, stride: 100, count: 11 }]), rejectsWith("TRANSFER_OUT_OF_BOUNDS"));
+      const bad: readonly (readonly [number, number])[] = [
+        [0, 0],
+        [1, 1000],
+        [1000, 1],
+        [-1, 1],
+        [0, 1001],
+        [2 ** 53, 1],
+        [Number.NaN, 1],
+        [0.5, 1],
+        [2 ** 63, 2 ** 63],
+      ];
+      for (const [offset, bytes] of bad)
+        assert.throws(
+          () => describe(here, [{ offset, bytes }]),
+          rejectsWith("TRANSFER_OUT_OF_BOUNDS"),
+          `${offset}+${bytes}`,
+        );
+      assert.throws(
+        () => describe(here, [{ offset: 0, bytes: 10, stride: 100, count: 11 }]),
+        rejectsWith("TRANSFER_OUT_OF_BOUNDS"),
+      );
       assert.throws(() => describe(here, []), rejectsWith("TRANSFER_OPTION_INVALID"));
       const ten = describe(remote, whole(10));
-      assert.throws(() => initiator.createTransfer({ operation: "read", peer, local: describe(here, whole(11)), remote: ten }), rejectsWith("TRANSFER_LENGTH_MISMATCH"));
       assert.throws(
-        () => initiator.createTransfer({ operation: "read", peer, local: describe(here, [...whole(10), ...whole(10)]), remote: ten }),
+        () =>
+          initiator.createTransfer({
+            operation: "read",
+            peer,
+            local: describe(here, whole(11)),
+            remote: ten,
+          }),
         rejectsWith("TRANSFER_LENGTH_MISMATCH"),
       );
       assert.throws(
-        () => initiator.createTransfer({ operation: "read", peer, local: describe(here, whole(10)), remote: ten, localIndex: Uint32Array.of(1) }),
+        () =>
+          initiator.createTransfer({
+            operation: "read",
+            peer,
+            local: describe(here, [...whole(10), ...whole(10)]),
+            remote: ten,
+          }),
+        rejectsWith("TRANSFER_LENGTH_MISMATCH"),
+      );
+      assert.throws(
+        () =>
+          initiator.createTransfer({
+            operation: "read",
+            peer,
+            local: describe(here, whole(10)),
+            remote: ten,
+            localIndex: Uint32Array.of(1),
+          }),
         rejectsWith("TRANSFER_OUT_OF_BOUNDS"),
       );
       const foreign = target.register(new Uint8Array(10));
-      assert.throws(() => initiator.createTransfer({ operation: "read", peer, local: describe(foreign, whole(10)), remote: ten }), rejectsWith("TRANSFER_WRONG_OWNER"));
-      assert.throws(() => initiator.createTransfer({ operation: "read", peer, local: describe(here, whole(10)), remote: describe(here, whole(10)) }), rejectsWith("TRANSFER_WRONG_OWNER"));
+      assert.throws(
+        () =>
+          initiator.createTransfer({
+            operation: "read",
+            peer,
+            local: describe(foreign, whole(10)),
+            remote: ten,
+          }),
+        rejectsWith("TRANSFER_WRONG_OWNER"),
+      );
+      assert.throws(
+        () =>
+          initiator.createTransfer({
+            operation: "read",
+            peer,
+            local: describe(here, whole(10)),
+            remote: describe(here, whole(10)),
+          }),
+        rejectsWith("TRANSFER_WRONG_OWNER"),
+      );
     },
   },
   {
@@ -168,12 +263,34 @@ export const transferCases: readonly ConformanceCase[] = [
       const { there, remote } = await allocate(4096);
       fillPattern(there, 1);
       const here = initiator.register(new Uint8Array(8192));
-      const forge = (offset: number, bytes: number): Descriptors => ({ ...describe(remote, whole(bytes)), offset: Float64Array.of(offset) });
-      for (const [offset, bytes] of [[1, 4096], [4096, 1], [-1, 16], [2 ** 52, 16]] as const)
+      const forge = (offset: number, bytes: number): Descriptors => ({
+        ...describe(remote, whole(bytes)),
+        offset: Float64Array.of(offset),
+      });
+      for (const [offset, bytes] of [
+        [1, 4096],
+        [4096, 1],
+        [-1, 16],
+        [2 ** 52, 16],
+      ] as const)
         for (const operation of ["read", "write"] as const)
-          await assert.rejects(initiator.transfer({ operation, peer, local: describe(here, whole(bytes)), remote: forge(offset, bytes) }), rejectsWith("TRANSFER_OUT_OF_BOUNDS"), `${operation} ${offset}`);
+          await assert.rejects(
+            initiator.transfer({
+              operation,
+              peer,
+              local: describe(here, whole(bytes)),
+              remote: forge(offset, bytes),
+            }),
+            rejectsWith("TRANSFER_OUT_OF_BOUNDS"),
+            `${operation} ${offset}`,
+          );
       assert.ok(same(there.read(0, 4096), patternBytes(1, 0, 4096)), "the target is untouched");
-      await initiator.transfer({ operation: "read", peer, local: describe(here, whole(4096)), remote: describe(remote, whole(4096)) });
+      await initiator.transfer({
+        operation: "read",
+        peer,
+        local: describe(here, whole(4096)),
+        remote: describe(remote, whole(4096)),
+      });
       assert.ok(same(here.read(0, 4096), patternBytes(1, 0, 4096)), "and still serves");
     },
   },
@@ -186,9 +303,20 @@ export const transferCases: readonly ConformanceCase[] = [
       const told = initiator.explain(peer, here, remote, 1_000_000);
       assert.equal(told.chosen, fixture.transport().name);
       assert.ok((told.estimatedMicros ?? 0) > 0);
-      const ask = { operation: "read", peer, local: describe(here, whole(100)), remote: describe(remote, whole(100)) } as const;
-      await assert.rejects(initiator.transfer({ ...ask, require: { transports: ["rdma"] } }), rejectsWith("TRANSFER_PATH_UNAVAILABLE"));
-      await assert.rejects(initiator.transfer({ ...ask, require: { bytesPerSecond: 1e15 } }), rejectsWith("TRANSFER_PATH_UNAVAILABLE"));
+      const ask = {
+        operation: "read",
+        peer,
+        local: describe(here, whole(100)),
+        remote: describe(remote, whole(100)),
+      } as const;
+      await assert.rejects(
+        initiator.transfer({ ...ask, require: { transports: ["rdma"] } }),
+        rejectsWith("TRANSFER_PATH_UNAVAILABLE"),
+      );
+      await assert.rejects(
+        initiator.transfer({ ...ask, require: { bytesPerSecond: 1e15 } }),
+        rejectsWith("TRANSFER_PATH_UNAVAILABLE"),
+      );
       const stats = await initiator.transfer({ ...ask, require: { transports: [fixture.transport().name] } });
       assert.deepEqual(stats.transports, [fixture.transport().name]);
     },
@@ -202,7 +330,12 @@ export const transferCases: readonly ConformanceCase[] = [
       const to = alone.register(new Uint8Array(10_000));
       const self = alone.importMetadata(alone.exportMetadata({ regions: [from] }));
       const remote: RemoteRegion = self.region(from.id);
-      await alone.transfer({ operation: "read", peer: self, local: describe(to, whole(10_000)), remote: describe(remote, whole(10_000)) });
+      await alone.transfer({
+        operation: "read",
+        peer: self,
+        local: describe(to, whole(10_000)),
+        remote: describe(remote, whole(10_000)),
+      });
       assert.ok(same(to.read(0, 10_000), patternBytes(4, 0, 10_000)));
     },
   },

@@ -23,7 +23,10 @@ export interface AgentPair {
   /** The target as the initiator sees it. */
   readonly peer: Peer;
   /** Memory at the target and its description at the initiator. */
-  allocate(bytes: number, blockBytes?: number): Promise<{ readonly there: Region; readonly remote: RemoteRegion }>;
+  allocate(
+    bytes: number,
+    blockBytes?: number,
+  ): Promise<{ readonly there: Region; readonly remote: RemoteRegion }>;
 }
 
 export interface CaseContext {
@@ -46,13 +49,21 @@ export interface BoundCase {
 
 /** The compliance suite of the `Transport` seam, for any test runner: `for (const c of transportSuite(fixture)) it(c.name, c.run)`. */
 export function transportSuite(fixture: TransportFixture): readonly BoundCase[] {
-  const cases: readonly ConformanceCase[] = [...transferCases, ...notificationCases, ...failureCases, ...(fixture.module === undefined ? [] : twoProcessCases)];
+  const cases: readonly ConformanceCase[] = [
+    ...transferCases,
+    ...notificationCases,
+    ...failureCases,
+    ...(fixture.module === undefined ? [] : twoProcessCases),
+  ];
   return cases.map(({ name, run }) => ({
     name,
     async run() {
       const closers: (() => Promise<unknown>)[] = [];
       const agent = async (agentName?: string): Promise<TransferAgent> => {
-        const made = await createAgent({ transports: [fixture.transport()], ...(agentName === undefined ? {} : { name: agentName }) });
+        const made = await createAgent({
+          transports: [fixture.transport()],
+          ...(agentName === undefined ? {} : { name: agentName }),
+        });
         closers.push(() => made.close());
         return made;
       };
@@ -71,7 +82,10 @@ export function transportSuite(fixture: TransportFixture): readonly BoundCase[] 
                 return initiator.peer(target.name) as Peer;
               },
               async allocate(bytes, blockBytes) {
-                const there = await target.allocate({ bytes, ...(blockBytes === undefined ? {} : { blockBytes }) });
+                const there = await target.allocate({
+                  bytes,
+                  ...(blockBytes === undefined ? {} : { blockBytes }),
+                });
                 const peer = initiator.importMetadata(target.exportMetadata({ regions: [there] }));
                 return { there, remote: peer.region(there.id) };
               },
@@ -86,7 +100,11 @@ export function transportSuite(fixture: TransportFixture): readonly BoundCase[] 
               do: "open",
               name: peerName,
               module: module.specifier,
-              transports: [module.options === undefined ? { export: module.export } : { export: module.export, options: module.options }],
+              transports: [
+                module.options === undefined
+                  ? { export: module.export }
+                  : { export: module.export, options: module.options },
+              ],
             });
             return child;
           },

@@ -10,11 +10,23 @@ import type { CaseContext, ConformanceCase } from "./transport-suite.ts";
 const whole = (bytes: number) => [{ offset: 0, bytes }];
 const digest = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
-async function connected(context: CaseContext, bytes: number, fill: number, blockBytes?: number): Promise<{ initiator: TransferAgent; child: PeerProcess; peer: Peer; remote: RemoteRegion }> {
+async function connected(
+  context: CaseContext,
+  bytes: number,
+  fill: number,
+  blockBytes?: number,
+): Promise<{ initiator: TransferAgent; child: PeerProcess; peer: Peer; remote: RemoteRegion }> {
   const initiator = await context.agent();
   const child = await context.peerProcess("other-process");
-  const id = (await child.call({ do: "allocate", bytes, fill, ...(blockBytes === undefined ? {} : { blockBytes }) })) as number;
-  const peer = initiator.importMetadata(Buffer.from((await child.call({ do: "metadata" })) as string, "base64"));
+  const id = (await child.call({
+    do: "allocate",
+    bytes,
+    fill,
+    ...(blockBytes === undefined ? {} : { blockBytes }),
+  })) as number;
+  const peer = initiator.importMetadata(
+    Buffer.from((await child.call({ do: "metadata" })) as string, "base64"),
+  );
   return { initiator, child, peer, remote: peer.region(id) };
 }
 
@@ -26,11 +38,22 @@ export const twoProcessCases: readonly ConformanceCase[] = [
       const bytes = 5_000_001;
       const { initiator, child, peer, remote } = await connected(context, bytes, 2);
       const here = initiator.register(new Uint8Array(bytes));
-      await initiator.transfer({ operation: "read", peer, local: describe(here, whole(bytes)), remote: describe(remote, whole(bytes)) });
+      await initiator.transfer({
+        operation: "read",
+        peer,
+        local: describe(here, whole(bytes)),
+        remote: describe(remote, whole(bytes)),
+      });
       assert.equal(Buffer.compare(here.read(0, bytes), patternBytes(2, 0, bytes)), 0);
       here.write(0, patternBytes(77, 0, bytes));
       const seen = child.call({ do: "expect", peer: initiator.name, tag: "written", count: 1 });
-      await initiator.transfer({ operation: "write", peer, local: describe(here, whole(bytes)), remote: describe(remote, whole(bytes)), notify: { tag: "written" } });
+      await initiator.transfer({
+        operation: "write",
+        peer,
+        local: describe(here, whole(bytes)),
+        remote: describe(remote, whole(bytes)),
+        notify: { tag: "written" },
+      });
       await seen;
       assert.equal(await child.call({ do: "digest", region: remote.id }), digest(patternBytes(77, 0, bytes)));
     },
@@ -41,7 +64,12 @@ export const twoProcessCases: readonly ConformanceCase[] = [
       const bytes = 32_000_000;
       const { initiator, child, peer, remote } = await connected(context, bytes, 1);
       const here = initiator.register(new Uint8Array(bytes));
-      const ask = { operation: "read", peer, local: describe(here, whole(bytes)), remote: describe(remote, whole(bytes)) } as const;
+      const ask = {
+        operation: "read",
+        peer,
+        local: describe(here, whole(bytes)),
+        remote: describe(remote, whole(bytes)),
+      } as const;
       await peer.notify("hello");
       const lost = new Promise<void>((resolve) => peer.onLost(() => resolve()));
       const running = initiator.createTransfer(ask);
@@ -63,10 +91,18 @@ export const twoProcessCases: readonly ConformanceCase[] = [
       child.signal("SIGKILL");
       await child.exited;
       const here = initiator.register(new Uint8Array(1000));
-      await assert.rejects(initiator.transfer({ operation: "write", peer, local: describe(here, whole(1000)), remote: describe(remote, whole(1000)) }), (error: { kind?: string }) => {
-        assert.ok(error.kind === "unavailable" || error.kind === "notFound", String(error));
-        return true;
-      });
+      await assert.rejects(
+        initiator.transfer({
+          operation: "write",
+          peer,
+          local: describe(here, whole(1000)),
+          remote: describe(remote, whole(1000)),
+        }),
+        (error: { kind?: string }) => {
+          assert.ok(error.kind === "unavailable" || error.kind === "notFound", String(error));
+          return true;
+        },
+      );
     },
   },
   {
@@ -94,7 +130,14 @@ export const twoProcessCases: readonly ConformanceCase[] = [
       const small = (await next.call({ do: "allocate", bytes: 1000, fill: 5 })) as number;
       await next.call({ do: "import", blob: Buffer.from(target.exportMetadata()).toString("base64") });
       const again = target.expect("writer", "again", 1);
-      await next.call({ do: "write", peer: target.name, region: small, remote: there.id, bytes: 1000, notify: "again" });
+      await next.call({
+        do: "write",
+        peer: target.name,
+        region: small,
+        remote: there.id,
+        bytes: 1000,
+        notify: "again",
+      });
       await again;
       assert.equal(Buffer.compare(there.read(0, 1000), patternBytes(5, 0, 1000)), 0);
       assert.equal(isNotified, false);
@@ -108,7 +151,12 @@ export const twoProcessCases: readonly ConformanceCase[] = [
       const bytes = 4_000_000;
       const { initiator, child, peer, remote } = await connected(context, bytes, 4);
       const here = initiator.register(new Uint8Array(bytes));
-      const ask = { operation: "read", peer, local: describe(here, whole(bytes)), remote: describe(remote, whole(bytes)) } as const;
+      const ask = {
+        operation: "read",
+        peer,
+        local: describe(here, whole(bytes)),
+        remote: describe(remote, whole(bytes)),
+      } as const;
       const stats = await initiator.transfer(ask);
       child.signal("SIGSTOP");
       const stopped = initiator.transfer({ ...ask, deadlineMs: 300 });
@@ -149,7 +197,10 @@ export const twoProcessCases: readonly ConformanceCase[] = [
           if (expected === 0n) continue;
           const byte = Number(expected % 251n);
           const bytes = here.read(0, blockBytes);
-          assert.ok(bytes.every((value) => value === byte || expected === 0n), `torn or foreign bytes at epoch ${expected}`);
+          assert.ok(
+            bytes.every((value) => value === byte || expected === 0n),
+            `torn or foreign bytes at epoch ${expected}`,
+          );
         } catch (error) {
           rejectsWith("TRANSFER_STALE_EPOCH")(error);
           stale += 1;
@@ -166,7 +217,12 @@ export const twoProcessCases: readonly ConformanceCase[] = [
       const bytes = 48_000_000;
       const { initiator, child, peer, remote } = await connected(context, bytes, 1);
       const here = initiator.register(new Uint8Array(bytes));
-      const ask = { operation: "read", peer, local: describe(here, whole(bytes)), remote: describe(remote, whole(bytes)) } as const;
+      const ask = {
+        operation: "read",
+        peer,
+        local: describe(here, whole(bytes)),
+        remote: describe(remote, whole(bytes)),
+      } as const;
       await peer.notify("warm");
       const gone = child.call({ do: "deregister", region: remote.id });
       const read = initiator.transfer(ask).then(

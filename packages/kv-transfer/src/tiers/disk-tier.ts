@@ -27,7 +27,10 @@ interface Stored {
  * what does not fit them is deleted instead of served.
  */
 export function diskTier({ directory, budgetBytes }: DiskTierOptions): TierPlugin {
-  if (!(budgetBytes >= 0)) throw transferError("TRANSFER_OPTION_INVALID", "diskTier: budgetBytes must be at least 0.", { budgetBytes });
+  if (!(budgetBytes >= 0))
+    throw transferError("TRANSFER_OPTION_INVALID", "diskTier: budgetBytes must be at least 0.", {
+      budgetBytes,
+    });
   return {
     async open(onChange) {
       const order = createEvictionOrder<Stored>();
@@ -46,7 +49,14 @@ export function diskTier({ directory, budgetBytes }: DiskTierOptions): TierPlugi
       const write = async (key: string, stored: Stored, bytes: Uint8Array): Promise<boolean> => {
         const size = headerBytes + bytes.length;
         if (size > budgetBytes) return false;
-        const body = createByteWriter(headerBytes).u32(magic).u32(formatVersion).raw(stored.key).u64(stored.name).offset(bytes.length).u32(crc32(bytes)).finish();
+        const body = createByteWriter(headerBytes)
+          .u32(magic)
+          .u32(formatVersion)
+          .raw(stored.key)
+          .u64(stored.name)
+          .offset(bytes.length)
+          .u32(crc32(bytes))
+          .finish();
         const header = createByteWriter(headerBytes).raw(body).u32(crc32(body)).finish();
         await mkdir(join(directory, key.slice(0, 2)), { recursive: true });
         const path = join(directory, `${process.pid}-${(temporary += 1)}.tmp`);
@@ -94,7 +104,8 @@ export function diskTier({ directory, budgetBytes }: DiskTierOptions): TierPlugi
             const file = await readFile(pathOf(text));
             const { bytes, checksum } = readHeader(file, key);
             const payload = file.subarray(headerBytes);
-            if (payload.length === bytes && crc32(payload) === checksum) return { ...stored, bytes: new Uint8Array(payload) };
+            if (payload.length === bytes && crc32(payload) === checksum)
+              return { ...stored, bytes: new Uint8Array(payload) };
           } catch {
             // Unreadable is the same as damaged.
           }
@@ -106,7 +117,9 @@ export function diskTier({ directory, budgetBytes }: DiskTierOptions): TierPlugi
           if (order.use(text) !== undefined) return Promise.resolve(true);
           let running = writing.get(text);
           if (running === undefined) {
-            running = write(text, { key: Uint8Array.from(block.key), name: block.name }, block.bytes).finally(() => writing.delete(text));
+            running = write(text, { key: Uint8Array.from(block.key), name: block.name }, block.bytes).finally(
+              () => writing.delete(text),
+            );
             writing.set(text, running);
           }
           return running;
@@ -121,7 +134,10 @@ export function diskTier({ directory, budgetBytes }: DiskTierOptions): TierPlugi
   };
 }
 
-function readHeader(file: Uint8Array, expectedKey?: Uint8Array): { readonly key: Uint8Array; readonly name: bigint; readonly bytes: number; readonly checksum: number } {
+function readHeader(
+  file: Uint8Array,
+  expectedKey?: Uint8Array,
+): { readonly key: Uint8Array; readonly name: bigint; readonly bytes: number; readonly checksum: number } {
   const body = file.subarray(0, headerBytes - 4);
   const reader = createByteReader(file.subarray(0, headerBytes), "Block file");
   const isOurs = reader.u32() === magic && reader.u32() === formatVersion;
@@ -129,14 +145,26 @@ function readHeader(file: Uint8Array, expectedKey?: Uint8Array): { readonly key:
   const name = reader.u64();
   const bytes = reader.offset();
   const checksum = reader.u32();
-  if (!isOurs || reader.u32() !== crc32(body) || (expectedKey !== undefined && Buffer.compare(key, expectedKey) !== 0))
+  if (
+    !isOurs ||
+    reader.u32() !== crc32(body) ||
+    (expectedKey !== undefined && Buffer.compare(key, expectedKey) !== 0)
+  )
     throw transferError("TRANSFER_CHECKSUM", "A block file is damaged or belongs to another key.");
   return { key, name, bytes, checksum };
 }
 
 /** Takes over what an earlier run left, oldest first, and deletes what is not whole. */
-async function recover(directory: string, found: (key: string, stored: Stored, bytes: number) => Promise<void>): Promise<void> {
-  const blocks: { readonly key: string; readonly stored: Stored; readonly bytes: number; readonly usedAtMs: number }[] = [];
+async function recover(
+  directory: string,
+  found: (key: string, stored: Stored, bytes: number) => Promise<void>,
+): Promise<void> {
+  const blocks: {
+    readonly key: string;
+    readonly stored: Stored;
+    readonly bytes: number;
+    readonly usedAtMs: number;
+  }[] = [];
   for (const folder of await readdir(directory, { withFileTypes: true })) {
     if (!folder.isDirectory()) {
       if (folder.name.endsWith(".tmp")) await rm(join(directory, folder.name), { force: true });
@@ -150,8 +178,14 @@ async function recover(directory: string, found: (key: string, stored: Stored, b
         await file.read(head, 0, headerBytes, 0);
         const { key, name: blockName, bytes } = readHeader(head);
         const status = await stat(path);
-        if (status.size !== headerBytes + bytes || `${keyText(key)}.kv` !== name) throw transferError("TRANSFER_CHECKSUM", "A block file has the wrong size or name.");
-        blocks.push({ key: keyText(key), stored: { key, name: blockName }, bytes: status.size, usedAtMs: status.mtimeMs });
+        if (status.size !== headerBytes + bytes || `${keyText(key)}.kv` !== name)
+          throw transferError("TRANSFER_CHECKSUM", "A block file has the wrong size or name.");
+        blocks.push({
+          key: keyText(key),
+          stored: { key, name: blockName },
+          bytes: status.size,
+          usedAtMs: status.mtimeMs,
+        });
       } catch {
         await rm(path, { force: true });
       } finally {

@@ -9,13 +9,17 @@ export interface HostTierOptions {
 
 /** Blocks in this process's memory, copied in: the caller's buffer is free again at once. */
 export function hostTier({ budgetBytes }: HostTierOptions): TierPlugin {
-  if (!(budgetBytes >= 0)) throw transferError("TRANSFER_OPTION_INVALID", "hostTier: budgetBytes must be at least 0.", { budgetBytes });
+  if (!(budgetBytes >= 0))
+    throw transferError("TRANSFER_OPTION_INVALID", "hostTier: budgetBytes must be at least 0.", {
+      budgetBytes,
+    });
   return {
     open(onChange) {
       const order = createEvictionOrder<TierBlock>();
       const drop = (key: string): void => {
         const block = order.delete(key);
-        if (block !== undefined) onChange({ type: "removed", tier: "host", key: block.key, name: block.name });
+        if (block !== undefined)
+          onChange({ type: "removed", tier: "host", key: block.key, name: block.name });
       };
       const tier: Tier = {
         kind: "host",
@@ -33,7 +37,11 @@ export function hostTier({ budgetBytes }: HostTierOptions): TierPlugin {
           if (order.use(key) !== undefined) return Promise.resolve(true);
           if (block.bytes.length > budgetBytes) return Promise.resolve(false);
           while (order.usedBytes + block.bytes.length > budgetBytes) drop(order.victim() as string);
-          order.set(key, { key: Uint8Array.from(block.key), name: block.name, bytes: Uint8Array.from(block.bytes) }, block.bytes.length);
+          order.set(
+            key,
+            { key: Uint8Array.from(block.key), name: block.name, bytes: Uint8Array.from(block.bytes) },
+            block.bytes.length,
+          );
           onChange({ type: "stored", tier: "host", key: block.key, name: block.name });
           return Promise.resolve(true);
         },

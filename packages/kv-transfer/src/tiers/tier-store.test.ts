@@ -14,13 +14,23 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true }));
 
-const block = (seed: string, bytes = 1000, name = 7n): TierBlock => ({ key: createHash("sha256").update(seed).digest(), name, bytes: randomBytes(bytes) });
-const filesOf = async (): Promise<string[]> => (await readdir(directory, { recursive: true })).filter((name) => name.endsWith(".kv")).map((name) => join(directory, name));
+const block = (seed: string, bytes = 1000, name = 7n): TierBlock => ({
+  key: createHash("sha256").update(seed).digest(),
+  name,
+  bytes: randomBytes(bytes),
+});
+const filesOf = async (): Promise<string[]> =>
+  (await readdir(directory, { recursive: true }))
+    .filter((name) => name.endsWith(".kv"))
+    .map((name) => join(directory, name));
 
 describe("a store of host and disk", () => {
   it("brings a block that left host memory back from disk, byte for byte", async () => {
     const changes: TierChange[] = [];
-    const store = await createTierStore({ tiers: [hostTier({ budgetBytes: 2500 }), diskTier({ directory, budgetBytes: 1e6 })], onChange: (change) => changes.push(change) });
+    const store = await createTierStore({
+      tiers: [hostTier({ budgetBytes: 2500 }), diskTier({ directory, budgetBytes: 1e6 })],
+      onChange: (change) => changes.push(change),
+    });
     const blocks = ["a", "b", "c"].map((seed) => block(seed));
     for (const each of blocks) await store.put(each);
     await store.settled();
@@ -30,13 +40,16 @@ describe("a store of host and disk", () => {
     expect(hit?.tier).toBe("disk");
     expect(Buffer.compare(hit?.bytes as Uint8Array, gone.bytes)).toBe(0);
     expect(store.where(gone.key)).toBe("host");
-    const count = (type: string, tier: string): number => changes.filter((change) => change.type === type && change.tier === tier).length;
+    const count = (type: string, tier: string): number =>
+      changes.filter((change) => change.type === type && change.tier === tier).length;
     expect([count("stored", "host"), count("removed", "host"), count("stored", "disk")]).toEqual([4, 2, 3]);
     await store.close();
   });
 
   it("never shares KV of two prompts that were forced to one routing name", async () => {
-    const store = await createTierStore({ tiers: [hostTier({ budgetBytes: 1e6 }), diskTier({ directory, budgetBytes: 1e6 })] });
+    const store = await createTierStore({
+      tiers: [hostTier({ budgetBytes: 1e6 }), diskTier({ directory, budgetBytes: 1e6 })],
+    });
     const [first, second] = [block("prompt one", 100, 42n), block("prompt two", 100, 42n)];
     await store.put(first);
     expect(await store.get(second.key)).toBeUndefined();
@@ -47,7 +60,9 @@ describe("a store of host and disk", () => {
   });
 
   it("leaves the caller's buffer free to be reused", async () => {
-    const store = await createTierStore({ tiers: [hostTier({ budgetBytes: 1e6 }), diskTier({ directory, budgetBytes: 1e6 })] });
+    const store = await createTierStore({
+      tiers: [hostTier({ budgetBytes: 1e6 }), diskTier({ directory, budgetBytes: 1e6 })],
+    });
     const original = block("x");
     const content = Buffer.from(original.bytes);
     await store.put(original);
@@ -65,7 +80,8 @@ describe("the disk tier", () => {
     const blocks = ["whole", "flipped", "short", "header"].map((seed, i) => block(seed, 500, BigInt(i)));
     for (const each of blocks) await first.put(each);
     await first.close();
-    const pathOf = async (each: TierBlock): Promise<string> => (await filesOf()).find((path) => path.includes(keyText(each.key))) as string;
+    const pathOf = async (each: TierBlock): Promise<string> =>
+      (await filesOf()).find((path) => path.includes(keyText(each.key))) as string;
     const flip = async (path: string, at: number): Promise<void> => {
       const file = await readFile(path);
       file[at] = (file[at] as number) ^ 1;
@@ -76,9 +92,22 @@ describe("the disk tier", () => {
     await flip(await pathOf(blocks[3] as TierBlock), 10);
     await writeFile(join(directory, "1-1.tmp"), "half");
     const changes: TierChange[] = [];
-    const second = await createTierStore({ tiers: [diskTier({ directory, budgetBytes: 1e6 })], onChange: (change) => changes.push(change) });
-    expect(changes.filter((change) => change.type === "stored").map((change) => change.name).sort()).toEqual([0n, 1n]);
-    expect(Buffer.compare((await second.get((blocks[0] as TierBlock).key))?.bytes as Uint8Array, (blocks[0] as TierBlock).bytes)).toBe(0);
+    const second = await createTierStore({
+      tiers: [diskTier({ directory, budgetBytes: 1e6 })],
+      onChange: (change) => changes.push(change),
+    });
+    expect(
+      changes
+        .filter((change) => change.type === "stored")
+        .map((change) => change.name)
+        .sort(),
+    ).toEqual([0n, 1n]);
+    expect(
+      Buffer.compare(
+        (await second.get((blocks[0] as TierBlock).key))?.bytes as Uint8Array,
+        (blocks[0] as TierBlock).bytes,
+      ),
+    ).toBe(0);
     for (const each of blocks.slice(1)) expect(await second.get(each.key)).toBeUndefined();
     expect((await filesOf()).length).toBe(1);
     expect(changes.at(-1)).toMatchObject({ type: "removed", name: 1n });

@@ -32,8 +32,12 @@ export interface TierStore {
 }
 
 /** Opens tiers as one store. */
-export async function createTierStore({ tiers: plugins, onChange = () => undefined }: TierStoreOptions): Promise<TierStore> {
-  if (plugins.length === 0) throw transferError("TRANSFER_OPTION_INVALID", "createTierStore needs at least one tier.");
+export async function createTierStore({
+  tiers: plugins,
+  onChange = () => undefined,
+}: TierStoreOptions): Promise<TierStore> {
+  if (plugins.length === 0)
+    throw transferError("TRANSFER_OPTION_INVALID", "createTierStore needs at least one tier.");
   const tiers: Tier[] = [];
   for (const plugin of plugins) tiers.push(await plugin.open(onChange));
   const pending = new Set<Promise<unknown>>();

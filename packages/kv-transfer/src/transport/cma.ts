@@ -6,7 +6,17 @@ import { defaultSharedDirectory, type HostAddress, openHostControl } from "../sh
 import { processStart } from "../shm/shared-file.ts";
 import { checkAlive, checkRemoteEpochs, type ReadStatus } from "../shm/status-check.ts";
 import { asTransferError, transferError } from "../transfer-error.ts";
-import type { AllocatedMemory, Link, RegionMemory, RemoteAgent, RemoteMemory, RunBatch, Transport, TransportHost, Work } from "./transport.ts";
+import type {
+  AllocatedMemory,
+  Link,
+  RegionMemory,
+  RemoteAgent,
+  RemoteMemory,
+  RunBatch,
+  Transport,
+  TransportHost,
+  Work,
+} from "./transport.ts";
 
 /** Copied within the call; more by the addon's own threads. */
 const inlineBytes = 4 * 1024 * 1024;
@@ -41,25 +51,43 @@ export function cma(options: CmaOptions = {}): Transport {
       // Peers read this word first: it proves that the pid is us and that the kernel lets them.
       const proof = new BigUint64Array(new ArrayBuffer(64), 0, 1);
       proof[0] = BigInt(`0x${host.incarnation.slice(0, 16)}`);
-      const address = (view: ArrayBufferView): bigint => addon.addressOf(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
+      const address = (view: ArrayBufferView): bigint =>
+        addon.addressOf(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
       const info = control.info(createByteWriter().u64(address(proof)).finish());
       return {
         name: "cma",
-        capabilities: { scope: "host", memory: ["host"], isOneSided: true, acknowledges: "local", boundsCheckedBy: "initiator", carriesNotifications: true },
+        capabilities: {
+          scope: "host",
+          memory: ["host"],
+          isOneSided: true,
+          acknowledges: "local",
+          boundsCheckedBy: "initiator",
+          carriesNotifications: true,
+        },
         connectionInfo: () => info,
         exportRegion(region) {
           const { segments, status } = region;
-          if (segments === undefined || status === undefined) return { reason: "the region has no addresses in its process" };
-          const writer = createByteWriter(16 + segments.length * 16).u64(address(status)).u32(segments.length);
+          if (segments === undefined || status === undefined)
+            return { reason: "the region has no addresses in its process" };
+          const writer = createByteWriter(16 + segments.length * 16)
+            .u64(address(status))
+            .u32(segments.length);
           for (const segment of segments) writer.u64(addon.addressOf(segment)).offset(segment.byteLength);
           return writer.finish();
         },
         reach(peer, _local, remote) {
           const obstacle = control.obstacle(peer);
           if (obstacle !== undefined) return { isReachable: false, reason: obstacle };
-          if (control.addressOf(peer)?.pidNamespace !== control.own.pidNamespace) return { isReachable: false, reason: "the peer runs in another PID namespace (container)" };
-          if (remote !== undefined && !remote.exported.has("cma")) return { isReachable: false, reason: "the peer's region has no addresses" };
-          return { isReachable: true, path: "cross-memory attach (process_vm_readv)", bytesPerSecond: 9e9, latencyMicros: 2 };
+          if (control.addressOf(peer)?.pidNamespace !== control.own.pidNamespace)
+            return { isReachable: false, reason: "the peer runs in another PID namespace (container)" };
+          if (remote !== undefined && !remote.exported.has("cma"))
+            return { isReachable: false, reason: "the peer's region has no addresses" };
+          return {
+            isReachable: true,
+            path: "cross-memory attach (process_vm_readv)",
+            bytesPerSecond: 9e9,
+            latencyMicros: 2,
+          };
         },
         async connect(peer, signal) {
           const there = control.addressOf(peer) as HostAddress;
@@ -67,10 +95,18 @@ export function cma(options: CmaOptions = {}): Transport {
           let pidfd: number | undefined;
           try {
             pidfd = addon.pidfdOpen(there.pid);
-            if (processStart(there.pid) !== there.startTime) throw transferError("TRANSFER_PEER_LOST", `Process ${there.pid} is no longer ${peer.name}.`, { peer: peer.name });
+            if (processStart(there.pid) !== there.startTime)
+              throw transferError("TRANSFER_PEER_LOST", `Process ${there.pid} is no longer ${peer.name}.`, {
+                peer: peer.name,
+              });
             const word = new BigUint64Array(1);
             addon.cmaWords(there.pid, pidfd, createByteReader(there.extra, "Proof").u64(), word);
-            if (word[0] !== BigInt(`0x${peer.incarnation.slice(0, 16)}`)) throw transferError("TRANSFER_PEER_LOST", `Process ${there.pid} is not the agent that the metadata names.`, { peer: peer.name });
+            if (word[0] !== BigInt(`0x${peer.incarnation.slice(0, 16)}`))
+              throw transferError(
+                "TRANSFER_PEER_LOST",
+                `Process ${there.pid} is not the agent that the metadata names.`,
+                { peer: peer.name },
+              );
             return createCmaLink(host, peer, addon, there.pid, pidfd, link);
           } catch (error) {
             if (pidfd !== undefined) addon.closeFd(pidfd);
@@ -116,7 +152,14 @@ interface Prepared {
   readonly remote: readonly RemoteRanges[];
 }
 
-function createCmaLink(host: TransportHost, peer: RemoteAgent, addon: TransferAddon, pid: number, pidfd: number, control: Link): Link {
+function createCmaLink(
+  host: TransportHost,
+  peer: RemoteAgent,
+  addon: TransferAddon,
+  pid: number,
+  pidfd: number,
+  control: Link,
+): Link {
   const known = new Map<number, RemoteRanges>();
   const running = new Map<Work, () => void>();
   let isPidfdOpen = true;
@@ -129,7 +172,10 @@ function createCmaLink(host: TransportHost, peer: RemoteAgent, addon: TransferAd
   const ranges = (id: number): RemoteRanges => {
     const memory = peer.memory(id);
     const exported = memory?.exported.get("cma");
-    if (memory === undefined || exported === undefined) throw transferError("TRANSFER_REGION_GONE", `Peer ${peer.name} has published no region ${id}.`, { region: id });
+    if (memory === undefined || exported === undefined)
+      throw transferError("TRANSFER_REGION_GONE", `Peer ${peer.name} has published no region ${id}.`, {
+        region: id,
+      });
     let region = known.get(id);
     if (region?.memory === memory) return region;
     const reader = createByteReader(exported, "Region addresses");
@@ -143,8 +189,17 @@ function createCmaLink(host: TransportHost, peer: RemoteAgent, addon: TransferAd
       pairs[2 * i + 1] = BigInt(bytes);
       segmentBytes.push(bytes);
     }
-    if (segmentBytes.reduce((sum, bytes) => sum + bytes, 0) !== memory.bytes) throw transferError("TRANSFER_METADATA_INVALID", `The parts of region ${id} of ${peer.name} don't add up.`);
-    region = { memory, pairs, segmentBytes, readStatus: (first, target) => addon.cmaWords(pid, pidfd, status + 8n * BigInt(first), target) };
+    if (segmentBytes.reduce((sum, bytes) => sum + bytes, 0) !== memory.bytes)
+      throw transferError(
+        "TRANSFER_METADATA_INVALID",
+        `The parts of region ${id} of ${peer.name} don't add up.`,
+      );
+    region = {
+      memory,
+      pairs,
+      segmentBytes,
+      readStatus: (first, target) => addon.cmaWords(pid, pidfd, status + 8n * BigInt(first), target),
+    };
     if (known.size > 4096) known.clear();
     known.set(id, region);
     return region;
@@ -160,7 +215,8 @@ function createCmaLink(host: TransportHost, peer: RemoteAgent, addon: TransferAd
     const plan = prepared.get(work.batch);
     if (plan === undefined || work.epochs.length > 0 || !isPidfdOpen) return false;
     for (const memory of plan.local) if (host.region(memory.id) !== memory) return false;
-    for (const region of plan.remote) if (peer.memory(region.memory.id) !== region.memory || !isAlive(region)) return false;
+    for (const region of plan.remote)
+      if (peer.memory(region.memory.id) !== region.memory || !isAlive(region)) return false;
     addon.cmaRuns(work.operation === "read", pid, pidfd, plan.batch, plan.localViews, plan.table);
     for (const region of plan.remote) if (!isAlive(region)) return false;
     work.settle(undefined);
@@ -179,7 +235,9 @@ function createCmaLink(host: TransportHost, peer: RemoteAgent, addon: TransferAd
       isEnded = true;
       running.delete(work);
       if (isClosing) closeWhenIdle();
-      work.settle(error === undefined ? undefined : asTransferError(nativeError(error, peer.name, "cma"), "cma"));
+      work.settle(
+        error === undefined ? undefined : asTransferError(nativeError(error, peer.name, "cma"), "cma"),
+      );
     };
     const verify = (): void => {
       for (const region of regions.values()) checkAlive(region.memory, region.readStatus);
@@ -197,8 +255,13 @@ function createCmaLink(host: TransportHost, peer: RemoteAgent, addon: TransferAd
       end(undefined);
     };
     try {
-      if (!isPidfdOpen) throw transferError("TRANSFER_TRANSPORT_FAILED", "The cma link is closed.", { transport: "cma" });
-      if (!hasLocalAddresses(host, work)) throw transferError("TRANSFER_PATH_UNAVAILABLE", "A local region has no addresses in this process: cma can't use it.");
+      if (!isPidfdOpen)
+        throw transferError("TRANSFER_TRANSPORT_FAILED", "The cma link is closed.", { transport: "cma" });
+      if (!hasLocalAddresses(host, work))
+        throw transferError(
+          "TRANSFER_PATH_UNAVAILABLE",
+          "A local region has no addresses in this process: cma can't use it.",
+        );
       for (let run = 0; run < work.batch.runs; run += 1) {
         const id = work.batch.remoteRegion[run] as number;
         if (!regions.has(id)) regions.set(id, ranges(id));
@@ -217,14 +280,29 @@ function createCmaLink(host: TransportHost, peer: RemoteAgent, addon: TransferAd
       const isRead = work.operation === "read";
       if (work.batch.totalBytes <= inlineBytes) {
         addon.cmaRuns(isRead, pid, pidfd, batch, local.views, table);
-        prepared.set(work.batch, { batch, localViews: local.views, table, local: local.regions, remote: [...regions.values()] });
+        prepared.set(work.batch, {
+          batch,
+          localViews: local.views,
+          table,
+          local: local.regions,
+          remote: [...regions.values()],
+        });
         return finish();
       }
-      const stop = addon.cmaRunsAsync(isRead, pid, pidfd, batch, local.views, table, (isComplete, code, message) => {
-        if (isComplete) finish();
-        else if (code === undefined) end(transferError("TRANSFER_CANCELLED", "The transfer was cancelled."));
-        else end({ code, message });
-      });
+      const stop = addon.cmaRunsAsync(
+        isRead,
+        pid,
+        pidfd,
+        batch,
+        local.views,
+        table,
+        (isComplete, code, message) => {
+          if (isComplete) finish();
+          else if (code === undefined)
+            end(transferError("TRANSFER_CANCELLED", "The transfer was cancelled."));
+          else end({ code, message });
+        },
+      );
       running.set(work, stop);
     } catch (error) {
       end(error);

@@ -16,7 +16,10 @@ const fixtures = [
   { name: "tcp with three connections", fixture: { transport: () => tcp({ connections: 3 }) } },
   {
     name: "shared memory through files",
-    fixture: { transport: () => sharedMemory({ backing: "files" }), module: { specifier, export: "sharedMemory", options: { backing: "files" } } },
+    fixture: {
+      transport: () => sharedMemory({ backing: "files" }),
+      module: { specifier, export: "sharedMemory", options: { backing: "files" } },
+    },
   },
 ];
 const native = loadTransferAddon();
@@ -25,13 +28,22 @@ if (!native.isAvailable && isRequired) throw new Error(`STATOR_REQUIRE asks for 
 if (!native.isAvailable) console.log(`skipped: transports of the native addon: ${native.reason}`);
 const nativeFixtures: { name: string; only?: RegExp; fixture: TransportFixture }[] = native.isAvailable
   ? [
-      { name: "shared memory through memfds", fixture: { transport: () => sharedMemory(), module: { specifier, export: "sharedMemory" } } },
+      {
+        name: "shared memory through memfds",
+        fixture: { transport: () => sharedMemory(), module: { specifier, export: "sharedMemory" } },
+      },
       {
         name: "a memfd seen without the addon",
         only: /two processes: (reads|blocks)/,
-        fixture: { transport: () => sharedMemory({ backing: "files" }), module: { specifier, export: "sharedMemory" } },
+        fixture: {
+          transport: () => sharedMemory({ backing: "files" }),
+          module: { specifier, export: "sharedMemory" },
+        },
       },
-      { name: "cross-memory attach", fixture: { transport: () => cma(), module: { specifier, export: "cma" } } },
+      {
+        name: "cross-memory attach",
+        fixture: { transport: () => cma(), module: { specifier, export: "cma" } },
+      },
     ]
   : [];
 
@@ -42,7 +54,11 @@ const ucxReason = await createAgent({ transports: [ucx()] }).then(
   },
   (error: Error) => error.message,
 );
-if (ucxReason === undefined) nativeFixtures.push({ name: "UCX", fixture: { transport: () => ucx(), module: { specifier, export: "ucx" } } });
+if (ucxReason === undefined)
+  nativeFixtures.push({
+    name: "UCX",
+    fixture: { transport: () => ucx(), module: { specifier, export: "ucx" } },
+  });
 else console.log(`skipped: UCX: ${ucxReason}`);
 
 for (const { name: transport, only, fixture } of [...fixtures, ...nativeFixtures] as typeof nativeFixtures)

@@ -7,7 +7,11 @@ import type { RegionMemory, RemoteAgent, Transport, TransportHost, Work } from "
 const agents = new Map<string, TransportHost>();
 
 /** Copies pieces between two mapped regions, checking bounds and epochs of the remote side before and after. */
-export function copyWork(work: Work, local: (id: number) => RegionMemory, remote: (id: number) => RegionMemory): void {
+export function copyWork(
+  work: Work,
+  local: (id: number) => RegionMemory,
+  remote: (id: number) => RegionMemory,
+): void {
   const { batch } = work;
   for (const check of work.epochs) checkEpochs(remote(check.region), check);
   const isRead = work.operation === "read";
@@ -41,7 +45,14 @@ export function loopback(): Transport {
       const find = (peer: RemoteAgent): TransportHost | undefined => agents.get(peer.incarnation);
       return Promise.resolve({
         name: "loopback",
-        capabilities: { scope: "process", memory: ["host"], isOneSided: true, acknowledges: "remote", boundsCheckedBy: "target", carriesNotifications: true },
+        capabilities: {
+          scope: "process",
+          memory: ["host"],
+          isOneSided: true,
+          acknowledges: "remote",
+          boundsCheckedBy: "target",
+          carriesNotifications: true,
+        },
         connectionInfo: () => new Uint8Array(0),
         exportRegion: () => new Uint8Array(0),
         reach: (peer) =>
@@ -50,10 +61,12 @@ export function loopback(): Transport {
             : { isReachable: true, path: "copy within the process", bytesPerSecond: 10e9, latencyMicros: 1 },
         connect(peer) {
           let isOpen = true;
-          const gone = (): TransferError => transferError("TRANSFER_PEER_LOST", `Agent ${peer.name} was closed.`, { peer: peer.name });
+          const gone = (): TransferError =>
+            transferError("TRANSFER_PEER_LOST", `Agent ${peer.name} was closed.`, { peer: peer.name });
           const local = (id: number): RegionMemory => {
             const region = host.region(id);
-            if (region === undefined) throw transferError("TRANSFER_REGION_GONE", `Region ${id} was deregistered.`, { region: id });
+            if (region === undefined)
+              throw transferError("TRANSFER_REGION_GONE", `Region ${id} was deregistered.`, { region: id });
             return region;
           };
           return Promise.resolve({

@@ -4,19 +4,29 @@ type Side = "local" | "remote";
 type ResolveRegion = (id: number) => RegionMemory;
 
 /** Walks one side of a batch piece by piece. */
-export function walkPieces(batch: RunBatch, side: Side, visit: (region: number, offset: number, bytes: number) => void): void {
+export function walkPieces(
+  batch: RunBatch,
+  side: Side,
+  visit: (region: number, offset: number, bytes: number) => void,
+): void {
   const region = side === "local" ? batch.localRegion : batch.remoteRegion;
   const offset = side === "local" ? batch.localOffset : batch.remoteOffset;
   const stride = side === "local" ? batch.localStride : batch.remoteStride;
   for (let run = 0; run < batch.runs; run += 1) {
     const count = batch.pieces[run] as number;
     const bytes = batch.pieceBytes[run] as number;
-    for (let k = 0; k < count; k += 1) visit(region[run] as number, (offset[run] as number) + k * (stride[run] as number), bytes);
+    for (let k = 0; k < count; k += 1)
+      visit(region[run] as number, (offset[run] as number) + k * (stride[run] as number), bytes);
   }
 }
 
 /** Takes the bytes of one side as a stream of chunks of at most `chunkBytes`; small pieces are put together. */
-export function* gatherChunks(batch: RunBatch, side: Side, resolve: ResolveRegion, chunkBytes: number): Generator<Uint8Array[]> {
+export function* gatherChunks(
+  batch: RunBatch,
+  side: Side,
+  resolve: ResolveRegion,
+  chunkBytes: number,
+): Generator<Uint8Array[]> {
   // Below this a copy is cheaper than one more entry in the kernel's vector.
   const smallBytes = 16_384;
   let parts: Uint8Array[] = [];
@@ -36,7 +46,7 @@ export function* gatherChunks(batch: RunBatch, side: Side, resolve: ResolveRegio
     const bytes = batch.pieceBytes[run] as number;
     for (let k = 0; k < (batch.pieces[run] as number); k += 1) {
       const start = (offsets[run] as number) + k * (strides[run] as number);
-      for (let done = 0; done < bytes; ) {
+      for (let done = 0; done < bytes;) {
         const take = Math.min(bytes - done, chunkBytes - filled);
         const bytesHere = region.gather(start + done, take);
         if (take <= smallBytes) {
@@ -64,7 +74,11 @@ export function* gatherChunks(batch: RunBatch, side: Side, resolve: ResolveRegio
 }
 
 /** Puts a stream of bytes into one side of a batch, in piece order. */
-export function createScatter(batch: RunBatch, side: Side, resolve: ResolveRegion): { readonly left: number; put(chunk: Uint8Array): void } {
+export function createScatter(
+  batch: RunBatch,
+  side: Side,
+  resolve: ResolveRegion,
+): { readonly left: number; put(chunk: Uint8Array): void } {
   const regions = side === "local" ? batch.localRegion : batch.remoteRegion;
   const offsets = side === "local" ? batch.localOffset : batch.remoteOffset;
   const strides = side === "local" ? batch.localStride : batch.remoteStride;
@@ -77,7 +91,7 @@ export function createScatter(batch: RunBatch, side: Side, resolve: ResolveRegio
       return left;
     },
     put(chunk) {
-      for (let at = 0; at < chunk.length; ) {
+      for (let at = 0; at < chunk.length;) {
         const bytes = batch.pieceBytes[run] as number;
         const take = Math.min(bytes - done, chunk.length - at);
         resolve(regions[run] as number).scatter(

@@ -9,7 +9,16 @@ import { allocateMemfd } from "../shm/memfd-memory.ts";
 import { allocateSharedFile, openSharedFile, readFully, statusBytes } from "../shm/shared-file.ts";
 import { checkAlive, checkRemoteEpochs, epochBlocks, type ReadStatus } from "../shm/status-check.ts";
 import { asTransferError, transferError } from "../transfer-error.ts";
-import type { Link, RegionMemory, RemoteAgent, RemoteMemory, RunBatch, Transport, TransportHost, Work } from "./transport.ts";
+import type {
+  Link,
+  RegionMemory,
+  RemoteAgent,
+  RemoteMemory,
+  RunBatch,
+  Transport,
+  TransportHost,
+  Work,
+} from "./transport.ts";
 
 /** Copied within one turn of the event loop; more goes on in the next one, or in the addon's own threads. */
 const inlineBytes = 4 * 1024 * 1024;
@@ -51,7 +60,11 @@ export function sharedMemory(options: SharedMemoryOptions = {}): Transport {
       const fdServer = addon === undefined ? undefined : new addon.FdServer(fdSocket);
       const opened = new Map<string, Opened>();
       let nextRegion = 0;
-      const info = control.info(createByteWriter().u8(addon === undefined ? 0 : 1).finish());
+      const info = control.info(
+        createByteWriter()
+          .u8(addon === undefined ? 0 : 1)
+          .finish(),
+      );
       const open = (peer: RemoteAgent, id: number): Opened => {
         const key = `${peer.incarnation}/${id}`;
         let region = opened.get(key);
@@ -68,25 +81,61 @@ export function sharedMemory(options: SharedMemoryOptions = {}): Transport {
       };
       return {
         name: "shm",
-        capabilities: { scope: "host", memory: ["host"], isOneSided: true, acknowledges: "local", boundsCheckedBy: "initiator", carriesNotifications: true },
+        capabilities: {
+          scope: "host",
+          memory: ["host"],
+          isOneSided: true,
+          acknowledges: "local",
+          boundsCheckedBy: "initiator",
+          carriesNotifications: true,
+        },
         connectionInfo: () => info,
         exportRegion(region) {
           const { shared } = region;
-          if (shared === undefined) return { reason: "registered memory can't be mapped by others: take it from agent.allocate()" };
+          if (shared === undefined)
+            return { reason: "registered memory can't be mapped by others: take it from agent.allocate()" };
           if (shared.kind === "memfd") fdServer?.offer(serialOf(shared.name), region.key, shared.fd);
-          return createByteWriter().u8(shared.kind === "memfd" ? 1 : 0).text(shared.name).u32(shared.fd).offset(shared.statusOffset).finish();
+          return createByteWriter()
+            .u8(shared.kind === "memfd" ? 1 : 0)
+            .text(shared.name)
+            .u32(shared.fd)
+            .offset(shared.statusOffset)
+            .finish();
         },
         reach(peer, _local, remote) {
           const obstacle = control.obstacle(peer);
           if (obstacle !== undefined) return { isReachable: false, reason: obstacle };
-          if (remote === undefined) return { isReachable: true, path: `shared memory in ${directory}`, bytesPerSecond: 8e9, latencyMicros: 5 };
+          if (remote === undefined)
+            return {
+              isReachable: true,
+              path: `shared memory in ${directory}`,
+              bytesPerSecond: 8e9,
+              latencyMicros: 5,
+            };
           const exported = remote.exported.get("shm");
-          if (exported === undefined) return { isReachable: false, reason: "the peer's region is registered memory, not from allocate()" };
+          if (exported === undefined)
+            return {
+              isReachable: false,
+              reason: "the peer's region is registered memory, not from allocate()",
+            };
           const isMapped = exported[0] === 1 && addon !== undefined;
-          const why = addon !== undefined || native === undefined ? "" : `; slower without the addon (${native.isAvailable ? "" : native.reason})`;
+          const why =
+            addon !== undefined || native === undefined
+              ? ""
+              : `; slower without the addon (${native.isAvailable ? "" : native.reason})`;
           return isMapped
-            ? { isReachable: true, path: "memfd mapped in both processes", bytesPerSecond: 12e9, latencyMicros: 1 }
-            : { isReachable: true, path: `file in memory, copied by the kernel${why}`, bytesPerSecond: 8e9, latencyMicros: 5 };
+            ? {
+                isReachable: true,
+                path: "memfd mapped in both processes",
+                bytesPerSecond: 12e9,
+                latencyMicros: 1,
+              }
+            : {
+                isReachable: true,
+                path: `file in memory, copied by the kernel${why}`,
+                bytesPerSecond: 8e9,
+                latencyMicros: 5,
+              };
         },
         async connect(peer, signal) {
           const link = await control.connect(peer, signal);
@@ -98,11 +147,19 @@ export function sharedMemory(options: SharedMemoryOptions = {}): Transport {
           return Promise.resolve(
             addon === undefined
               ? allocateSharedFile(directory, name, bytes, epochs?.blockBytes)
-              : allocateMemfd(addon, name, bytes, epochs?.blockBytes, () => fdServer?.withdraw(serialOf(name))),
+              : allocateMemfd(addon, name, bytes, epochs?.blockBytes, () =>
+                  fdServer?.withdraw(serialOf(name)),
+                ),
           );
         },
         drop(peer, memory) {
-          for (const [key, region] of opened) if (memory === undefined ? key.startsWith(`${peer.incarnation}/`) : key === `${peer.incarnation}/${memory.id}`) drop(key, region);
+          for (const [key, region] of opened)
+            if (
+              memory === undefined
+                ? key.startsWith(`${peer.incarnation}/`)
+                : key === `${peer.incarnation}/${memory.id}`
+            )
+              drop(key, region);
         },
         async close() {
           fdServer?.close();
@@ -118,22 +175,38 @@ export function sharedMemory(options: SharedMemoryOptions = {}): Transport {
 /** The number of a region among those of its agent: the last part of its name. */
 function serialOf(name: string): bigint {
   const hex = /-([0-9a-f]+)\.kv$/.exec(name)?.[1];
-  if (hex === undefined) throw transferError("TRANSFER_METADATA_INVALID", "A peer named shared memory in a form that no agent makes.");
+  if (hex === undefined)
+    throw transferError(
+      "TRANSFER_METADATA_INVALID",
+      "A peer named shared memory in a form that no agent makes.",
+    );
   return BigInt(`0x${hex}`);
 }
 
-function openRegion(addon: TransferAddon | undefined, directory: string, control: HostControl, peer: RemoteAgent, id: number): Opened {
+function openRegion(
+  addon: TransferAddon | undefined,
+  directory: string,
+  control: HostControl,
+  peer: RemoteAgent,
+  id: number,
+): Opened {
   const memory = peer.memory(id);
   const exported = memory?.exported.get("shm");
   const address = control.addressOf(peer);
   if (memory === undefined || exported === undefined || address === undefined)
-    throw transferError("TRANSFER_REGION_GONE", `Peer ${peer.name} has published no shared region ${id}.`, { region: id });
+    throw transferError("TRANSFER_REGION_GONE", `Peer ${peer.name} has published no shared region ${id}.`, {
+      region: id,
+    });
   const reader = createByteReader(exported, "Shared region");
   const isMemfd = reader.u8() === 1;
   const name = reader.text(256);
   const fdThere = reader.u32();
   const statusOffset = reader.offset();
-  if (statusOffset < memory.bytes || statusOffset % 8 !== 0) throw transferError("TRANSFER_METADATA_INVALID", `Region ${id} of ${peer.name} overlaps its status words.`);
+  if (statusOffset < memory.bytes || statusOffset % 8 !== 0)
+    throw transferError(
+      "TRANSFER_METADATA_INVALID",
+      `Region ${id} of ${peer.name} overlaps its status words.`,
+    );
   const words = 1 + epochBlocks(memory);
   const bytes = statusOffset + statusBytes(words - 1);
   const shared = { memory, uses: 0, isDropped: false };
@@ -143,9 +216,18 @@ function openRegion(addon: TransferAddon | undefined, directory: string, control
     try {
       fd = addon.receiveFd(fdSocket, serialOf(name), memory.key);
     } catch (error) {
-      throw transferError("TRANSFER_REGION_GONE", `Shared memory of ${peer.name} is gone: ${(error as Error).message}.`, { peer: peer.name }, error);
+      throw transferError(
+        "TRANSFER_REGION_GONE",
+        `Shared memory of ${peer.name} is gone: ${(error as Error).message}.`,
+        { peer: peer.name },
+        error,
+      );
     }
-    if (fd === undefined) throw transferError("TRANSFER_REGION_GONE", `Agent ${peer.name} has no region ${id} with that key.`, { peer: peer.name, region: id });
+    if (fd === undefined)
+      throw transferError("TRANSFER_REGION_GONE", `Agent ${peer.name} has no region ${id} with that key.`, {
+        peer: peer.name,
+        region: id,
+      });
     const buffer = addon.mapFd(fd, bytes);
     const status = new BigUint64Array(buffer, statusOffset, words);
     return {
@@ -180,7 +262,12 @@ function openForeignFd(pid: number, fdThere: number, neededBytes: number): numbe
     closeSync(fd);
     throw new Error("it is smaller than its owner said");
   } catch (error) {
-    throw transferError("TRANSFER_REGION_GONE", `Shared memory of process ${pid} can't be opened: ${(error as Error).message}.`, { pid }, error);
+    throw transferError(
+      "TRANSFER_REGION_GONE",
+      `Shared memory of process ${pid} can't be opened: ${(error as Error).message}.`,
+      { pid },
+      error,
+    );
   }
 }
 
@@ -192,9 +279,17 @@ interface Prepared {
   readonly remote: readonly Opened[];
 }
 
-function createSharedLink(host: TransportHost, peerName: string, addon: TransferAddon | undefined, control: Link, open: (id: number) => Opened, release: (region: Opened) => void): Link {
+function createSharedLink(
+  host: TransportHost,
+  peerName: string,
+  addon: TransferAddon | undefined,
+  control: Link,
+  open: (id: number) => Opened,
+  release: (region: Opened) => void,
+): Link {
   const stops = new Map<Work, () => void>();
-  const cancelled = (): ReturnType<typeof transferError> => transferError("TRANSFER_CANCELLED", "The transfer was cancelled.");
+  const cancelled = (): ReturnType<typeof transferError> =>
+    transferError("TRANSFER_CANCELLED", "The transfer was cancelled.");
   const verify = (regions: ReadonlyMap<number, Opened>, work: Work): void => {
     for (const region of regions.values()) checkAlive(region.memory, region.readStatus);
     for (const check of work.epochs) {
@@ -206,16 +301,19 @@ function createSharedLink(host: TransportHost, peerName: string, addon: Transfer
   const prepared = new WeakMap<RunBatch, Prepared>();
   const isUsable = (plan: Prepared): boolean => {
     for (const region of plan.remote) if (region.isDropped) return false;
-    for (let i = 0; i < plan.local.length; i += 1) if (host.region((plan.local[i] as RegionMemory).id) !== plan.local[i]) return false;
+    for (let i = 0; i < plan.local.length; i += 1)
+      if (host.region((plan.local[i] as RegionMemory).id) !== plan.local[i]) return false;
     return true;
   };
   /** The way of small batches over mapped memory; false where it does not serve. */
   const postAtOnce = (work: Work): boolean => {
     const plan = prepared.get(work.batch);
     if (addon === undefined || plan === undefined || work.epochs.length > 0 || !isUsable(plan)) return false;
-    for (const region of plan.remote) if (Atomics.load(region.status as BigUint64Array, 0) !== 1n) return false;
+    for (const region of plan.remote)
+      if (Atomics.load(region.status as BigUint64Array, 0) !== 1n) return false;
     addon.copyRuns(work.operation === "read", plan.batch, plan.localViews, plan.remoteViews);
-    for (const region of plan.remote) if (Atomics.load(region.status as BigUint64Array, 0) !== 1n) return false;
+    for (const region of plan.remote)
+      if (Atomics.load(region.status as BigUint64Array, 0) !== 1n) return false;
     work.settle(undefined);
     return true;
   };
@@ -242,7 +340,9 @@ function createSharedLink(host: TransportHost, peerName: string, addon: Transfer
         region.uses -= 1;
         release(region);
       }
-      work.settle(error === undefined ? undefined : asTransferError(nativeError(error, peerName, "shm"), "shm"));
+      work.settle(
+        error === undefined ? undefined : asTransferError(nativeError(error, peerName, "shm"), "shm"),
+      );
     };
     const finish = (): void => {
       try {
@@ -253,10 +353,14 @@ function createSharedLink(host: TransportHost, peerName: string, addon: Transfer
       end(undefined);
     };
     try {
-      for (let run = 0; run < work.batch.runs; run += 1) checkPieces(work, run, get(work.batch.remoteRegion[run] as number).memory);
+      for (let run = 0; run < work.batch.runs; run += 1)
+        checkPieces(work, run, get(work.batch.remoteRegion[run] as number).memory);
       for (const check of work.epochs) get(check.region);
       verify(regions, work);
-      const isMapped = addon !== undefined && [...regions.values()].every((region) => region.view !== undefined) && hasLocalAddresses(host, work);
+      const isMapped =
+        addon !== undefined &&
+        [...regions.values()].every((region) => region.view !== undefined) &&
+        hasLocalAddresses(host, work);
       if (!isMapped) {
         let isStopped = false;
         stops.set(work, () => {
@@ -265,7 +369,7 @@ function createSharedLink(host: TransportHost, peerName: string, addon: Transfer
         const steps = copyThroughFile(host, work, get);
         const turn = (): void => {
           try {
-            for (let bytes = 0; bytes < inlineBytes; ) {
+            for (let bytes = 0; bytes < inlineBytes;) {
               if (isStopped) return end(cancelled());
               const next = steps.next();
               if (next.done === true) return finish();
@@ -288,7 +392,13 @@ function createSharedLink(host: TransportHost, peerName: string, addon: Transfer
       const isRead = work.operation === "read";
       if (work.batch.totalBytes <= inlineBytes) {
         addon.copyRuns(isRead, batch, local.views, remoteViews);
-        prepared.set(work.batch, { batch, localViews: local.views, remoteViews, local: local.regions, remote: [...regions.values()] });
+        prepared.set(work.batch, {
+          batch,
+          localViews: local.views,
+          remoteViews,
+          local: local.regions,
+          remote: [...regions.values()],
+        });
         return finish();
       }
       const stop = addon.copyRunsAsync(isRead, batch, local.views, remoteViews, (isComplete) => {
@@ -317,5 +427,9 @@ function checkPieces(work: Work, run: number, memory: RemoteMemory): void {
   const last = offset + (batch.remoteStride[run] as number) * ((batch.pieces[run] as number) - 1);
   const bytes = batch.pieceBytes[run] as number;
   if (!(offset >= 0 && bytes >= 1 && last + bytes <= memory.bytes && offset + bytes <= memory.bytes))
-    throw transferError("TRANSFER_OUT_OF_BOUNDS", `Offset ${offset}, length ${bytes} is outside region ${memory.id} of the peer.`, { region: memory.id, index: run });
+    throw transferError(
+      "TRANSFER_OUT_OF_BOUNDS",
+      `Offset ${offset}, length ${bytes} is outside region ${memory.id} of the peer.`,
+      { region: memory.id, index: run },
+    );
 }

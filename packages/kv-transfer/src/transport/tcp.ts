@@ -1,5 +1,10 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { connect as connectTls, createServer as createTlsServer, type ConnectionOptions, type TlsOptions } from "node:tls";
+import {
+  connect as connectTls,
+  createServer as createTlsServer,
+  type ConnectionOptions,
+  type TlsOptions,
+} from "node:tls";
 import { createByteReader, createByteWriter } from "../byte-codec.ts";
 import { readInto } from "../stream/rewrap-socket.ts";
 import { connectStreams, createStreamAcceptor, type Dial } from "../stream/stream-transport.ts";
@@ -27,11 +32,19 @@ export function tcp(options: TcpOptions = {}): Transport {
   const connections = options.connections ?? 1;
   if (!Number.isInteger(connections) || connections < 1 || connections > 16)
     throw transferError("TRANSFER_OPTION_INVALID", "tcp: connections must be 1 to 16.", { connections });
-  return { name: "tcp", open: (host) => openTcp("tcp", options, host, (peer) => peer.connections.get("tcp")) };
+  return {
+    name: "tcp",
+    open: (host) => openTcp("tcp", options, host, (peer) => peer.connections.get("tcp")),
+  };
 }
 
 /** TCP under any transport's name: what one-sided networks use beside their data. `infoOf` finds this side's `connectionInfo` in a peer's. */
-export async function openTcp(name: string, options: TcpOptions, host: TransportHost, infoOf: (peer: RemoteAgent) => Uint8Array | undefined): Promise<OpenTransport> {
+export async function openTcp(
+  name: string,
+  options: TcpOptions,
+  host: TransportHost,
+  infoOf: (peer: RemoteAgent) => Uint8Array | undefined,
+): Promise<OpenTransport> {
   const listenHost = options.host ?? "127.0.0.1";
   const connections = options.connections ?? 1;
   const acceptor = createStreamAcceptor(name, host);
@@ -39,7 +52,10 @@ export async function openTcp(name: string, options: TcpOptions, host: Transport
     socket.setNoDelay(true);
     acceptor.accept(socket, options.tls === undefined);
   };
-  const server: Server = options.tls === undefined ? createServer({ pauseOnConnect: true }, accept) : createTlsServer(options.tls.server, accept);
+  const server: Server =
+    options.tls === undefined
+      ? createServer({ pauseOnConnect: true }, accept)
+      : createTlsServer(options.tls.server, accept);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(options.port ?? 0, listenHost, () => {
@@ -47,52 +63,96 @@ export async function openTcp(name: string, options: TcpOptions, host: Transport
       resolve();
     });
   });
-  server.on("error", (error) => host.logger.error(`${name} transport: listening failed`, { reason: error.message }));
+  server.on("error", (error) =>
+    host.logger.error(`${name} transport: listening failed`, { reason: error.message }),
+  );
   server.unref();
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
-  const info = createByteWriter().text(options.advertise ?? listenHost).u32(port).u8(options.tls === undefined ? 0 : 1).finish();
+  const info = createByteWriter()
+    .text(options.advertise ?? listenHost)
+    .u32(port)
+    .u8(options.tls === undefined ? 0 : 1)
+    .finish();
   const target = (peer: RemoteAgent): { host: string; port: number } | undefined => {
     const raw = infoOf(peer);
     if (raw === undefined) return undefined;
     const reader = createByteReader(raw, "TCP address");
     return { host: reader.text(1024), port: reader.u32() };
   };
-  const dial = (peer: RemoteAgent): Dial => (signal, onChunk) =>
-    new Promise((resolve, reject) => {
-      const to = target(peer);
-      if (to === undefined) return reject(transferError("TRANSFER_PATH_UNAVAILABLE", `Peer ${peer.name} offers no TCP address.`, { peer: peer.name }));
-      const socket: Socket = options.tls === undefined ? connect({ ...to, noDelay: true, onread: readInto(onChunk) }) : connectTls({ ...to, ...options.tls.client });
-      const event = options.tls === undefined ? "connect" : "secureConnect";
-      const fail = (error: Error): void => {
-        signal.removeEventListener("abort", onAbort);
-        socket.destroy();
-        // Nobody listens there any more: the process is gone.
-        const isGone = (error as NodeJS.ErrnoException).code === "ECONNREFUSED";
-        reject(transferError(isGone ? "TRANSFER_PEER_LOST" : "TRANSFER_TRANSPORT_FAILED", `Peer ${peer.name} at ${to.host}:${to.port}: ${error.message}.`, { peer: peer.name, transport: name }, error));
-      };
-      const onAbort = (): void => {
-        socket.destroy();
-        reject(transferError("TRANSFER_DEADLINE", `Connecting to ${peer.name} at ${to.host}:${to.port} took too long.`, { peer: peer.name }));
-      };
-      signal.addEventListener("abort", onAbort, { once: true });
-      socket.once("error", fail);
-      socket.once(event, () => {
-        signal.removeEventListener("abort", onAbort);
-        socket.off("error", fail);
-        socket.setNoDelay(true);
-        resolve({ stream: socket, isFed: options.tls === undefined });
+  const dial =
+    (peer: RemoteAgent): Dial =>
+    (signal, onChunk) =>
+      new Promise((resolve, reject) => {
+        const to = target(peer);
+        if (to === undefined)
+          return reject(
+            transferError("TRANSFER_PATH_UNAVAILABLE", `Peer ${peer.name} offers no TCP address.`, {
+              peer: peer.name,
+            }),
+          );
+        const socket: Socket =
+          options.tls === undefined
+            ? connect({ ...to, noDelay: true, onread: readInto(onChunk) })
+            : connectTls({ ...to, ...options.tls.client });
+        const event = options.tls === undefined ? "connect" : "secureConnect";
+        const fail = (error: Error): void => {
+          signal.removeEventListener("abort", onAbort);
+          socket.destroy();
+          // Nobody listens there any more: the process is gone.
+          const isGone = (error as NodeJS.ErrnoException).code === "ECONNREFUSED";
+          reject(
+            transferError(
+              isGone ? "TRANSFER_PEER_LOST" : "TRANSFER_TRANSPORT_FAILED",
+              `Peer ${peer.name} at ${to.host}:${to.port}: ${error.message}.`,
+              { peer: peer.name, transport: name },
+              error,
+            ),
+          );
+        };
+        const onAbort = (): void => {
+          socket.destroy();
+          reject(
+            transferError(
+              "TRANSFER_DEADLINE",
+              `Connecting to ${peer.name} at ${to.host}:${to.port} took too long.`,
+              { peer: peer.name },
+            ),
+          );
+        };
+        signal.addEventListener("abort", onAbort, { once: true });
+        socket.once("error", fail);
+        socket.once(event, () => {
+          signal.removeEventListener("abort", onAbort);
+          socket.off("error", fail);
+          socket.setNoDelay(true);
+          resolve({ stream: socket, isFed: options.tls === undefined });
+        });
       });
-    });
   return {
     name,
-    capabilities: { scope: "network", memory: ["host"], isOneSided: false, acknowledges: "remote", boundsCheckedBy: "target", carriesNotifications: true },
+    capabilities: {
+      scope: "network",
+      memory: ["host"],
+      isOneSided: false,
+      acknowledges: "remote",
+      boundsCheckedBy: "target",
+      carriesNotifications: true,
+    },
     connectionInfo: () => info,
-    exportRegion: (region) => (region.memory === "host" ? new Uint8Array(0) : { reason: `tcp carries host memory, not ${region.memory}` }),
+    exportRegion: (region) =>
+      region.memory === "host"
+        ? new Uint8Array(0)
+        : { reason: `tcp carries host memory, not ${region.memory}` },
     reach(peer) {
       const to = target(peer);
       if (to === undefined) return { isReachable: false, reason: `the peer has no ${name} transport` };
-      return { isReachable: true, path: `tcp ${to.host}:${to.port}${options.tls === undefined ? "" : " (TLS)"}`, bytesPerSecond: 2e9, latencyMicros: 100 };
+      return {
+        isReachable: true,
+        path: `tcp ${to.host}:${to.port}${options.tls === undefined ? "" : " (TLS)"}`,
+        bytesPerSecond: 2e9,
+        latencyMicros: 100,
+      };
     },
     connect: (peer, signal) => connectStreams(name, host, peer, connections, dial(peer), signal),
     close() {

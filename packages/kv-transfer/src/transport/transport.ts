@@ -117,7 +117,12 @@ export interface RemoteAgent {
 
 /** Whether and how a transport reaches a peer, or a pair of regions there. */
 export type Reach =
-  | { readonly isReachable: true; readonly path: string; readonly bytesPerSecond: number; readonly latencyMicros: number }
+  | {
+      readonly isReachable: true;
+      readonly path: string;
+      readonly bytesPerSecond: number;
+      readonly latencyMicros: number;
+    }
   | { readonly isReachable: false; readonly reason: string };
 
 /** A message to a peer's agent. `sequence` rises by one per sender incarnation and receiver. */
@@ -152,7 +157,10 @@ export interface TransportHost {
   /** For requests of peers: the region if it is alive and the key fits, else TRANSFER_REGION_GONE. */
   admit(id: number, key: bigint): RegionMemory;
   /** An inbound notification. Resolves once there is room for it: the transport acknowledges only then. */
-  deliver(from: { readonly name: string; readonly incarnation: string }, message: WireNotification): Promise<void>;
+  deliver(
+    from: { readonly name: string; readonly incarnation: string },
+    message: WireNotification,
+  ): Promise<void>;
   /** A link ended without `close`. */
   linkLost(peer: RemoteAgent, transport: string, error: TransferError): void;
 }

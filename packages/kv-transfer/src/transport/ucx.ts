@@ -1,11 +1,24 @@
 import { createByteReader, createByteWriter } from "../byte-codec.ts";
 import { toAddressBatch } from "../native/address-batch.ts";
 import { createLocalTable, hasLocalAddresses, nativeError } from "../native/native-work.ts";
-import { type AddonBatch, requireTransferAddon, type UcxEndpoint, type UcxEngine } from "../native/transfer-addon.ts";
+import {
+  type AddonBatch,
+  requireTransferAddon,
+  type UcxEndpoint,
+  type UcxEngine,
+} from "../native/transfer-addon.ts";
 import { checkAlive, checkRemoteEpochs, epochBlocks } from "../shm/status-check.ts";
 import { asTransferError, transferError } from "../transfer-error.ts";
 import { openTcp, type TcpOptions } from "./tcp.ts";
-import type { Link, RegionMemory, RemoteAgent, RemoteMemory, Transport, TransportHost, Work } from "./transport.ts";
+import type {
+  Link,
+  RegionMemory,
+  RemoteAgent,
+  RemoteMemory,
+  Transport,
+  TransportHost,
+  Work,
+} from "./transport.ts";
 
 /** UCX's library as the loader finds it. */
 export const defaultUcxLibrary = "libucp.so.0";
@@ -36,15 +49,26 @@ export function ucx(options: UcxOptions = {}): Transport {
     name: "ucx",
     async open(host) {
       const addon = requireTransferAddon("The ucx transport");
-      if (addon.Ucx === undefined) throw transferError("TRANSFER_NATIVE_UNAVAILABLE", "The addon was built without UCX's headers: install libucx-dev and run `npm run build:native`.");
+      if (addon.Ucx === undefined)
+        throw transferError(
+          "TRANSFER_NATIVE_UNAVAILABLE",
+          "The addon was built without UCX's headers: install libucx-dev and run `npm run build:native`.",
+        );
       const library = options.library ?? defaultUcxLibrary;
       let engine: UcxEngine;
       try {
         engine = new addon.Ucx(library);
       } catch (error) {
-        throw transferError("TRANSFER_NATIVE_UNAVAILABLE", `UCX can't be used: ${(error as Error).message}. Install libucx0, or leave the transport out.`, { library }, error);
+        throw transferError(
+          "TRANSFER_NATIVE_UNAVAILABLE",
+          `UCX can't be used: ${(error as Error).message}. Install libucx0, or leave the transport out.`,
+          { library },
+          error,
+        );
       }
-      const split = (peer: RemoteAgent): { readonly control: Uint8Array; readonly address: Uint8Array } | undefined => {
+      const split = (
+        peer: RemoteAgent,
+      ): { readonly control: Uint8Array; readonly address: Uint8Array } | undefined => {
         const raw = peer.connections.get("ucx");
         if (raw === undefined) return undefined;
         const reader = createByteReader(raw, "UCX address");
@@ -52,7 +76,10 @@ export function ucx(options: UcxOptions = {}): Transport {
       };
       const control = await openTcp("ucx", options, host, (peer) => split(peer)?.control);
       const info = createByteWriter().bytes(control.connectionInfo()).bytes(engine.address()).finish();
-      const registered = new Map<number, { readonly region: RegionMemory; readonly exported: Uint8Array; readonly ids: readonly number[] }>();
+      const registered = new Map<
+        number,
+        { readonly region: RegionMemory; readonly exported: Uint8Array; readonly ids: readonly number[] }
+      >();
       const unregister = (id: number): void => {
         for (const memory of registered.get(id)?.ids ?? []) engine.unregister(memory);
         registered.delete(id);
@@ -60,16 +87,27 @@ export function ucx(options: UcxOptions = {}): Transport {
       const path = `UCX ${engine.version()}${process.env.UCX_TLS === undefined ? "" : ` (UCX_TLS=${process.env.UCX_TLS})`}`;
       return {
         name: "ucx",
-        capabilities: { scope: "network", memory: ["host"], isOneSided: false, acknowledges: "remote", boundsCheckedBy: "initiator", carriesNotifications: true },
+        capabilities: {
+          scope: "network",
+          memory: ["host"],
+          isOneSided: false,
+          acknowledges: "remote",
+          boundsCheckedBy: "initiator",
+          carriesNotifications: true,
+        },
         connectionInfo: () => info,
         exportRegion(region) {
           const { segments, status } = region;
-          if (segments === undefined || status === undefined) return { reason: "the region has no addresses in its process" };
+          if (segments === undefined || status === undefined)
+            return { reason: "the region has no addresses in its process" };
           const known = registered.get(region.id);
           if (known?.region === region) return known.exported;
           const ids: number[] = [];
           const writer = createByteWriter(256).u32(segments.length);
-          for (const view of [...segments, new Uint8Array(status.buffer, status.byteOffset, status.byteLength)]) {
+          for (const view of [
+            ...segments,
+            new Uint8Array(status.buffer, status.byteOffset, status.byteLength),
+          ]) {
             const memory = engine.register(view);
             ids.push(memory.id);
             writer.u64(memory.address).offset(view.byteLength).bytes(memory.key);
@@ -80,8 +118,10 @@ export function ucx(options: UcxOptions = {}): Transport {
         },
         forgetRegion: unregister,
         reach(peer, _local, remote) {
-          if (split(peer) === undefined) return { isReachable: false, reason: "the peer has no ucx transport" };
-          if (remote !== undefined && !remote.exported.has("ucx")) return { isReachable: false, reason: "the peer's region has no addresses" };
+          if (split(peer) === undefined)
+            return { isReachable: false, reason: "the peer has no ucx transport" };
+          if (remote !== undefined && !remote.exported.has("ucx"))
+            return { isReachable: false, reason: "the peer's region has no addresses" };
           return { isReachable: true, path, bytesPerSecond: 5e9, latencyMicros: 20 };
         },
         async connect(peer, signal) {
@@ -107,7 +147,10 @@ export function ucx(options: UcxOptions = {}): Transport {
 function readRanges(peer: RemoteAgent, id: number): RemoteRanges {
   const memory = peer.memory(id);
   const exported = memory?.exported.get("ucx");
-  if (memory === undefined || exported === undefined) throw transferError("TRANSFER_REGION_GONE", `Peer ${peer.name} has published no region ${id}.`, { region: id });
+  if (memory === undefined || exported === undefined)
+    throw transferError("TRANSFER_REGION_GONE", `Peer ${peer.name} has published no region ${id}.`, {
+      region: id,
+    });
   const reader = createByteReader(exported, "UCX region");
   const count = reader.count(20);
   const pairs: bigint[] = [];
@@ -125,26 +168,54 @@ function readRanges(peer: RemoteAgent, id: number): RemoteRanges {
   const statusAddress = reader.u64();
   const statusWords = reader.offset() / 8;
   const statusKey = reader.bytes(4096);
-  if (total !== memory.bytes || statusWords < 1 + epochBlocks(memory)) throw transferError("TRANSFER_METADATA_INVALID", `The parts of region ${id} of ${peer.name} don't add up.`);
+  if (total !== memory.bytes || statusWords < 1 + epochBlocks(memory))
+    throw transferError(
+      "TRANSFER_METADATA_INVALID",
+      `The parts of region ${id} of ${peer.name} don't add up.`,
+    );
   return { memory, pairs, keys, segmentBytes, statusAddress, statusKey };
 }
 
-function createUcxLink(host: TransportHost, peer: RemoteAgent, engine: UcxEngine, endpoint: UcxEndpoint, control: Link): Link {
+function createUcxLink(
+  host: TransportHost,
+  peer: RemoteAgent,
+  engine: UcxEngine,
+  endpoint: UcxEndpoint,
+  control: Link,
+): Link {
   const running = new Map<Work, { isCancelled: boolean; stop: () => void }>();
   let isClosing = false;
-  const transfer = (isRead: boolean, batch: AddonBatch, views: readonly Uint8Array[], pairs: BigUint64Array, keys: readonly Uint8Array[], onStop: (stop: () => void) => void): Promise<void> =>
+  const transfer = (
+    isRead: boolean,
+    batch: AddonBatch,
+    views: readonly Uint8Array[],
+    pairs: BigUint64Array,
+    keys: readonly Uint8Array[],
+    onStop: (stop: () => void) => void,
+  ): Promise<void> =>
     new Promise((resolve, reject) => {
       onStop(
         engine.transfer(endpoint, isRead, batch, views, pairs, keys, (isComplete, message) => {
           // The closure holds the views until UCX is through with them.
           void views;
           if (isComplete) resolve();
-          else if (message === undefined) reject(transferError("TRANSFER_CANCELLED", "The transfer was cancelled."));
-          else reject(transferError("TRANSFER_TRANSPORT_FAILED", `UCX to ${peer.name}: ${message}.`, { peer: peer.name, transport: "ucx", status: message }));
+          else if (message === undefined)
+            reject(transferError("TRANSFER_CANCELLED", "The transfer was cancelled."));
+          else
+            reject(
+              transferError("TRANSFER_TRANSPORT_FAILED", `UCX to ${peer.name}: ${message}.`, {
+                peer: peer.name,
+                transport: "ucx",
+                status: message,
+              }),
+            );
         }),
       );
     });
-  const readWords = async (ranges: RemoteRanges, onStop: (stop: () => void) => void): Promise<BigUint64Array> => {
+  const readWords = async (
+    ranges: RemoteRanges,
+    onStop: (stop: () => void) => void,
+  ): Promise<BigUint64Array> => {
     const words = new BigUint64Array(1 + epochBlocks(ranges.memory));
     const batch: AddonBatch = {
       runs: 1,
@@ -157,7 +228,14 @@ function createUcxLink(host: TransportHost, peer: RemoteAgent, engine: UcxEngine
       pieceBytes: Float64Array.of(words.byteLength),
       pieces: Uint32Array.of(1),
     };
-    await transfer(true, batch, [new Uint8Array(words.buffer)], BigUint64Array.of(ranges.statusAddress, BigInt(words.byteLength)), [ranges.statusKey], onStop);
+    await transfer(
+      true,
+      batch,
+      [new Uint8Array(words.buffer)],
+      BigUint64Array.of(ranges.statusAddress, BigInt(words.byteLength)),
+      [ranges.statusKey],
+      onStop,
+    );
     return words;
   };
   const run = async (work: Work, onStop: (stop: () => void) => void): Promise<void> => {
@@ -169,13 +247,19 @@ function createUcxLink(host: TransportHost, peer: RemoteAgent, engine: UcxEngine
     };
     for (let i = 0; i < work.batch.runs; i += 1) get(work.batch.remoteRegion[i] as number);
     for (const check of work.epochs) get(check.region);
-    if (!hasLocalAddresses(host, work)) throw transferError("TRANSFER_PATH_UNAVAILABLE", "A local region has no addresses in this process: ucx can't use it.");
+    if (!hasLocalAddresses(host, work))
+      throw transferError(
+        "TRANSFER_PATH_UNAVAILABLE",
+        "A local region has no addresses in this process: ucx can't use it.",
+      );
     const verify = async (): Promise<void> => {
       for (const [id, ranges] of regions) {
         const words = await readWords(ranges, onStop);
-        const read = (first: number, target: BigUint64Array): void => target.set(words.subarray(first, first + target.length));
+        const read = (first: number, target: BigUint64Array): void =>
+          target.set(words.subarray(first, first + target.length));
         checkAlive(ranges.memory, read);
-        for (const check of work.epochs) if (check.region === id) checkRemoteEpochs(ranges.memory, check, read);
+        for (const check of work.epochs)
+          if (check.region === id) checkRemoteEpochs(ranges.memory, check, read);
       }
     };
     await verify();
@@ -205,7 +289,9 @@ function createUcxLink(host: TransportHost, peer: RemoteAgent, engine: UcxEngine
       running.set(work, state);
       const end = (error: unknown): void => {
         running.delete(work);
-        work.settle(error === undefined ? undefined : asTransferError(nativeError(error, peer.name, "ucx"), "ucx"));
+        work.settle(
+          error === undefined ? undefined : asTransferError(nativeError(error, peer.name, "ucx"), "ucx"),
+        );
       };
       run(work, (stop) => {
         state.stop = stop;
