@@ -4,6 +4,7 @@ import { configureCommand } from "./commands/configure/index.ts";
 import { frontendCommand } from "./commands/frontend.ts";
 import { initCommand } from "./commands/init.ts";
 import { loadCommand } from "./commands/load.ts";
+import { plannerCommand } from "./commands/planner/index.ts";
 import { routerCommand } from "./commands/router.ts";
 import { upCommand } from "./commands/up.ts";
 import { workerCommand } from "./commands/worker.ts";
@@ -22,6 +23,7 @@ export function createProgram(): Command {
     .addCommand(frontendCommand())
     .addCommand(loadCommand())
     .addCommand(routerCommand())
+    .addCommand(plannerCommand())
     .addCommand(configureCommand())
     .addCommand(initCommand(version));
 }

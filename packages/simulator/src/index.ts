@@ -105,3 +105,23 @@ export { replay } from "./replay/replay.ts";
 export type { ReplayDifference } from "./replay/recorded.ts";
 export { compareReplays, workloadOfDecisions } from "./replay/recorded.ts";
 export type { ReplaySummary, RequestOutcome } from "./replay/replay-summary.ts";
+
+export type { GeneratedLoad } from "./planner-replay/load-spec.ts";
+export { generateLoad, loadKinds } from "./planner-replay/load-spec.ts";
+export type {
+  PlannerReplayOptions,
+  PlannerReplayRow,
+  ReplayDecision,
+  StrategyName,
+} from "./planner-replay/planner-replay.ts";
+export { plannerReplay, strategyNames } from "./planner-replay/planner-replay.ts";
+export { plannerReport } from "./planner-replay/report.ts";
+export type {
+  ScalingMoment,
+  ScalingOptions,
+  ScalingRun,
+  ScalingStrategy,
+} from "./planner-replay/run-scaling.ts";
+export { runScaling } from "./planner-replay/run-scaling.ts";
+export type { ModelledTimesOptions, ServingTimes } from "./planner-replay/serving-times.ts";
+export { modelledTimes, profileOfTimes, timesOfProfile } from "./planner-replay/serving-times.ts";

@@ -6,8 +6,8 @@ import type { Limits, LoadForecast, Observations, Plan, Reason, Slo, Workers } f
 
 /** Default share of requests, in per cent, that should keep the SLO. */
 export const defaultPercentile = 90;
-const defaultCoolDownMs = 120_000;
-const defaultDownMargin = 1.15;
+const defaultCoolDownMs = 30_000;
+const defaultDownMargin = 1.05;
 const unattainableSlack = 1.25;
 
 /**

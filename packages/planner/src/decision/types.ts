@@ -65,9 +65,9 @@ export interface Limits {
   readonly minimum?: Workers;
   /** Default: what the budget allows. */
   readonly maximum?: Workers;
-  /** No scale-down of a role sooner than this after its last change. Default 120,000. */
+  /** No scale-down of a role sooner than this after its last change. Default 30,000. */
   readonly coolDownMs?: number;
-  /** A smaller number must serve this times the load before it is taken. Default 1.15. */
+  /** A smaller number must serve this times the load before it is taken. Default 1.05. */
   readonly downMargin?: number;
 }
 

@@ -22,7 +22,10 @@ export interface BacktestScore {
   readonly origins: number;
 }
 
-/** Rolling-origin evaluation: each forecast sees only what was there before its origin. */
+/**
+ * Rolling-origin evaluation: each forecast sees only what was there before its origin. The newest origin counts eight
+ * times as much as the oldest, so that a forecaster which has just found the rhythm is trusted soon.
+ */
 export function backtest(
   forecaster: Forecaster,
   series: readonly number[],
@@ -42,8 +45,9 @@ export function backtest(
     const forecast = forecaster.forecast(seen, { horizonSteps, coverage });
     const at = horizonSteps - 1;
     const truth = series[origin + at]!;
-    error += Math.abs(forecast.mean[at]! - truth);
-    naive += Math.abs(seen[seen.length - 1]! - truth);
+    const weight = 2 ** ((3 * (i + 1 - count)) / count);
+    error += weight * Math.abs(forecast.mean[at]! - truth);
+    naive += weight * Math.abs(seen[seen.length - 1]! - truth);
     if (truth >= forecast.lower[at]! - 1e-9 && truth <= forecast.upper[at]! + 1e-9) inside += 1;
   }
   return {

@@ -2,6 +2,7 @@ import type { Interval, LoadForecast } from "../decision/types.ts";
 import { chooseForecaster, type BacktestScore } from "./backtest.ts";
 import { constantForecaster } from "./constant.ts";
 import type { Forecast, Forecaster } from "./forecaster.ts";
+import { kalmanForecaster } from "./kalman.ts";
 
 export interface LoadForecastOptions {
   /** Intervals from now until a worker started now has been of use for one: start-up time plus interval, rounded up. */
@@ -57,7 +58,7 @@ export function forecastLoad(
     options,
   );
   const hits = look(
-    carried(seen, (interval) => interval.prefixHitRatio),
+    seen.map((interval) => interval.prefixHitRatio),
     options,
   );
   return {
@@ -84,7 +85,9 @@ function look(
 ): { forecast: Forecast; name: string; scores: readonly BacktestScore[] } {
   const { horizonSteps, coverage } = options;
   const bounds = { horizonSteps, ...(coverage === undefined ? {} : { coverage }) };
-  const { forecaster, scores } = chooseForecaster(options.forecasters, constantForecaster(), series, bounds);
+  // Too short to tell which fits: a trend from two points on beats the last value on every load that moves.
+  const fallback = series.length >= 2 ? kalmanForecaster() : constantForecaster();
+  const { forecaster, scores } = chooseForecaster(options.forecasters, fallback, series, bounds);
   return { forecast: forecaster.forecast(series, bounds), name: forecaster.name, scores };
 }
 
@@ -95,5 +98,5 @@ function withoutLeadingZeros(intervals: readonly Interval[]): readonly Interval[
 
 function carried(intervals: readonly Interval[], value: (interval: Interval) => number): number[] {
   let last = 0;
-  return intervals.map((interval) => (last = interval.requests > 0 ? value(interval) : last));
+  return intervals.map((interval) => (last = interval.requests > 0 && value(interval) > 0 ? value(interval) : last));
 }

@@ -2,7 +2,7 @@ import { defaultCoverage, withIntervals, type Forecaster } from "./forecaster.ts
 import { leastSquares } from "./least-squares.ts";
 
 export interface HarmonicOptions {
-  /** Steps in the period; found by the periodogram when absent. */
+  /** Steps in the period; the best fitting one when absent. */
   readonly periodSteps?: number;
   /** Sine pairs, of the period and its overtones. Default 2. */
   readonly harmonics?: number;
@@ -10,7 +10,8 @@ export interface HarmonicOptions {
 
 /**
  * A level, a trend and sine waves of one period, by least squares; the remaining level error decays as an AR(1) process.
- * For loads with a rhythm, from the first full period on.
+ * For loads with a rhythm, from about two thirds of the first
+ * period on; overtones wait for a second period and the trend for a third.
  */
 export function harmonicForecaster(options: HarmonicOptions = {}): Forecaster {
   return {
@@ -18,12 +19,12 @@ export function harmonicForecaster(options: HarmonicOptions = {}): Forecaster {
     minimumPoints: 8,
     forecast(series, { horizonSteps, coverage = defaultCoverage }) {
       const n = series.length;
-      const period = options.periodSteps ?? strongestPeriod(series);
-      const hasTrend = n >= 2 * period;
+      const period = options.periodSteps ?? bestPeriod(series);
+      const hasTrend = n >= 3 * period;
       // An overtone needs at least two points a wave, and fewer unknowns than half of the points.
       const pairs = Math.max(
         1,
-        Math.min(options.harmonics ?? 2, Math.floor(period / 3), Math.floor((n - 2) / 4)),
+        n < 2 * period ? 1 : Math.min(options.harmonics ?? 2, Math.floor(period / 3), Math.floor((n - 2) / 4)),
       );
       const row = (t: number): number[] => {
         const values = hasTrend ? [1, t / n] : [1];
@@ -56,35 +57,36 @@ export function harmonicForecaster(options: HarmonicOptions = {}): Forecaster {
   };
 }
 
-/** Period of the largest peak of the periodogram after removing the mean, refined between Fourier frequencies. */
-function strongestPeriod(series: readonly number[]): number {
+/**
+ * The period whose single wave leaves the smallest squared error: unlike a periodogram's peak it is right from about two
+ * thirds of a period on. Periods from 3 steps to one and a half times the series, then refined.
+ */
+function bestPeriod(series: readonly number[]): number {
   const n = series.length;
-  const average = series.reduce((sum, value) => sum + value, 0) / n;
-  const power = (cycles: number): number => {
-    let re = 0;
-    let im = 0;
-    for (let t = 0; t < n; t++) {
-      const angle = (2 * Math.PI * cycles * t) / n;
-      re += (series[t]! - average) * Math.cos(angle);
-      im += (series[t]! - average) * Math.sin(angle);
-    }
-    return re * re + im * im;
+  const error = (period: number): number => {
+    const rows = series.map((_, t) => {
+      const angle = (2 * Math.PI * t) / period;
+      return [1, Math.sin(angle), Math.cos(angle)];
+    });
+    const weights = leastSquares(rows, series);
+    return rows.reduce(
+      (sum, row, t) => sum + (series[t]! - row[0]! * weights[0]! - row[1]! * weights[1]! - row[2]! * weights[2]!) ** 2,
+      0,
+    );
   };
-  let best = 1;
-  let most = -1;
-  for (let cycles = 0.75; cycles <= n / 3; cycles += 0.25) {
-    const p = power(cycles);
-    if (p > most) {
-      most = p;
-      best = cycles;
+  const lowest = 1 / (1.5 * n);
+  const step = 1 / (6 * n);
+  let best = lowest;
+  let least = Number.POSITIVE_INFINITY;
+  const consider = (frequency: number): void => {
+    const e = error(1 / frequency);
+    if (e < least) {
+      least = e;
+      best = frequency;
     }
-  }
-  for (let cycles = best - 0.2; cycles <= best + 0.2; cycles += 0.02) {
-    const p = power(cycles);
-    if (p > most) {
-      most = p;
-      best = cycles;
-    }
-  }
-  return n / best;
+  };
+  for (let frequency = lowest; frequency <= 1 / 3; frequency += step) consider(frequency);
+  const middle = best;
+  for (let k = -4; k <= 4; k++) consider(Math.max(lowest, middle + (k * step) / 5));
+  return 1 / best;
 }
