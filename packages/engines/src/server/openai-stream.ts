@@ -67,7 +67,7 @@ export function finishOf(
   lastId: number | undefined,
 ): Finish | undefined {
   const { finish_reason: reason, stop_reason: stop } = choice;
-  if (reason === undefined || reason === null) return undefined;
+  if (reason === undefined || reason === null || reason === "not_finished") return undefined;
   if (reason === "length") return { reason: "length" };
   if (reason === "stop") {
     const stopId = typeof stop === "number" ? stop : lastId;
@@ -77,8 +77,17 @@ export function finishOf(
     code: "ENGINES_SERVER_FAILED",
     kind: "unavailable",
     message: `${server} ended the request with "${reason}".`,
-    data: { server, observation: "cut" },
+    data: { server, finish: reason, observation: "cut" },
   });
+}
+
+/** Some servers cut the stop id off; it belongs to the output. */
+export function withStopId(
+  ids: readonly number[],
+  lastId: number | undefined,
+  finish: Finish | undefined,
+): readonly number[] {
+  return finish?.stopId === undefined || finish.stopId === lastId ? ids : [...ids, finish.stopId];
 }
 
 /** The sampling fields that all OpenAI-shaped engine servers name alike. */
@@ -132,10 +141,11 @@ export async function* batchesOfStream(
       if (held !== undefined && cachedTokens !== undefined) held = { ...held, cachedTokens };
       continue;
     }
-    const ids = idsOfChoice(choice);
-    if (ids === undefined) throw new TokenIdsMissing();
-    lastId = ids.at(-1) ?? lastId;
+    const given = idsOfChoice(choice);
+    if (given === undefined) throw new TokenIdsMissing();
+    lastId = given.at(-1) ?? lastId;
     const finish = finishOf(server, choice, lastId);
+    const ids = withStopId(given, lastId, finish);
     const logprobs = request.topLogprobs === undefined ? undefined : logprobsOfChoice(choice, ids.length);
     const batch: TokenBatch = {
       firstIndex: index,

@@ -1,5 +1,3 @@
-import { readFile } from "node:fs/promises";
-import { createHash } from "node:crypto";
 import {
   cancelled,
   contractVersion,
@@ -7,28 +5,34 @@ import {
   silentLogger,
   systemClock,
   type Clock,
-  type Connector,
   type Engine,
-  type EngineLoad,
   type EngineStatus,
   type GenerateOptions,
   type GenerateRequest,
+  type Handoff,
+  type KvEvent,
   type KvEventBatch,
   type Logger,
   type ModelCard,
   type TokenBatch,
 } from "@stator/core";
 import { EnginesError } from "../errors/engines-error.ts";
-import { createServerClient, type ServerClient } from "./server-client.ts";
+import { createServerClient } from "./server-client.ts";
+import { endWithoutServer, failedHandoff } from "./request-rules.ts";
+import type { EventWatch, ServerDriver, ServerFacts, ServerLoad } from "./server-driver.ts";
+import { readTokenizerArtifact } from "./tokenizer-artifact.ts";
 
 /** Options that every adapter of an engine server takes. */
 export interface ServerEngineOptions {
   /** Base address of the server, `http://host:port`. */
   readonly url: string;
-  /** Model name in requests to the server. Default: its first one. */
+  /** Model name in requests to the server. Default: its first one. Another name for clients is `card: { model }`. */
   readonly model?: string;
   readonly apiKey?: string;
-  /** A Hugging Face `tokenizer.json`. Without it only token prompts can be served. */
+  /**
+   * The model's `tokenizer.json` (with `tokenizer_config.json` beside it), or a GGUF file. Without it only token prompts can
+   * be served.
+   */
   readonly tokenizerPath?: string;
   /** Overrides of what the server tells about itself, and what it does not tell. */
   readonly card?: Partial<ModelCard>;
@@ -36,48 +40,33 @@ export interface ServerEngineOptions {
   readonly pollMs?: number;
   /** Silence before the first token, and between tokens, after which a request failed here. Default 120,000 ms. */
   readonly silentMs?: number;
+  /** Called once when the server has not been reachable for `goneAfterPolls` polls: a worker process may want to end then. */
+  readonly onGone?: (error: Error) => void;
+  /** Default 5. */
+  readonly goneAfterPolls?: number;
   readonly clock?: Clock;
   readonly logger?: Logger;
-}
-
-/** What a server says of itself. */
-export interface ServerFacts {
-  readonly model: string;
-  readonly contextTokens: number;
-  readonly blockTokens: number;
-  readonly kvBlocks: number;
-  readonly adapters: readonly string[];
-  /** Part of the weights' identity, when the server tells. */
-  readonly weights?: string;
-  readonly kvLayout?: string;
-}
-
-/** One kind of server: its wire and its habits. */
-export interface ServerDriver {
-  readonly kind: string;
-  /** What this kind carries over when it resumes. */
-  readonly resume: ModelCard["resume"];
-  readonly connectors: readonly Connector[];
-  probe(client: ServerClient, signal: AbortSignal): Promise<ServerFacts>;
-  load(client: ServerClient, facts: ServerFacts, signal: AbortSignal): Promise<EngineLoad>;
-  generate(
-    client: ServerClient,
-    request: GenerateRequest,
-    facts: ServerFacts,
-    signal: AbortSignal,
-  ): AsyncIterable<TokenBatch>;
-  /** Starts reading KV events, if the kind has any; returns how to stop. */
-  watchEvents?(facts: ServerFacts, onBatch: (batch: KvEventBatch) => void): () => void;
 }
 
 /** An engine behind an HTTP server. */
 export interface ServerEngine extends Engine {
   /** Resolves with the card once the server answers. */
   ready(signal?: AbortSignal): Promise<ModelCard>;
+  /** What the server told of its size; undefined before `ready`. */
+  readonly size: ServerSize | undefined;
   close(): Promise<void>;
 }
 
-const noLoad: EngineLoad = {
+/** What placement wants to know of a server. */
+export interface ServerSize {
+  /** Data-parallel ranks. */
+  readonly ranks: number;
+  readonly kvBlocks: number;
+  /** Requests that run at once; undefined when the server does not say. */
+  readonly sequences: number | undefined;
+}
+
+const noLoad: ServerLoad = {
   running: 0,
   waiting: 0,
   queuedPrefillTokens: 0,
@@ -101,37 +90,59 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
   let load = noLoad;
   let step = 0;
   let own = 0;
-  let stopEvents: (() => void) | undefined;
+  let watch: EventWatch | undefined;
+  let sequence = 0n;
   let polling = false;
+  let missed = 0;
 
+  const batchOf = (events: readonly KvEvent[], isSnapshot = false): KvEventBatch => ({
+    worker: options.url,
+    epoch: "0",
+    sequence,
+    events,
+    ...(isSnapshot ? { isSnapshot } : {}),
+  });
+  const onEvents = (events: readonly KvEvent[]): void => {
+    if (events.length === 0) return;
+    sequence += 1n;
+    tell([batchOf(events)]);
+  };
   const tell = (events?: readonly KvEventBatch[]): void => {
     if (listeners.size === 0) return;
-    const current = { ...load, running: Math.max(load.running, own) };
+    const { ranks, ...sum } = load;
+    const current = { ...sum, running: Math.max(sum.running, own) };
     const status: EngineStatus = {
       step,
       stepAgeMs: 0,
       stepExpectedMs: 0,
       load: current,
+      ...(ranks === undefined || ranks.length < 2 ? {} : { ranks }),
       ...(events === undefined ? {} : { events }),
     };
     for (const listener of [...listeners]) listener(status);
   };
 
   const probe = async (): Promise<ModelCard> => {
-    const found = await driver.probe(client, closing.signal);
-    const tokenizer = await tokenizerOf(options, artifacts);
+    const told = await driver.probe(client, closing.signal);
+    const found = options.model === undefined ? told : { ...told, model: options.model };
+    const tokenizer =
+      options.tokenizerPath === undefined ? undefined : await readTokenizerArtifact(options.tokenizerPath);
+    if (tokenizer !== undefined) artifacts.set(tokenizer.digest, tokenizer.bytes);
+    const chatTemplate = tokenizer?.card.chatTemplate ?? found.chatTemplate;
     facts = found;
     card = {
-      model: options.model ?? found.model,
-      tokenizer,
+      model: found.model,
+      tokenizer: { format: "hf-json", digest: tokenizer?.digest ?? `none:${found.model}` },
       specialIds: { eos: [] },
+      ...tokenizer?.card,
+      ...(chatTemplate === undefined ? {} : { chatTemplate }),
       contextTokens: found.contextTokens,
       blockTokens: found.blockTokens,
       hashScheme: hashSchemeXxh3,
       weightsDigest: found.weights ?? `${driver.kind}:${found.model}`,
       kvLayoutDigest: found.kvLayout ?? `${driver.kind}:${found.model}:${found.blockTokens}`,
       kvGroups: [{ kind: "full_attention" }],
-      connectors: driver.connectors,
+      connectors: found.connectors ?? driver.connectors,
       resume: driver.resume,
       batchInvariant: false,
       tasks: ["completion", "chat"],
@@ -139,7 +150,7 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
       contract: { min: 1, max: contractVersion },
       ...options.card,
     };
-    stopEvents = driver.watchEvents?.(found, (batch) => tell([batch]));
+    if (!closing.signal.aborted) watch = driver.watchEvents?.(client, found, { onEvents, logger });
     logger.info("engine server found", {
       kind: driver.kind,
       url: options.url,
@@ -158,42 +169,53 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
     try {
       await ready();
       load = await driver.load(client, facts!, closing.signal);
+      missed = 0;
       tell();
     } catch (error) {
-      if (!closing.signal.aborted)
+      if (!closing.signal.aborted) {
         logger.debug("an engine server did not answer", { url: options.url, error: String(error) });
+        const isGone = EnginesError.isInstance(error) && error.code === "ENGINES_SERVER_UNREACHABLE";
+        missed = isGone ? missed + 1 : 0;
+        if (isGone && missed === (options.goneAfterPolls ?? 5)) options.onGone?.(error);
+      }
     }
     if (!closing.signal.aborted && listeners.size > 0) clock.schedule(pollMs, () => void poll());
     else polling = false;
   };
 
-  async function* generate(
-    request: GenerateRequest,
-    { signal }: GenerateOptions,
-  ): AsyncGenerator<TokenBatch> {
+  async function* generate(asked: GenerateRequest, { signal }: GenerateOptions): AsyncGenerator<TokenBatch> {
     if (signal.aborted) throw cancelled(signal);
     await ready();
+    const { request, end } = endWithoutServer(asked, options.url, card!);
+    if (end !== undefined) {
+      yield end;
+      return;
+    }
     const stop = new AbortController();
     const onAbort = (): void => stop.abort(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });
     let silence = clock.schedule(silentMs, () => stop.abort());
     own += 1;
     let isFinished = false;
+    let isSpeaking = false;
     try {
       for await (const batch of driver.generate(client, request, facts!, stop.signal)) {
         silence.cancel();
         silence = clock.schedule(silentMs, () => stop.abort());
         step += 1;
+        isSpeaking ||= batch.ids.length > 0;
         isFinished ||=
           batch.finish !== undefined || (request.mode === "prefill" && batch.handoff !== undefined);
-        yield batch;
+        yield batch.handoff === undefined
+          ? batch
+          : { ...batch, handoff: { ...batch.handoff, compatibilityDigest: card!.kvLayoutDigest } };
         tell();
       }
       if (!isFinished) throw broken(options.url, "its stream ended without a finish reason");
     } catch (error) {
       if (signal.aborted) throw cancelled(signal);
       if (stop.signal.aborted) throw broken(options.url, `it said nothing for ${silentMs} ms`);
-      throw error;
+      throw isSpeaking ? error : failedHandoff(request, error);
     } finally {
       silence.cancel();
       signal.removeEventListener("abort", onAbort);
@@ -206,7 +228,25 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
     get card() {
       return card;
     },
-    ready: () => ready(),
+    get size() {
+      return (
+        facts && {
+          ranks: facts.ranks ?? 1,
+          kvBlocks: facts.kvBlocks,
+          sequences: facts.sequences ?? undefined,
+        }
+      );
+    },
+    async ready(signal) {
+      if (signal === undefined) return ready();
+      if (signal.aborted) throw cancelled(signal);
+      let onAbort = (): void => {};
+      const given = new Promise<never>((_, reject) => {
+        onAbort = () => reject(cancelled(signal));
+        signal.addEventListener("abort", onAbort, { once: true });
+      });
+      return Promise.race([ready(), given]).finally(() => signal.removeEventListener("abort", onAbort));
+    },
     generate,
     onStatus(listener) {
       listeners.add(listener);
@@ -227,32 +267,21 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
         }),
       );
     },
+    ...(driver.watchEvents === undefined ? {} : { snapshot: () => watch && batchOf(watch.snapshot(), true) }),
+    ...(driver.releaseHandoff === undefined
+      ? {}
+      : {
+          renewHandoff: (handoff: Handoff) => driver.renewHandoff?.(handoff),
+          releaseHandoff: (handoff: Handoff) => driver.releaseHandoff?.(handoff),
+        }),
     async close() {
       closing.abort();
       listeners.clear();
-      stopEvents?.();
+      watch?.stop();
+      driver.close?.();
       await Promise.resolve();
     },
   };
-}
-
-async function tokenizerOf(
-  options: ServerEngineOptions,
-  artifacts: Map<string, Uint8Array>,
-): Promise<ModelCard["tokenizer"]> {
-  if (options.tokenizerPath === undefined)
-    return { format: "hf-json", digest: `none:${options.model ?? options.url}` };
-  const bytes = await readFile(options.tokenizerPath).catch((cause: unknown) => {
-    throw new EnginesError({
-      code: "ENGINES_OPTION_INVALID",
-      kind: "invalid",
-      message: `tokenizerPath: cannot read ${options.tokenizerPath}: ${String(cause)}`,
-      cause,
-    });
-  });
-  const digest = createHash("sha256").update(bytes).digest("hex");
-  artifacts.set(digest, bytes);
-  return { format: "hf-json", digest };
 }
 
 function broken(url: string, what: string): EnginesError {

@@ -84,7 +84,10 @@ export const kvCases: readonly EngineCase[] = [
         const outputIds =
           handoff.firstEmittedBy === "nobody" ? new Uint32Array(0) : Uint32Array.from(handoff.firstIds);
         const rest = await batchesOf(decode, request({ promptIds, handoff, outputIds }));
-        assert.ok((rest[0]?.cachedTokens ?? 0) >= handoff.heldTokens);
+        // Servers that sample the first token anew compute the last prompt token again, and some do not tell.
+        const told = rest.find(({ cachedTokens }) => cachedTokens !== undefined)?.cachedTokens;
+        const least = handoff.heldTokens - (handoff.firstEmittedBy === "nobody" ? 1 : 0);
+        if (told !== undefined || decode.snapshot !== undefined) assert.ok((told ?? 0) >= least);
         if (batchInvariant)
           assert.deepEqual(
             [...outputIds, ...idsOf(rest)],

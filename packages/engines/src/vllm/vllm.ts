@@ -1,5 +1,5 @@
 import type { Connector, EngineLoad, GenerateRequest, TokenBatch } from "@stator/core";
-import { parseMetricsText, samplesOf, sumOf } from "../server/metrics-text.ts";
+import { parseMetricsText, samplesOf } from "../server/metrics-text.ts";
 import {
   batchesOfStream,
   remainingTokens,
@@ -10,21 +10,16 @@ import {
   type CompletionChunk,
 } from "../server/openai-stream.ts";
 import { parseExactJson, stringifyExactJson } from "../server/exact-json.ts";
-import type { ServerClient } from "../server/server-client.ts";
-import {
-  createServerEngine,
-  type ServerDriver,
-  type ServerEngine,
-  type ServerEngineOptions,
-  type ServerFacts,
-} from "../server/server-engine.ts";
+import { createServerClient, type ServerClient } from "../server/server-client.ts";
+import type { ServerDriver, ServerFacts, ServerLoad } from "../server/server-driver.ts";
+import { createServerEngine, type ServerEngine, type ServerEngineOptions } from "../server/server-engine.ts";
 import { EnginesError } from "../errors/engines-error.ts";
 
 /** How vLLM hands KV over; names of its connectors. */
 export type VllmConnector =
   | { readonly name: "nixl" }
-  /** `bootstrap`: `http://host:8998` of the prefill server; `engineId` of its data-parallel rank, from `<bootstrap>/query`. */
-  | { readonly name: "mooncake"; readonly bootstrap?: string; readonly engineId?: string }
+  /** `bootstrap`: `http://host:8998` of a prefill server; decode servers need none. */
+  | { readonly name: "mooncake"; readonly bootstrap?: string }
   /** `kvAddress`: `ip:kv_port` of this server. */
   | { readonly name: "p2p-nccl"; readonly kvAddress: string };
 
@@ -53,30 +48,36 @@ function vllmDriver({ connector }: VllmOptions): ServerDriver {
     kind: "vllm",
     resume: { rng: false, penalties: false, grammar: false, logprobs: true },
     connectors: connector === undefined ? [] : [connectorOf(connector)],
-    probe,
+    async probe(client, signal) {
+      const facts = await probe(client, signal);
+      if (connector?.name !== "mooncake" || connector.bootstrap === undefined) return facts;
+      return { ...facts, connectors: [await askBootstrap(connector.bootstrap, signal)] };
+    },
     load,
     async *generate(client, request, facts, signal) {
       const headers = headersOf(request, connector);
-      if (request.mode === "prefill") {
+      // A prefill that would be the whole answer needs no other side.
+      if (request.mode === "prefill" && (remainingTokens(request) > 1 || isRendezvous(connector))) {
         yield await prefill(client, request, facts, connector, signal, headers);
         return;
       }
-      const attempt = (): AsyncIterable<TokenBatch> =>
+      const attempt = (withTokenIds: boolean): AsyncIterable<TokenBatch> =>
         batchesOfStream(
           client.url,
           request,
-          client.postEvents("/v1/completions", bodyOf(request, facts, connector, sendsTokenIds), {
+          client.postEvents("/v1/completions", bodyOf(request, facts, connector, withTokenIds), {
             signal,
             headers,
           }),
         );
+      const asked = sendsTokenIds;
       try {
-        yield* attempt();
+        yield* attempt(asked);
       } catch (error) {
-        if (!(error instanceof TokenIdsMissing) || !sendsTokenIds) throw error;
+        if (!(error instanceof TokenIdsMissing) || !asked) throw error;
         // Nothing was yielded yet: ids are missing from the first chunk on.
         sendsTokenIds = false;
-        yield* attempt();
+        yield* attempt(false);
       }
     },
   };
@@ -95,12 +96,15 @@ async function probe(client: ServerClient, signal: AbortSignal): Promise<ServerF
     });
   }
   const metrics = parseMetricsText(await client.getText("/metrics", signal).catch(() => ""));
-  const config = samplesOf(metrics, "vllm:cache_config_info")[0]?.labels ?? {};
+  const configs = samplesOf(metrics, "vllm:cache_config_info");
+  const config = configs[0]?.labels ?? {};
+  const ranks = new Set(configs.map(({ labels }) => labels["engine"] ?? "0")).size || 1;
   return {
+    ranks,
     model: first.id,
     contextTokens: first.max_model_len ?? 4096,
     blockTokens: Number(config["block_size"] ?? 16) || 16,
-    kvBlocks: Number(config["num_gpu_blocks"] ?? 0) || 0,
+    kvBlocks: configs.reduce((sum, { labels }) => sum + (Number(labels["num_gpu_blocks"] ?? 0) || 0), 0),
     adapters: (models.data ?? [])
       .filter(({ parent }) => parent !== undefined && parent !== null)
       .map(({ id }) => id),
@@ -110,17 +114,45 @@ async function probe(client: ServerClient, signal: AbortSignal): Promise<ServerF
   };
 }
 
-async function load(client: ServerClient, facts: ServerFacts, signal: AbortSignal): Promise<EngineLoad> {
+async function load(client: ServerClient, facts: ServerFacts, signal: AbortSignal): Promise<ServerLoad> {
   const metrics = parseMetricsText(await client.getText("/metrics", signal));
-  const usage = samplesOf(metrics, "vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc");
-  const mean = usage.length === 0 ? 0 : usage.reduce((sum, { value }) => sum + value, 0) / usage.length;
-  return {
-    running: sumOf(metrics, "vllm:num_requests_running") ?? 0,
-    waiting: sumOf(metrics, "vllm:num_requests_waiting") ?? 0,
+  const ranks = facts.ranks ?? 1;
+  const perRank = facts.kvBlocks / ranks;
+  const of = (rank: number | undefined, ...names: readonly string[]): readonly number[] =>
+    samplesOf(metrics, ...names)
+      .filter(({ labels }) => rank === undefined || ranks === 1 || labels["engine"] === String(rank))
+      .map(({ value }) => value);
+  const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+  const loadOf = (rank: number | undefined): EngineLoad => ({
+    running: sum(of(rank, "vllm:num_requests_running")),
+    waiting: sum(of(rank, "vllm:num_requests_waiting")),
     queuedPrefillTokens: 0,
-    kvBlocksUsed: Math.round(mean * facts.kvBlocks),
-    kvBlocksTotal: facts.kvBlocks,
+    kvBlocksUsed: Math.round(
+      sum(of(rank, "vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc")) * perRank,
+    ),
+    kvBlocksTotal: rank === undefined ? facts.kvBlocks : perRank,
+  });
+  return {
+    ...loadOf(undefined),
+    ...(ranks > 1 ? { ranks: Array.from({ length: ranks }, (_, rank) => loadOf(rank)) } : {}),
   };
+}
+
+/** Newer releases read `structured_outputs`, older ones the `guided_` fields; each ignores the other's. */
+function grammarFields({ grammar }: GenerateRequest): Record<string, unknown> {
+  if (grammar === undefined) return {};
+  const { kind, source } = grammar;
+  const value = kind === "jsonSchema" ? (parseExactJson(source) as unknown) : source;
+  const [now, before] = {
+    jsonSchema: ["json", "guided_json"],
+    regex: ["regex", "guided_regex"],
+    ebnf: ["grammar", "guided_grammar"],
+  }[kind] as [string, string];
+  return { structured_outputs: { [now]: value }, [before]: value };
+}
+
+function isRendezvous(connector: VllmConnector | undefined): boolean {
+  return connector !== undefined && connectorOf(connector).style === "rendezvous";
 }
 
 function bodyOf(
@@ -142,6 +174,7 @@ function bodyOf(
     ...(topLogprobs !== undefined || !sendsTokenIds
       ? { logprobs: topLogprobs ?? 0, return_tokens_as_token_ids: true }
       : {}),
+    ...grammarFields(request),
     ...(request.priority === undefined ? {} : { priority: -request.priority }),
     ...(request.tenantSalt === undefined ? {} : { cache_salt: request.tenantSalt }),
     ...(request.handoff === undefined ? {} : { kv_transfer_params: decodeParams(request, connector) }),
@@ -164,17 +197,17 @@ async function prefill(
       message: `${client.url} has no KV connector; give vllm({ connector }) to use it for prefill.`,
     });
   }
+  const { handoff: _offer, ...plain } = request;
   const {
     stream: _stream,
     stream_options: _options,
     min_tokens: _minimum,
     ...body
-  } = bodyOf({ ...request, outputIds: new Uint32Array(0) }, facts, undefined, true);
+  } = bodyOf(plain, facts, undefined, true);
   const answer = (await client.postJson(
     "/v1/completions",
     {
       ...body,
-      prompt: [...request.promptIds],
       max_tokens: 1,
       stream: false,
       kv_transfer_params: prefillParams(request, connector),
@@ -184,6 +217,8 @@ async function prefill(
   throwChunkError(client.url, answer);
   const cachedTokens = answer.usage?.prompt_tokens_details?.cached_tokens;
   const params = connector.name === "nixl" ? answer.kv_transfer_params : {};
+  const addressed =
+    connector.name === "p2p-nccl" ? new TextEncoder().encode(headers["x-request-id"]) : undefined;
   if (params === undefined || params === null) {
     throw new EnginesError({
       code: "ENGINES_HANDOFF_FAILED",
@@ -198,12 +233,12 @@ async function prefill(
     handoff: {
       connector: `vllm-${connector.name}`,
       style: connectorOf(connector).style,
-      opaque: request.handoff?.opaque ?? new TextEncoder().encode(stringifyExactJson(params)),
+      opaque: addressed ?? request.handoff?.opaque ?? new TextEncoder().encode(stringifyExactJson(params)),
       ...(request.handoff?.room === undefined ? {} : { room: request.handoff.room }),
-      heldTokens: request.promptIds.length,
+      heldTokens: request.promptIds.length + request.outputIds.length,
       firstIds: [],
       firstEmittedBy: "nobody",
-      compatibilityDigest: facts.kvLayout ?? `vllm:${facts.model}:${facts.blockTokens}`,
+      compatibilityDigest: "",
     },
   };
 }
@@ -238,10 +273,12 @@ function decodeParams(request: GenerateRequest, connector: VllmConnector | undef
       ? {}
       : (parseExactJson(new TextDecoder().decode(handoff.opaque)) as Record<string, unknown>);
   if (connector?.name !== "mooncake") return told;
+  const { remote_bootstrap_addr, engine_ids } = told as Partial<MooncakeEndpoint>;
   return {
     do_remote_decode: false,
     do_remote_prefill: true,
-    ...told,
+    remote_bootstrap_addr,
+    remote_engine_id: engine_ids?.[String(handoff.source?.rank ?? 0)],
     transfer_id: String(handoff.room ?? request.id),
   };
 }
@@ -263,22 +300,38 @@ function headersOf(request: GenerateRequest, connector: VllmConnector | undefine
   return { "x-request-id": id, ...pinned, ...trace };
 }
 
+/** What decode must know of a Mooncake prefill server. */
+interface MooncakeEndpoint {
+  readonly remote_bootstrap_addr: string | undefined;
+  /** Engine ids by data-parallel rank. */
+  readonly engine_ids: Readonly<Record<string, string>>;
+}
+
+function mooncakeConnector(endpoint: MooncakeEndpoint): Connector {
+  return {
+    name: "vllm-mooncake",
+    style: "rendezvous",
+    endpoint: new TextEncoder().encode(stringifyExactJson(endpoint)),
+  };
+}
+
+/** Engine ids change with every start of the server: its bootstrap is asked each time that it is probed. */
+async function askBootstrap(bootstrap: string, signal: AbortSignal): Promise<Connector> {
+  const client = createServerClient({ url: bootstrap });
+  const answer = (await client.getJson("/query", signal)) as Record<string, { engine_id?: string }>;
+  const ids = Object.entries(answer).flatMap(([rank, { engine_id: id }]) =>
+    id === undefined ? [] : [[rank, id] as const],
+  );
+  return mooncakeConnector({ remote_bootstrap_addr: bootstrap, engine_ids: Object.fromEntries(ids) });
+}
+
 function connectorOf(connector: VllmConnector): Connector {
   const encode = (value: string): Uint8Array => new TextEncoder().encode(value);
   switch (connector.name) {
     case "nixl":
       return { name: "vllm-nixl", style: "sequential" };
     case "mooncake":
-      return {
-        name: "vllm-mooncake",
-        style: "rendezvous",
-        endpoint: encode(
-          stringifyExactJson({
-            remote_bootstrap_addr: connector.bootstrap,
-            remote_engine_id: connector.engineId,
-          }),
-        ),
-      };
+      return mooncakeConnector({ remote_bootstrap_addr: connector.bootstrap, engine_ids: {} });
     case "p2p-nccl":
       return { name: "vllm-p2p-nccl", style: "addressed", endpoint: encode(connector.kvAddress) };
   }

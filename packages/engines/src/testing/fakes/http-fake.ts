@@ -21,6 +21,7 @@ export interface EngineFake {
 export interface Exchange {
   readonly path: string;
   readonly method: string;
+  readonly query: URLSearchParams;
   readonly body: unknown;
   readonly headers: IncomingMessage["headers"];
   /** Aborted when the client closes the connection. */
@@ -91,6 +92,7 @@ function exchangeOf(
   return {
     path,
     body,
+    query: new URL(request.url ?? "/", "http://fake").searchParams,
     method: request.method ?? "GET",
     headers: request.headers,
     signal: controller.signal,

@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import {
-  createRequest,
   StatorError,
   type Engine,
   type EngineStatus,
@@ -8,6 +7,7 @@ import {
   type Handoff,
   type TokenBatch,
 } from "@stator/core";
+import { requestOfBody, type CompletionBody } from "./completion-body.ts";
 import { startHttpFake, type EngineFake, type Exchange } from "./http-fake.ts";
 
 export interface VllmFakeOptions {
@@ -26,30 +26,6 @@ export interface VllmFakeOptions {
   readonly fault?: { readonly afterTokens: number; readonly how: "cut" | "errorInStream" | "vanish" };
   /** Answers 503 as a full queue does. */
   readonly isFull?: () => boolean;
-}
-
-interface Body {
-  readonly model?: string;
-  readonly prompt?: readonly number[];
-  readonly max_tokens?: number;
-  readonly min_tokens?: number;
-  readonly temperature?: number;
-  readonly top_p?: number;
-  readonly top_k?: number;
-  readonly min_p?: number;
-  readonly seed?: number | bigint;
-  readonly presence_penalty?: number;
-  readonly frequency_penalty?: number;
-  readonly repetition_penalty?: number;
-  readonly logit_bias?: Readonly<Record<string, number>>;
-  readonly stop_token_ids?: readonly number[];
-  readonly ignore_eos?: boolean;
-  readonly logprobs?: number;
-  readonly stream?: boolean;
-  readonly stream_options?: { readonly include_usage?: boolean };
-  readonly return_token_ids?: boolean;
-  readonly return_tokens_as_token_ids?: boolean;
-  readonly kv_transfer_params?: Readonly<Record<string, unknown>> | null;
 }
 
 /** A server that speaks vLLM's contract, nasty parts included, over any engine. */
@@ -81,18 +57,20 @@ export function startVllmFake(options: VllmFakeOptions): Promise<EngineFake> {
       case "/metrics":
         return exchange.text(200, metricsOf(engine, status, name, era));
       case "/v1/completions":
-        return complete(exchange, exchange.body as Body);
+        return complete(exchange, exchange.body as CompletionBody);
       default:
         return fail(exchange, 404, `no route ${exchange.path}`);
     }
   });
 
-  async function complete(exchange: Exchange, body: Body): Promise<void> {
+  async function complete(exchange: Exchange, body: CompletionBody): Promise<void> {
     if (options.isFull?.() === true) return fail(exchange, 503, "The request queue is full.");
+    if (body.model !== undefined && body.model !== name)
+      return fail(exchange, 404, `The model ${body.model} does not exist.`);
     const promptIds = body.prompt ?? [];
     const context = engine.card?.contextTokens ?? 0;
     if (promptIds.length === 0) return fail(exchange, 400, "prompt is empty");
-    if (promptIds.length + (body.max_tokens ?? 16) > context && promptIds.length >= context) {
+    if (promptIds.length + (body.max_tokens ?? 16) > context) {
       return fail(exchange, 400, `This model's maximum context length is ${context} tokens.`);
     }
     const params = body.kv_transfer_params ?? undefined;
@@ -101,7 +79,7 @@ export function startVllmFake(options: VllmFakeOptions): Promise<EngineFake> {
         ? sideChannel.get(String(params["remote_request_id"]))
         : undefined;
     const isPrefill = params?.["do_remote_decode"] === true;
-    const request = requestOf(body, promptIds, isPrefill, handoff);
+    const request = requestOfBody(body, promptIds, isPrefill, handoff);
     try {
       if (body.stream === true) return await stream(exchange, body, request);
       return exchange.json(200, await whole(request, exchange.signal, isPrefill));
@@ -152,13 +130,13 @@ export function startVllmFake(options: VllmFakeOptions): Promise<EngineFake> {
     };
   }
 
-  async function stream(exchange: Exchange, body: Body, request: GenerateRequest): Promise<void> {
+  async function stream(exchange: Exchange, body: CompletionBody, request: GenerateRequest): Promise<void> {
     let sent = 0;
     let cached = 0;
     let isFirst = true;
     for await (const batch of engine.generate(request, { signal: exchange.signal })) {
-      cached = batch.cachedTokens ?? cached;
-      for (const [i, id] of [...batch.ids].entries()) {
+      cached = request.handoff === undefined ? (batch.cachedTokens ?? cached) : request.promptIds.length - 1;
+      for (let i = 0; i < batch.ids.length; i++) {
         const isLast = i === batch.ids.length - 1;
         if (options.fault !== undefined && sent >= options.fault.afterTokens)
           return misbehave(exchange, options.fault.how);
@@ -188,7 +166,7 @@ export function startVllmFake(options: VllmFakeOptions): Promise<EngineFake> {
   }
 
   function choiceOf(
-    body: Body,
+    body: CompletionBody,
     request: GenerateRequest,
     batch: TokenBatch,
     i: number,
@@ -230,42 +208,6 @@ export function startVllmFake(options: VllmFakeOptions): Promise<EngineFake> {
       exchange.event({ error: { message: "EngineCore died", type: "InternalServerError", code: 500 } });
     exchange.end();
   }
-}
-
-function requestOf(
-  body: Body,
-  promptIds: readonly number[],
-  isPrefill: boolean,
-  handoff: Handoff | undefined,
-): GenerateRequest {
-  return createRequest({
-    id: randomUUID(),
-    model: body.model ?? "",
-    promptIds: Uint32Array.from(promptIds),
-    mode: isPrefill ? "prefill" : "full",
-    sampling: {
-      temperature: body.temperature ?? 1,
-      topP: body.top_p ?? 1,
-      topK: body.top_k ?? 0,
-      minP: body.min_p ?? 0,
-      seed: BigInt.asUintN(64, BigInt(body.seed ?? 0)),
-      presencePenalty: body.presence_penalty ?? 0,
-      frequencyPenalty: body.frequency_penalty ?? 0,
-      repetitionPenalty: body.repetition_penalty ?? 1,
-      ...(body.logit_bias === undefined
-        ? {}
-        : { logitBias: new Map(Object.entries(body.logit_bias).map(([id, bias]) => [Number(id), bias])) }),
-    },
-    limits: {
-      // The one token of a prefill call is thrown away: it ends nothing.
-      maxTokens: isPrefill ? 1_000 : (body.max_tokens ?? 16),
-      ...(body.min_tokens === undefined ? {} : { minTokens: body.min_tokens }),
-      ...(body.stop_token_ids === undefined ? {} : { stopIds: body.stop_token_ids }),
-      ...(body.ignore_eos === undefined ? {} : { ignoreEos: body.ignore_eos }),
-    },
-    ...(body.logprobs === undefined ? {} : { topLogprobs: body.logprobs }),
-    ...(handoff === undefined ? {} : { handoff }),
-  });
 }
 
 function metricsOf(engine: Engine, status: EngineStatus | undefined, model: string, era: string): string {

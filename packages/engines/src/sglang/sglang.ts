@@ -1,0 +1,193 @@
+import type { Connector, GenerateRequest, TokenBatch } from "@stator/core";
+import { EnginesError } from "../errors/engines-error.ts";
+import { parseExactJson, stringifyExactJson } from "../server/exact-json.ts";
+import { remainingTokens, resumedPrompt, throwChunkError } from "../server/openai-stream.ts";
+import type { ServerClient } from "../server/server-client.ts";
+import type { ServerDriver, ServerFacts } from "../server/server-driver.ts";
+import { createServerEngine, type ServerEngine, type ServerEngineOptions } from "../server/server-engine.ts";
+import { sglangLoad } from "./sglang-load.ts";
+import { batchesOfGenerate, throwAbort, type SglangChunk } from "./sglang-stream.ts";
+
+/** How SGLang hands KV over: both sides meet at prefill's bootstrap server. */
+export interface SglangConnector {
+  readonly name: "bootstrap";
+  /** `--disaggregation-bootstrap-port` of a prefill server, default 8998, and the host by which decode servers reach it. */
+  readonly host?: string;
+  readonly port?: number;
+}
+
+export interface SglangOptions extends ServerEngineOptions {
+  /** Default: none; the server prefills and decodes by itself. */
+  readonly connector?: SglangConnector;
+}
+
+const bootstrapPort = 8_998;
+
+/**
+ * A running SGLang server (0.4.10 and later) as an engine, over its `/generate`.
+ *
+ * Reads cumulative and delta streams, and errors inside of a 200 stream. Resumed requests carry prompt and output as one
+ * prompt, so only greedy requests without penalties resume. Disaggregated, a room's residue picks prefill's rank.
+ *
+ * @example
+ * const prefill = sglang({ url: "http://p:30000", connector: { name: "bootstrap", host: "p" } });
+ */
+export function sglang(options: SglangOptions): ServerEngine {
+  return createServerEngine(sglangDriver(options), options);
+}
+
+function sglangDriver({ connector, url }: SglangOptions): ServerDriver {
+  return {
+    kind: "sglang",
+    resume: { rng: false, penalties: false, grammar: false, logprobs: true },
+    connectors: connector === undefined ? [] : [connectorOf(connector, url)],
+    probe,
+    load: sglangLoad,
+    async *generate(client, request, facts, signal) {
+      const headers: Record<string, string> =
+        request.traceparent === undefined ? {} : { traceparent: request.traceparent };
+      const body = bodyOf(request);
+      if (request.mode === "prefill") {
+        yield await prefill(client, request, body, signal, headers);
+        return;
+      }
+      const chunks = client.postEvents("/generate", { ...body, stream: true }, { signal, headers });
+      yield* batchesOfGenerate(client.url, request, chunks);
+    },
+  };
+}
+
+interface ServerInfo {
+  readonly page_size?: number;
+  readonly max_total_num_tokens?: number;
+  readonly max_req_input_len?: number;
+  readonly max_running_requests?: number | null;
+  readonly context_length?: number | null;
+  readonly dp_size?: number;
+  readonly kv_cache_dtype?: string;
+  readonly served_model_name?: string;
+  readonly model_path?: string;
+}
+
+async function probe(client: ServerClient, signal: AbortSignal): Promise<ServerFacts> {
+  const models = (await client.getJson("/v1/models", signal)) as {
+    data?: readonly { id: string; max_model_len?: number | null; parent?: string | null }[];
+  };
+  const info = (await client
+    .getJson("/get_server_info", signal)
+    .catch(() => client.getJson("/server_info", signal))
+    .catch(() => ({}))) as ServerInfo;
+  const [first] = models.data ?? [];
+  const model = first?.id ?? info.served_model_name ?? info.model_path;
+  if (model === undefined) {
+    throw new EnginesError({
+      code: "ENGINES_SERVER_FAILED",
+      kind: "unavailable",
+      message: `${client.url} lists no model.`,
+    });
+  }
+  const blockTokens = info.page_size ?? 1;
+  const ranks = info.dp_size ?? 1;
+  return {
+    model,
+    contextTokens: first?.max_model_len ?? info.context_length ?? info.max_req_input_len ?? 4096,
+    blockTokens,
+    kvBlocks: Math.floor((info.max_total_num_tokens ?? 0) / blockTokens) * ranks,
+    ranks,
+    adapters: (models.data ?? [])
+      .filter(({ parent }) => parent !== undefined && parent !== null)
+      .map(({ id }) => id),
+    ...(typeof info.max_running_requests === "number" ? { sequences: info.max_running_requests } : {}),
+    kvLayout: `sglang:${model}:${blockTokens}:${info.kv_cache_dtype ?? "auto"}`,
+  };
+}
+
+function bodyOf(request: GenerateRequest): Record<string, unknown> {
+  const { sampling, limits, handoff, topLogprobs, grammar } = request;
+  const rank = request.hints?.pin?.rank;
+  return {
+    input_ids: resumedPrompt(request),
+    rid: `${request.id}-${request.choice}-${request.attempt}-${handoff?.room ?? 0n}`,
+    sampling_params: {
+      max_new_tokens: remainingTokens(request),
+      temperature: sampling.temperature,
+      top_p: sampling.topP,
+      top_k: sampling.topK > 0 ? sampling.topK : -1,
+      min_p: sampling.minP,
+      presence_penalty: sampling.presencePenalty,
+      frequency_penalty: sampling.frequencyPenalty,
+      repetition_penalty: sampling.repetitionPenalty,
+      // Honoured with deterministic inference only; read as a signed 64-bit number.
+      sampling_seed: BigInt.asIntN(64, sampling.seed),
+      ...(sampling.logitBias === undefined ? {} : { logit_bias: Object.fromEntries(sampling.logitBias) }),
+      ...(limits.ignoreEos === true ? { ignore_eos: true } : {}),
+      ...(limits.stopIds === undefined ? {} : { stop_token_ids: limits.stopIds }),
+      ...(limits.minTokens === undefined
+        ? {}
+        : { min_new_tokens: Math.max(0, limits.minTokens - request.outputIds.length) }),
+      ...(grammar === undefined
+        ? {}
+        : { [grammar.kind === "jsonSchema" ? "json_schema" : grammar.kind]: grammar.source }),
+    },
+    ...(topLogprobs === undefined
+      ? {}
+      : { return_logprob: true, logprob_start_len: -1, top_logprobs_num: topLogprobs }),
+    ...(request.adapter === undefined ? {} : { lora_path: request.adapter }),
+    ...(request.priority === undefined ? {} : { priority: request.priority }),
+    ...(request.tenantSalt === undefined
+      ? {}
+      : { cache_salt: request.tenantSalt, extra_key: request.tenantSalt }),
+    // Disaggregated, the room's residue picks the rank on both sides.
+    ...(handoff?.room === undefined && rank !== undefined ? { data_parallel_rank: rank } : {}),
+    ...(handoff === undefined ? {} : meetingOf(request)),
+  };
+}
+
+function meetingOf({ handoff }: GenerateRequest): Record<string, unknown> {
+  const endpoint = parseExactJson(new TextDecoder().decode(handoff!.opaque)) as {
+    bootstrap_host: string;
+    bootstrap_port: number;
+  };
+  return { ...endpoint, bootstrap_room: handoff!.room };
+}
+
+/** Prefill's half: its answer tells only that the KV has left, or what went wrong. */
+async function prefill(
+  client: ServerClient,
+  request: GenerateRequest,
+  body: Record<string, unknown>,
+  signal: AbortSignal,
+  headers: Readonly<Record<string, string>>,
+): Promise<TokenBatch> {
+  if (request.handoff?.room === undefined) {
+    throw new EnginesError({
+      code: "ENGINES_UNSUPPORTED",
+      kind: "invalid",
+      message: `${client.url} prefills for a decode server only: give sglang({ connector: { name: "bootstrap" } }) on both sides.`,
+    });
+  }
+  const answer = (await client.postJson(
+    "/generate",
+    { ...body, stream: false },
+    { signal, headers },
+  )) as SglangChunk;
+  throwChunkError(client.url, answer);
+  throwAbort(client.url, answer.meta_info?.finish_reason);
+  const cachedTokens = answer.meta_info?.cached_tokens;
+  return {
+    firstIndex: request.outputIds.length,
+    ids: [],
+    ...(cachedTokens === undefined ? {} : { cachedTokens }),
+    finish: { reason: "length" },
+  };
+}
+
+function connectorOf({ host, port = bootstrapPort }: SglangConnector, url: string): Connector {
+  return {
+    name: "sglang-bootstrap",
+    style: "rendezvous",
+    endpoint: new TextEncoder().encode(
+      stringifyExactJson({ bootstrap_host: host ?? new URL(url).hostname, bootstrap_port: port }),
+    ),
+  };
+}

@@ -1,0 +1,158 @@
+import type { GenerateRequest } from "@stator/core";
+import { EnginesError } from "../errors/engines-error.ts";
+import { parseExactJson } from "../server/exact-json.ts";
+import {
+  batchesOfStream,
+  remainingTokens,
+  resumedPrompt,
+  samplingFields,
+  throwChunkError,
+  TokenIdsMissing,
+} from "../server/openai-stream.ts";
+import type { ServerClient } from "../server/server-client.ts";
+import type { ServerDriver, ServerFacts } from "../server/server-driver.ts";
+import { createServerEngine, type ServerEngine, type ServerEngineOptions } from "../server/server-engine.ts";
+import {
+  batchOfContext,
+  beforeFirstIds,
+  generationFields,
+  trtllmConnector,
+  withoutSeen,
+  type ContextAnswer,
+} from "./disaggregated-params.ts";
+import { createIterationStats, type IterationStats } from "./iteration-stats.ts";
+
+export interface TrtllmOptions extends ServerEngineOptions {
+  /** The server has a `cache_transceiver_config`: it can be the context or the generation side. Default: not. */
+  readonly connector?: { readonly name: "context" };
+}
+
+/** `tokens_per_block` of TensorRT-LLM where nothing else is said. */
+const defaultBlockTokens = 32;
+
+/**
+ * A running `trtllm-serve` (1.0 and later, PyTorch backend) as an engine.
+ *
+ * Its `/metrics` is drained by whoever reads it: this engine must be the only reader. Context length is told by newer
+ * releases only; otherwise give `card: { contextTokens }`. Resumed requests carry prompt and output as one prompt, so only
+ * greedy requests without penalties resume.
+ *
+ * @example
+ * const decode = trtllm({ url: "http://d:8000", connector: { name: "context" }, card: { contextTokens: 8192 } });
+ */
+export function trtllm(options: TrtllmOptions): ServerEngine {
+  return createServerEngine(trtllmDriver(options), options);
+}
+
+function trtllmDriver({ connector }: TrtllmOptions): ServerDriver {
+  const stats = createIterationStats();
+  return {
+    kind: "trtllm",
+    resume: { rng: false, penalties: false, grammar: false, logprobs: true },
+    connectors: connector === undefined ? [] : [{ name: trtllmConnector, style: "sequential" }],
+    probe: (client, signal) => probe(client, stats, signal),
+    async load(client, _facts, signal) {
+      await stats.refresh(client, signal);
+      return stats.load();
+    },
+    async *generate(client, request, facts, signal) {
+      const headers: Record<string, string> =
+        request.traceparent === undefined ? {} : { traceparent: request.traceparent };
+      // A prefill that would be the whole answer needs no other side.
+      if (request.mode === "prefill" && remainingTokens(request) > 1) {
+        if (connector === undefined) {
+          throw new EnginesError({
+            code: "ENGINES_UNSUPPORTED",
+            kind: "invalid",
+            message: `${client.url} has no cache transceiver; give trtllm({ connector: { name: "context" } }) to use it for prefill.`,
+          });
+        }
+        const { stream: _stream, stream_options: _options, ...rest } = bodyOf(request, facts);
+        const answer = (await client.postJson(
+          "/v1/completions",
+          { ...rest, stream: false, disaggregated_params: { request_type: "context_only" } },
+          { signal, headers },
+        )) as ContextAnswer;
+        throwChunkError(client.url, answer);
+        yield batchOfContext(client.url, request, answer);
+        return;
+      }
+      const { handoff } = request;
+      const asked = handoff === undefined ? request : beforeFirstIds(request, handoff);
+      const told = handoff === undefined ? {} : generationFields(asked, handoff);
+      const chunks = client.postEvents(
+        "/v1/completions",
+        { ...bodyOf(asked, facts), ...told },
+        { signal, headers },
+      );
+      try {
+        for await (const batch of batchesOfStream(client.url, asked, chunks)) {
+          const unseen = withoutSeen(batch, request.outputIds.length);
+          if (unseen !== undefined) yield unseen;
+        }
+      } catch (error) {
+        if (!(error instanceof TokenIdsMissing)) throw error;
+        throw new EnginesError({
+          code: "ENGINES_UNSUPPORTED",
+          kind: "invalid",
+          message: `${client.url} streams text without token ids; use TensorRT-LLM 1.0 or later.`,
+          cause: error,
+        });
+      }
+    },
+  };
+}
+
+async function probe(client: ServerClient, stats: IterationStats, signal: AbortSignal): Promise<ServerFacts> {
+  const models = (await client.getJson("/v1/models", signal)) as {
+    data?: readonly { id: string; max_model_len?: number | null }[];
+  };
+  const [first] = models.data ?? [];
+  if (first === undefined) {
+    throw new EnginesError({
+      code: "ENGINES_SERVER_FAILED",
+      kind: "unavailable",
+      message: `${client.url} lists no model.`,
+    });
+  }
+  const info = (await client.getJson("/server_info", signal).catch(() => ({}))) as {
+    max_seq_len?: number;
+    max_batch_size?: number;
+    kv_cache_config?: { dtype?: string; tokens_per_block?: number };
+  };
+  await stats.refresh(client, signal);
+  const blockTokens =
+    stats.last?.kvCacheStats?.tokensPerBlock ?? info.kv_cache_config?.tokens_per_block ?? defaultBlockTokens;
+  const sequences = info.max_batch_size ?? stats.last?.maxNumActiveRequests;
+  return {
+    model: first.id,
+    contextTokens: info.max_seq_len ?? first.max_model_len ?? 8192,
+    blockTokens,
+    kvBlocks: stats.last?.kvCacheStats?.maxNumBlocks ?? 0,
+    adapters: [],
+    ...(sequences === undefined ? {} : { sequences }),
+    kvLayout: `trtllm:${first.id}:${blockTokens}:${info.kv_cache_config?.dtype ?? "auto"}`,
+  };
+}
+
+function bodyOf(request: GenerateRequest, facts: ServerFacts): Record<string, unknown> {
+  const { topLogprobs, grammar, adapter } = request;
+  return {
+    model: adapter ?? facts.model,
+    prompt: resumedPrompt(request),
+    max_tokens: remainingTokens(request),
+    stream: true,
+    stream_options: { include_usage: true },
+    detokenize: false,
+    add_special_tokens: false,
+    ...samplingFields(request),
+    ...(topLogprobs === undefined ? {} : { logprobs: topLogprobs }),
+    ...(grammar === undefined ? {} : { response_format: formatOf(grammar) }),
+    ...(request.tenantSalt === undefined ? {} : { cache_salt: request.tenantSalt }),
+  };
+}
+
+function formatOf({ kind, source }: NonNullable<GenerateRequest["grammar"]>): Record<string, unknown> {
+  if (kind === "jsonSchema") return { type: "json", schema: parseExactJson(source) };
+  return kind === "regex" ? { type: "regex", regex: source } : { type: "ebnf", ebnf: source };
+}
