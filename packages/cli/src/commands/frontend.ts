@@ -1,3 +1,4 @@
+import cluster from "node:cluster";
 import { Command, Option } from "commander";
 import { port } from "../options.ts";
 import { readLayout } from "../layout-file.ts";
@@ -6,6 +7,7 @@ import { runFrontend, type FrontendProcessOptions } from "../processes/run-front
 interface Flags {
   port?: number;
   host?: string;
+  gpuMetrics?: boolean;
   discovery?: string;
   logLevel: FrontendProcessOptions["logLevel"];
 }
@@ -18,6 +20,7 @@ export function frontendCommand(): Command {
     .option("--port <port>", "0 picks one; the layout's when absent", port)
     .option("--host <address>", "interface to listen on")
     .option("--discovery <address>", "file, redis://… or nats://…; the layout's when absent")
+    .option("--gpu-metrics", "measure the GPUs of this machine; one process of a machine does")
     .addOption(
       new Option("--log-level <level>").choices(["silent", "error", "warn", "info", "debug"]).default("warn"),
     )
@@ -32,6 +35,8 @@ export function frontendCommand(): Command {
         port: flags.port ?? layout.frontend.port,
         host: flags.host ?? layout.frontend.host,
         logLevel: flags.logLevel,
+        // Of several that share a port, the first.
+        measuresGpus: flags.gpuMetrics === true && (cluster.worker?.id ?? 1) === 1,
         onReady: (url) => process.stdout.write(`listening on ${url}\n`),
       });
     });

@@ -6,12 +6,15 @@ import { graphFromLayout } from "@stator/router";
 import { closeOnSignal, createRuntime, notifyReady, watchSupervisor } from "@stator/runtime";
 import { discoveryFrom } from "./discovery-from-layout.ts";
 import { createLogger } from "./logger.ts";
+import { sampleGpus } from "./sample-gpus.ts";
 
 export interface FrontendProcessOptions {
   readonly layout: Layout;
   readonly port: number;
   readonly host: string;
   readonly logLevel: "silent" | "error" | "warn" | "info" | "debug";
+  /** Whether this process measures the GPUs of its machine. */
+  readonly measuresGpus: boolean;
   readonly onReady: (url: string) => void;
 }
 
@@ -28,6 +31,7 @@ export async function runFrontend(options: FrontendProcessOptions): Promise<void
   });
   const workers = runtime.workers();
   metrics.watchWorkers(workers);
+  const gpus = options.measuresGpus ? sampleGpus(metrics, logger) : undefined;
   const page = createConsole({ workers });
   const server = createOpenAIServer({
     models: graphFromLayout(runtime, layout),
@@ -42,4 +46,5 @@ export async function runFrontend(options: FrontendProcessOptions): Promise<void
   options.onReady(url);
   await closeOnSignal(server, runtime);
   page.close();
+  gpus?.close();
 }
