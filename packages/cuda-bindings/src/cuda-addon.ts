@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 /** A native handle; the garbage collector closes what nobody closed. */
 export type NativeHandle = object & { readonly __handle?: never };
 
-export interface NativeDevice {
+interface NativeDevice {
   readonly index: number;
   readonly name: string;
   readonly pciBusId: string;
@@ -14,21 +14,19 @@ export interface NativeDevice {
   readonly multiprocessors: number;
 }
 
-export interface NativeCuda {
+interface NativeCuda {
   driverVersion(): number;
   devices(): readonly NativeDevice[];
   canAccessPeer(device: number, peer: number): boolean;
   retain(device: number): NativeHandle;
 }
 
-export interface NativeNvml {
+interface NativeNvml {
   driverVersion(): string;
   count(): number;
   identity(index: number): { readonly name: string; readonly uuid: string };
   read(index: number, figure: string): unknown;
-  nvlink(
-    index: number,
-  ): readonly {
+  nvlink(index: number): readonly {
     readonly link: number;
     readonly isActive: boolean;
     readonly transmitKib?: number;

@@ -1,3 +1,4 @@
+// Longer than most: it is the one place where regions, peers, leases, notifications and transports meet.
 import { randomBytes } from "node:crypto";
 import { type Counter, type Histogram, noopMeter, silentLogger, sleep, systemClock } from "@stator/core";
 import { type TransferError, transferError } from "../transfer-error.ts";

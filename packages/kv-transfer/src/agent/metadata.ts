@@ -5,7 +5,7 @@ import type { MemoryKind, RemoteMemory } from "../transport/transport.ts";
 
 const magic = 0x4d54_5353;
 /** Version of the metadata blob; another one is refused. */
-export const metadataVersion = 1;
+const metadataVersion = 1;
 const memoryKinds: readonly MemoryKind[] = ["host", "device", "file", "object"];
 const nameLimit = 1024;
 const infoLimit = 65_536;

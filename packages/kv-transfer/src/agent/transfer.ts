@@ -1,3 +1,4 @@
+// Longer than most: the life of one transfer, from routing over failover to quiescence, is one closure over its state.
 import type { Clock } from "@stator/core";
 import { asTransferError, type TransferError, transferError } from "../transfer-error.ts";
 import type { Link, OpenTransport, Reach, RemoteMemory, RunBatch, Work } from "../transport/transport.ts";

@@ -15,7 +15,7 @@ export interface AddonBatch {
 }
 
 /** Hands memfds of this process to peers of the same user. */
-export interface FdServer {
+interface FdServer {
   offer(id: bigint, key: bigint, fd: number): void;
   withdraw(id: bigint): void;
   close(): void;

@@ -15,7 +15,7 @@ export const frameType = {
   ack: 11,
 } as const;
 
-export const frameHeaderBytes = 16;
+const frameHeaderBytes = 16;
 const mark = 0x5354;
 /** Bodies are cut to this size so that other frames pass between. */
 export const chunkBytes = 1_048_576;

@@ -1,3 +1,4 @@
+// Longer than most: one connection is one state machine, both of its directions share the request table.
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Duplex } from "node:stream";
 import { createByteReader, createByteWriter } from "../byte-codec.ts";

@@ -41,7 +41,7 @@ export function createStreamAcceptor(transport: string, host: TransportHost): St
 }
 
 /** A dialled stream. With `isFed` its bytes went and go to `onChunk` out of one reused buffer, which halves the receiver's work. */
-export interface Dialed {
+interface Dialed {
   readonly stream: Duplex;
   readonly isFed: boolean;
 }

@@ -7,7 +7,7 @@ import type { RegionMemory, RemoteAgent, Transport, TransportHost, Work } from "
 const agents = new Map<string, TransportHost>();
 
 /** Copies pieces between two mapped regions, checking bounds and epochs of the remote side before and after. */
-export function copyWork(
+function copyWork(
   work: Work,
   local: (id: number) => RegionMemory,
   remote: (id: number) => RegionMemory,

@@ -3,23 +3,6 @@ import type { RegionMemory, RunBatch } from "./transport.ts";
 type Side = "local" | "remote";
 type ResolveRegion = (id: number) => RegionMemory;
 
-/** Walks one side of a batch piece by piece. */
-export function walkPieces(
-  batch: RunBatch,
-  side: Side,
-  visit: (region: number, offset: number, bytes: number) => void,
-): void {
-  const region = side === "local" ? batch.localRegion : batch.remoteRegion;
-  const offset = side === "local" ? batch.localOffset : batch.remoteOffset;
-  const stride = side === "local" ? batch.localStride : batch.remoteStride;
-  for (let run = 0; run < batch.runs; run += 1) {
-    const count = batch.pieces[run] as number;
-    const bytes = batch.pieceBytes[run] as number;
-    for (let k = 0; k < count; k += 1)
-      visit(region[run] as number, (offset[run] as number) + k * (stride[run] as number), bytes);
-  }
-}
-
 /** Takes the bytes of one side as a stream of chunks of at most `chunkBytes`; small pieces are put together. */
 export function* gatherChunks(
   batch: RunBatch,

@@ -1,3 +1,4 @@
+// Longer than most: both backings (memfd and file) of a region behind one link, with their fallbacks.
 import { closeSync, constants, fstatSync, openSync, readlinkSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { createByteReader, createByteWriter } from "../byte-codec.ts";
