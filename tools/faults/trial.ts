@@ -61,6 +61,8 @@ export interface Struck {
   readonly detectMs?: readonly number[];
   readonly recoveryMs?: readonly number[];
   readonly more?: Readonly<Record<string, number>>;
+  /** Looked at once the load has ended, while the processes still run: what is left behind. */
+  readonly after?: () => Promise<Readonly<Record<string, number>>>;
 }
 
 /** How long one request may take in all before it counts as hung. */
@@ -158,7 +160,8 @@ export async function trial(
     load.done,
     until("all requests end", () => load.inFlight().length === 0, hungMs).catch(() => (isHung = true)),
   ]);
-  return compare(context, options, load, graph, struck, isHung);
+  const left = (await struck.after?.()) ?? {};
+  return compare(context, options, load, graph, { ...struck, more: { ...struck.more, ...left } }, isHung);
 }
 
 async function compare(

@@ -1,5 +1,31 @@
 import type { Row } from "../row.ts";
 import { row01 } from "./row-01-kill.ts";
+import { row02 } from "./row-02-stop.ts";
+import { row03 } from "./row-03-stuck.ts";
+import { row04 } from "./row-04-half-open.ts";
+import { row05 } from "./row-05-one-way.ts";
+import { row07 } from "./row-07-restart.ts";
+import { row13 } from "./row-13-prefill-before.ts";
+import { row14 } from "./row-14-prefill-during.ts";
+import { row15 } from "./row-15-prefill-after.ts";
+import { row16 } from "./row-16-decode-held.ts";
+import { row21 } from "./row-21-poison.ts";
+import { row23 } from "./row-23-client-leaves.ts";
+import { row24 } from "./row-24-drain.ts";
 
 /** The fault matrix. */
-export const rows: readonly Row[] = [row01];
+export const rows: readonly Row[] = [
+  row01,
+  row02,
+  row03,
+  row04,
+  row05,
+  row07,
+  row13,
+  row14,
+  row15,
+  row16,
+  row21,
+  row23,
+  row24,
+];

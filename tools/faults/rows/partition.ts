@@ -1,0 +1,54 @@
+import { until, type ProxyDirection } from "@stator/testing";
+import type { RowContext, RowResult } from "../row.ts";
+import { trial } from "../trial.ts";
+import { untilEnough } from "./workers-left.ts";
+
+/** The way to a worker swallows what is said, in one direction or both; the worker must not go on for nobody. */
+export function partition(context: RowContext, direction?: ProxyDirection): Promise<RowResult> {
+  return trial(context, { isProxied: true }, async ({ rig, streaming, notes }) => {
+    const detectMs: number[] = [];
+    const recoveryMs: number[] = [];
+    const freedMs: number[] = [];
+    let confirmed = 0;
+    for (let i = 0; i < context.profile.faults; i++) {
+      await untilEnough(rig);
+      const { worker } = await streaming();
+      const handle = rig.handle(worker)!;
+      const proxy = rig.proxy(worker);
+      const running = new Set<string>();
+      for (const { worker: at, note } of notes) {
+        if (at !== worker) continue;
+        if (note.type === "started") running.add(note.request);
+        if (note.type === "ended") running.delete(note.request);
+      }
+      const struckMs = performance.now();
+      proxy.set({ isBlackhole: true }, direction);
+      detectMs.push((await rig.unselectable(handle)) - struckMs);
+      // What ran there ends: by its last token, or because nobody hears it.
+      await until("the worker freed what ran", () => {
+        for (const { worker: at, note, atMs } of notes) {
+          if (at === worker && note.type === "ended" && atMs > struckMs) running.delete(note.request);
+        }
+        return running.size === 0;
+      });
+      freedMs.push(performance.now() - struckMs);
+      await until(
+        "the worker is given up",
+        () => handle.health.condition === "silent" || !handle.health.isSelectable,
+      );
+      if (performance.now() > struckMs) confirmed += 1;
+      const healedMs = performance.now();
+      proxy.heal();
+      // What was swallowed is lost for good: those connections cannot go on.
+      proxy.cut();
+      recoveryMs.push((await rig.selectable(worker)) - healedMs);
+    }
+    return {
+      faults: context.profile.faults,
+      confirmed,
+      detectMs,
+      recoveryMs,
+      more: { freedMs: Math.round(Math.max(...freedMs)) },
+    };
+  });
+}
