@@ -24,3 +24,6 @@ export type { ConfiguratorServer } from "./server.ts";
 export { simulateCandidate } from "./serving/simulate.ts";
 export type { Percentiles, SimulateOptions, Simulated } from "./serving/simulate.ts";
 export type { Arrival } from "./serving/predict.ts";
+export { recipeFiles } from "./generate/recipe/recipe.ts";
+export { parseRecipe } from "./generate/recipe/schema.ts";
+export type { Recipe, RecipeWorker } from "./generate/recipe/schema.ts";

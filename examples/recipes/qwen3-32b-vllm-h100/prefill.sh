@@ -1,0 +1,18 @@
+#!/bin/sh
+# 2 of these, 2 GPUs each (TP2)
+set -eu
+port=${1:-8001}
+events=${KV_EVENTS_PORT:-5557}
+# Where other hosts fetch this worker's KV.
+export VLLM_NIXL_SIDE_CHANNEL_HOST="${VLLM_NIXL_SIDE_CHANNEL_HOST:-$(hostname -I | cut -d' ' -f1)}"
+export VLLM_NIXL_SIDE_CHANNEL_PORT="${VLLM_NIXL_SIDE_CHANNEL_PORT:-5600}"
+exec vllm serve Qwen/Qwen3-32B-FP8 \
+  --port "$port" \
+  --tensor-parallel-size 2 \
+  --block-size 64 \
+  --max-model-len 4864 \
+  --max-num-seqs 8 \
+  --max-num-batched-tokens 8192 \
+  --gpu-memory-utilization 0.9 \
+  --kv-transfer-config '{"kv_connector":"NixlConnector","kv_role":"kv_both","kv_load_failure_policy":"fail"}' \
+  --kv-events-config '{"enable_kv_cache_events":true,"publisher":"zmq","endpoint":"tcp://*:'"$events"'","topic":"kv-events"}'
