@@ -14,6 +14,8 @@ export interface EngineFake {
   }[];
   /** Requests whose work runs now. */
   readonly running: number;
+  /** From now on every connection breaks at once, as if the process were gone; `false` brings it back. */
+  refuse(isGone: boolean): void;
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -39,7 +41,12 @@ export interface Exchange {
 export async function startHttpFake(handle: (exchange: Exchange) => Promise<void>): Promise<EngineFake> {
   const calls: { path: string; body: unknown; headers: IncomingMessage["headers"] }[] = [];
   let running = 0;
+  let isGone = false;
   const server = createServer((request, response) => {
+    if (isGone) {
+      request.socket.destroy();
+      return;
+    }
     running += 1;
     void (async () => {
       const body = await bodyOf(request);
@@ -67,6 +74,10 @@ export async function startHttpFake(handle: (exchange: Exchange) => Promise<void
     calls,
     get running() {
       return running;
+    },
+    refuse(next) {
+      isGone = next;
+      if (isGone) server.closeAllConnections();
     },
     close,
     [Symbol.asyncDispose]: close,

@@ -8,6 +8,7 @@ import {
   type TokenBatch,
 } from "@stator/core";
 import { requestOfBody, type CompletionBody } from "./completion-body.ts";
+import type { MeetingRooms } from "./meeting-rooms.ts";
 import { startHttpFake, type EngineFake, type Exchange } from "./http-fake.ts";
 
 export interface VllmFakeOptions {
@@ -22,6 +23,8 @@ export interface VllmFakeOptions {
   readonly era?: "0.10.0" | "0.10" | "0.29";
   /** Handoffs in flight, shared by the prefill and the decode fake: stands for the NIXL side channel. */
   readonly sideChannel?: Map<string, Handoff>;
+  /** Where the fakes of a Mooncake or P2P-NCCL pair meet: by `transfer_id`, or by the request id that holds both addresses. */
+  readonly rooms?: MeetingRooms;
   /** After this many output tokens: break off, send an error inside of the stream, or end without `[DONE]` and finish reason. */
   readonly fault?: { readonly afterTokens: number; readonly how: "cut" | "errorInStream" | "vanish" };
   /** Answers 503 as a full queue does. */
@@ -78,9 +81,19 @@ export function startVllmFake(options: VllmFakeOptions): Promise<EngineFake> {
       params?.["do_remote_prefill"] === true
         ? sideChannel.get(String(params["remote_request_id"]))
         : undefined;
-    const isPrefill = params?.["do_remote_decode"] === true;
+    const requestId = String(exchange.headers["x-request-id"] ?? "");
+    const isAddressed = /^___prefill_addr_.+___decode_addr_.+_/.test(requestId);
+    const room = isAddressed ? requestId : params?.["transfer_id"];
+    const isPrefill = params?.["do_remote_decode"] === true || (isAddressed && body.stream !== true);
     const request = requestOfBody(body, promptIds, isPrefill, handoff);
     try {
+      if (typeof room === "string" && options.rooms !== undefined) {
+        const { rooms } = options;
+        if (isPrefill) return exchange.json(200, await pushed(request, exchange.signal, rooms, room));
+        const left = await rooms.take(room, exchange.signal);
+        if (left.type !== "handoff") return fail(exchange, 500, "KV load failed");
+        return await stream(exchange, body, { ...request, handoff: left.handoff });
+      }
       if (body.stream === true) return await stream(exchange, body, request);
       return exchange.json(200, await whole(request, exchange.signal, isPrefill));
     } catch (error) {
@@ -110,6 +123,28 @@ export function startVllmFake(options: VllmFakeOptions): Promise<EngineFake> {
       },
       ...(isPrefill ? { kv_transfer_params: params ?? null } : {}),
     };
+  }
+
+  /** Prefill that pushes its KV to the room. */
+  async function pushed(
+    request: GenerateRequest,
+    signal: AbortSignal,
+    rooms: MeetingRooms,
+    room: string,
+  ): Promise<unknown> {
+    try {
+      for await (const { handoff } of engine.generate(request, { signal })) {
+        if (handoff !== undefined)
+          rooms.leave(room, {
+            type: "handoff",
+            handoff: { ...handoff, firstIds: [], firstEmittedBy: "nobody" },
+          });
+      }
+    } catch (error) {
+      rooms.leave(room, { type: "failed", message: String(error) });
+      throw error;
+    }
+    return { choices: [{ index: 0, text: "", token_ids: [0], finish_reason: "length", stop_reason: null }] };
   }
 
   function paramsOf(handoff: Handoff): unknown {
