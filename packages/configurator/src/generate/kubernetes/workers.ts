@@ -181,7 +181,7 @@ function engineContainer(
     envFrom: [{ secretRef: { name: "hugging-face", optional: true } }],
     // Never scraped: one engine's metrics are emptied by reading them, and ours tell the same.
     ports: [{ name: "engine", containerPort: 8001 }],
-    resources: { limits: { "nvidia.com/gpu": gpusPerPod } },
+    resources: { limits: { "nvidia.com/gpu": String(gpusPerPod) } },
     securityContext: { allowPrivilegeEscalation: false },
     volumeMounts: [
       { name: "files", mountPath: "/etc/stator", readOnly: true },

@@ -84,10 +84,12 @@ The cluster needs the GPU operator${pools.some((pool) => pool.nodes > 1) ? ", Le
 \`\`\`sh
 kubectl create namespace ${name}
 kubectl -n ${name} create secret generic hugging-face --from-literal=HF_TOKEN=…   # for gated models
-${isMpi ? `ssh-keygen -t ed25519 -N '' -f id_ed25519 && kubectl -n ${name} create secret generic mpi-ssh --from-file=id_ed25519 --from-file=id_ed25519.pub\n` : ""}kubectl apply -k kubernetes/overlays/trial          # or overlays/production: ${recipe.frontends} frontends, router, planner, monitoring
+${isMpi ? `ssh-keygen -t ed25519 -N '' -f id_ed25519 && kubectl -n ${name} create secret generic mpi-ssh --from-file=id_ed25519 --from-file=id_ed25519.pub\n` : ""}kubectl apply -k kubernetes/overlays/trial          # or overlays/production: ${recipe.frontends} frontends, router, monitoring
 kubectl -n ${name} rollout status deployment/${name}-frontend
 kubectl -n ${name} port-forward service/${name} 8000:80
 \`\`\`
+
+\`overlays/autoscaled\` is production with the planner as a Deployment that may scale the pools above; it needs a \`stator planner\` that runs against Kubernetes.
 
 ## Try it
 

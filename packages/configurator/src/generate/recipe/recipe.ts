@@ -71,7 +71,7 @@ export function recipeFiles(recipe: Recipe): GeneratedFile[] {
     ...files,
     ...launchScripts({ layout, model: recipe.model, backend: recipe.engine, pools, gpusPerNode }),
     { name: "benchmark.sh", text: benchmarkScript(candidate, target, recipe.workload) },
-    ...kustomizeFiles(layout.namespace, manifests, recipe.frontends),
+    ...kustomizeFiles(layout, manifests, recipe.frontends, gpus),
     {
       name: "README.md",
       text: recipeReadme({ recipe, pools, gpusPerNode, points, name: layout.namespace }),
