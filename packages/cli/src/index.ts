@@ -7,3 +7,5 @@ export { up } from "./up/up.ts";
 export type { LayoutOverrides } from "./up/override-layout.ts";
 export { overrideLayout } from "./up/override-layout.ts";
 export { readLayout } from "./layout-file.ts";
+export type { ProcessScalerOptions } from "./planner/process-scaler.ts";
+export { processScaler } from "./planner/process-scaler.ts";

@@ -41,3 +41,14 @@ export type {
 } from "./decision/types.ts";
 export { defaultPercentile, plan } from "./decision/plan.ts";
 export { react } from "./decision/react.ts";
+
+export type { Planner, PlannerDecision, PlannerOptions, PlannerTargets } from "./control/create-planner.ts";
+export { createPlanner } from "./control/create-planner.ts";
+export { combineIntervals } from "./observation/combine.ts";
+export type { MetricsSourceOptions, ObservationSource } from "./observation/metrics-source.ts";
+export { createMetricsSource } from "./observation/metrics-source.ts";
+export type { AdvisoryOptions } from "./scalers/advisory.ts";
+export { advisory } from "./scalers/advisory.ts";
+export type { Scaler, ScalerState } from "./scalers/scaler.ts";
+export type { ScalingDecision, WebhookOptions } from "./scalers/webhook.ts";
+export { webhook } from "./scalers/webhook.ts";

@@ -1,0 +1,216 @@
+import { noopMeter, silentLogger, sleep, systemClock, type Clock, type Logger, type Meter } from "@stator/core";
+import { plan } from "../decision/plan.ts";
+import { react } from "../decision/react.ts";
+import type { Interval, Limits, LoadForecast, Observations, Plan, Slo, Workers } from "../decision/types.ts";
+import { forecastLoad } from "../forecast/forecast-load.ts";
+import type { ForecastThread } from "../forecast/forecast-thread.ts";
+import { constantForecaster } from "../forecast/constant.ts";
+import { harmonicForecaster } from "../forecast/harmonic.ts";
+import { holtWintersForecaster } from "../forecast/holt-winters.ts";
+import { kalmanForecaster } from "../forecast/kalman.ts";
+import { combineIntervals } from "../observation/combine.ts";
+import type { ObservationSource } from "../observation/metrics-source.ts";
+import { PlannerError } from "../planner-error.ts";
+import type { Profile } from "../profile/profile.ts";
+import type { Scaler } from "../scalers/scaler.ts";
+import { createPlannerMetrics } from "./planner-metrics.ts";
+
+export interface PlannerOptions {
+  readonly observe: ObservationSource;
+  readonly scaler: Scaler;
+  readonly profile: Profile;
+  readonly slo: Slo;
+  readonly limits: Limits;
+  /** Between slow decisions, which may also scale down. Default 30,000 ms. */
+  readonly intervalMs?: number;
+  /** Between observations, after each of which it may scale up. Default half the interval, at most 15,000 ms. */
+  readonly sampleMs?: number;
+  /** From the order of a worker until it serves. Default 60,000 ms. */
+  readonly startupMs?: number;
+  /** Forecasts here instead of on this thread; with `arima` among the forecasters a must. */
+  readonly forecasts?: ForecastThread;
+  readonly clock?: Clock;
+  readonly meter?: Meter;
+  readonly logger?: Logger;
+  readonly onDecision?: (decision: PlannerDecision) => void;
+}
+
+/** One entry of the decision log. */
+export interface PlannerDecision {
+  readonly id: number;
+  readonly atMs: number;
+  readonly loop: "slow" | "fast";
+  readonly observed: Interval;
+  readonly forecast: LoadForecast;
+  readonly before: Workers;
+  readonly target: Workers;
+  readonly plan: Plan;
+}
+
+/** Changes that take effect with the next decision. */
+export interface PlannerTargets {
+  readonly slo?: Slo;
+  readonly limits?: Partial<Limits>;
+}
+
+/** A running planner. */
+export interface Planner extends AsyncDisposable {
+  /** The newest decisions, oldest first, at most 1,000. */
+  readonly decisions: readonly PlannerDecision[];
+  readonly slo: Slo;
+  readonly limits: Limits;
+  setTargets(targets: PlannerTargets): void;
+  /** Observes and decides once, now; the loop does so by itself. */
+  step(): Promise<PlannerDecision>;
+  /** Ends the loop; workers stay as they are. */
+  close(): Promise<void>;
+}
+
+const keptDecisions = 1000;
+const keptSamples = 2880;
+
+/**
+ * The control loop: observes every `sampleMs`, plans every `intervalMs` for the load within start-up time and interval,
+ * and in between only ever adds workers. A round that fails is logged and counted, and the next one goes on.
+ *
+ * @throws PlannerError `PLANNER_OPTION_INVALID` for times that are not positive.
+ */
+export function createPlanner(options: PlannerOptions): Planner {
+  const { observe, scaler, profile, clock = systemClock, logger = silentLogger } = options;
+  const { intervalMs = 30_000, startupMs = 60_000 } = options;
+  const sampleMs = options.sampleMs ?? Math.min(15_000, intervalMs / 2);
+  if (!(intervalMs > 0 && sampleMs > 0 && startupMs >= 0 && sampleMs <= intervalMs))
+    throw new PlannerError({
+      code: "PLANNER_OPTION_INVALID",
+      kind: "invalid",
+      message: `intervalMs (${intervalMs}), sampleMs (${sampleMs}) and startupMs (${startupMs}) must be positive, and a sample no longer than an interval.`,
+    });
+  const perInterval = Math.round(intervalMs / sampleMs);
+  const metrics = createPlannerMetrics(options.meter ?? noopMeter);
+  const forecasters = [constantForecaster(), holtWintersForecaster(), kalmanForecaster(), harmonicForecaster()];
+  const samples: Interval[] = [];
+  const intervals: Interval[] = [];
+  const decisions: PlannerDecision[] = [];
+  const stop = new AbortController();
+  let { slo, limits } = options;
+  let changedMs: Workers = { prefill: Number.NEGATIVE_INFINITY, decode: Number.NEGATIVE_INFINITY };
+  let floor: Workers | undefined;
+  let rounds = 0;
+  let turn: Promise<unknown> = Promise.resolve();
+
+  const lookAhead = async (): Promise<LoadForecast> => {
+    if (options.forecasts !== undefined) {
+      try {
+        return (await options.forecasts.forecast(samples)).forecast;
+      } catch (error) {
+        if (!PlannerError.isInstance(error)) throw error;
+        logger.warn("forecasting failed; the simple forecasters take over", { error: error.message });
+      }
+    }
+    const horizonSteps = Math.max(1, Math.ceil((startupMs + intervalMs) / sampleMs - 1e-6));
+    return forecastLoad(samples, { horizonSteps, forecasters, coverage: 0 }).forecast;
+  };
+
+  const round = async (): Promise<PlannerDecision> => {
+    const observed = await observe.read(stop.signal);
+    samples.push(observed);
+    if (samples.length > keptSamples) samples.shift();
+    rounds += 1;
+    const isSlow = rounds % perInterval === 0 || floor === undefined;
+    if (rounds % perInterval === 0) {
+      intervals.push(combineIntervals(samples.slice(-perInterval)));
+      if (intervals.length > keptSamples) intervals.shift();
+    }
+    const { target: before, ready } = await scaler.state(stop.signal);
+    const nowMs = clock.now();
+    const observations: Observations = {
+      intervals,
+      target: before,
+      ready,
+      sinceChangeMs: { prefill: nowMs - changedMs.prefill, decode: nowMs - changedMs.decode },
+    };
+    const forecast = await lookAhead();
+    const planned = plan(observations, forecast, profile, slo, limits);
+    let target: Workers = { prefill: planned.prefill, decode: planned.decode };
+    if (isSlow) floor = target;
+    else {
+      const raised = react(observed, floor ?? before, profile, slo, limits);
+      const wish: Workers = {
+        prefill: Math.max(before.prefill, target.prefill, raised.prefill),
+        decode: Math.max(before.decode, target.decode, raised.decode),
+      };
+      target = costOf(wish) <= limits.gpus ? wish : before;
+    }
+    const decision: PlannerDecision = {
+      id: rounds,
+      atMs: nowMs,
+      loop: isSlow ? "slow" : "fast",
+      observed,
+      forecast,
+      before,
+      target,
+      plan: planned,
+    };
+    if (target.prefill !== before.prefill || target.decode !== before.decode) {
+      await scaler.scale(target, stop.signal);
+      changedMs = {
+        prefill: target.prefill === before.prefill ? changedMs.prefill : nowMs,
+        decode: target.decode === before.decode ? changedMs.decode : nowMs,
+      };
+      logger.info("scaled", {
+        before,
+        target,
+        loop: decision.loop,
+        reasons: planned.reasons.map(({ role, code, message }) => `${role} ${code}: ${message}`),
+      });
+    }
+    decisions.push(decision);
+    if (decisions.length > keptDecisions) decisions.shift();
+    metrics.decided(decision, ready);
+    options.onDecision?.(decision);
+    return decision;
+  };
+
+  const costOf = (workers: Workers): number =>
+    workers.prefill * profile.prefill.gpusPerWorker + workers.decode * profile.decode.gpusPerWorker;
+  const step = (): Promise<PlannerDecision> => {
+    const result = turn.then(round);
+    turn = result.catch(() => undefined);
+    return result;
+  };
+
+  const loop = async (): Promise<void> => {
+    await observe.read(stop.signal).catch(() => undefined);
+    while (!stop.signal.aborted) {
+      await sleep(clock, sampleMs, stop.signal);
+      await step().catch((error: unknown) => {
+        if (stop.signal.aborted) return;
+        metrics.failed();
+        logger.warn("a planning round failed", { error: String(error) });
+      });
+    }
+  };
+  const running = loop().catch(() => undefined);
+
+  const planner: Planner = {
+    decisions,
+    get slo() {
+      return slo;
+    },
+    get limits() {
+      return limits;
+    },
+    setTargets(targets) {
+      slo = targets.slo ?? slo;
+      limits = { ...limits, ...targets.limits };
+    },
+    step,
+    async close() {
+      stop.abort(new Error("the planner was closed"));
+      await running;
+      await turn;
+    },
+    [Symbol.asyncDispose]: () => planner.close(),
+  };
+  return planner;
+}
