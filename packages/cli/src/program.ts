@@ -6,6 +6,7 @@ import { initCommand } from "./commands/init.ts";
 import { loadCommand } from "./commands/load.ts";
 import { plannerCommand } from "./commands/planner/index.ts";
 import { routerCommand } from "./commands/router.ts";
+import { transferCommand } from "./commands/transfer.ts";
 import { upCommand } from "./commands/up.ts";
 import { workerCommand } from "./commands/worker.ts";
 
@@ -23,6 +24,7 @@ export function createProgram(): Command {
     .addCommand(frontendCommand())
     .addCommand(loadCommand())
     .addCommand(routerCommand())
+    .addCommand(transferCommand())
     .addCommand(plannerCommand())
     .addCommand(configureCommand())
     .addCommand(initCommand(version));
