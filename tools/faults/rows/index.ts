@@ -5,13 +5,21 @@ import { row03 } from "./row-03-stuck.ts";
 import { row04 } from "./row-04-half-open.ts";
 import { row05 } from "./row-05-one-way.ts";
 import { row07 } from "./row-07-restart.ts";
+import { row08 } from "./row-08-store-down.ts";
+import { row09 } from "./row-09-store-empty.ts";
+import { row10 } from "./row-10-store-flaps.ts";
 import { row13 } from "./row-13-prefill-before.ts";
 import { row14 } from "./row-14-prefill-during.ts";
 import { row15 } from "./row-15-prefill-after.ts";
 import { row16 } from "./row-16-decode-held.ts";
+import { row18 } from "./row-18-clock.ts";
+import { row19 } from "./row-19-memory.ts";
+import { row20 } from "./row-20-disk.ts";
 import { row21 } from "./row-21-poison.ts";
+import { row22 } from "./row-22-herd.ts";
 import { row23 } from "./row-23-client-leaves.ts";
 import { row24 } from "./row-24-drain.ts";
+import { row25 } from "./row-25-mixed.ts";
 
 /** The fault matrix. */
 export const rows: readonly Row[] = [
@@ -21,11 +29,19 @@ export const rows: readonly Row[] = [
   row04,
   row05,
   row07,
+  row08,
+  row09,
+  row10,
   row13,
   row14,
   row15,
   row16,
+  row18,
+  row19,
+  row20,
   row21,
+  row22,
   row23,
   row24,
+  row25,
 ];

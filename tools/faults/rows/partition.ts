@@ -4,7 +4,10 @@ import { trial } from "../trial.ts";
 import { untilEnough } from "./workers-left.ts";
 
 /** The way to a worker swallows what is said, in one direction or both; the worker must not go on for nobody. */
-export function partition(context: RowContext, direction?: ProxyDirection): Promise<RowResult> {
+export function partition(usual: RowContext, direction?: ProxyDirection): Promise<RowResult> {
+  // Long outputs: a worker that nobody hears has something left to stop.
+  const requests = Math.min(usual.profile.requests, 200);
+  const context = { ...usual, profile: { ...usual.profile, tokens: [200, 400] as const, requests } };
   return trial(context, { isProxied: true }, async ({ rig, streaming, notes }) => {
     const detectMs: number[] = [];
     const recoveryMs: number[] = [];
@@ -24,19 +27,17 @@ export function partition(context: RowContext, direction?: ProxyDirection): Prom
       const struckMs = performance.now();
       proxy.set({ isBlackhole: true }, direction);
       detectMs.push((await rig.unselectable(handle)) - struckMs);
+      await until("the worker is given up", () => handle.health.condition === "silent");
+      confirmed += 1;
       // What ran there ends: by its last token, or because nobody hears it.
-      await until("the worker freed what ran", () => {
+      const freed = (): boolean => {
         for (const { worker: at, note, atMs } of notes) {
           if (at === worker && note.type === "ended" && atMs > struckMs) running.delete(note.request);
         }
         return running.size === 0;
-      });
-      freedMs.push(performance.now() - struckMs);
-      await until(
-        "the worker is given up",
-        () => handle.health.condition === "silent" || !handle.health.isSelectable,
-      );
-      if (performance.now() > struckMs) confirmed += 1;
+      };
+      await until("the worker freed what ran", freed);
+      freedMs.push(notes.findLast(({ worker: at }) => at === worker)!.atMs - struckMs);
       const healedMs = performance.now();
       proxy.heal();
       // What was swallowed is lost for good: those connections cannot go on.
