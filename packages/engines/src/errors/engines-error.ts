@@ -18,7 +18,8 @@ export type EnginesErrorCode =
   | "ENGINES_SERVER_FAILED"
   | "ENGINES_SERVER_REFUSED"
   | "ENGINES_SERVER_UNREACHABLE"
-  | "ENGINES_UNSUPPORTED";
+  | "ENGINES_UNSUPPORTED"
+  | "ENGINES_ZMQ_MISSING";
 
 export class EnginesError extends StatorError<EnginesErrorCode> {
   override readonly name: string = "EnginesError";

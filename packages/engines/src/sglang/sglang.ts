@@ -1,4 +1,5 @@
 import type { Connector, GenerateRequest, TokenBatch } from "@stator/core";
+import { watchZmq } from "../kv-events/watch-zmq.ts";
 import { EnginesError } from "../errors/engines-error.ts";
 import { parseExactJson, stringifyExactJson } from "../server/exact-json.ts";
 import { remainingTokens, resumedPrompt, throwChunkError } from "../server/openai-stream.ts";
@@ -19,6 +20,11 @@ export interface SglangConnector {
 export interface SglangOptions extends ServerEngineOptions {
   /** Default: none; the server prefills and decodes by itself. */
   readonly connector?: SglangConnector;
+  /**
+   * The engine's event feed, `tcp://host:port`, or `tcp://host:port?replay=port`; ranks at the ports after it. Needs the
+   * package `zeromq`. Default: no events.
+   */
+  readonly kvEvents?: string;
 }
 
 const bootstrapPort = 8_998;
@@ -36,9 +42,12 @@ export function sglang(options: SglangOptions): ServerEngine {
   return createServerEngine(sglangDriver(options), options);
 }
 
-function sglangDriver({ connector, url }: SglangOptions): ServerDriver {
+function sglangDriver({ connector, url, kvEvents }: SglangOptions): ServerDriver {
   return {
     kind: "sglang",
+    ...(kvEvents === undefined
+      ? {}
+      : { watchEvents: (_client, facts, sink) => watchZmq(kvEvents, facts, sink) }),
     resume: { rng: false, penalties: false, grammar: false, logprobs: true },
     connectors: connector === undefined ? [] : [connectorOf(connector, url)],
     probe,

@@ -11,3 +11,5 @@ export type { LlamaServerFakeOptions, SavedState } from "./fakes/llama-server-fa
 export { startLlamaServerFake } from "./fakes/llama-server-fake.ts";
 export type { Left, MeetingRooms } from "./fakes/meeting-rooms.ts";
 export { createMeetingRooms } from "./fakes/meeting-rooms.ts";
+export type { KvPublisher, KvPublisherOptions } from "./fakes/kv-publisher.ts";
+export { startKvPublisher } from "./fakes/kv-publisher.ts";

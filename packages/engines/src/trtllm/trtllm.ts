@@ -20,11 +20,14 @@ import {
   withoutSeen,
   type ContextAnswer,
 } from "./disaggregated-params.ts";
+import { pollEvents } from "./poll-events.ts";
 import { createIterationStats, type IterationStats } from "./iteration-stats.ts";
 
 export interface TrtllmOptions extends ServerEngineOptions {
   /** The server has a `cache_transceiver_config`: it can be the context or the generation side. Default: not. */
   readonly connector?: { readonly name: "context" };
+  /** Read its KV events, which nobody else may do. Needs `event_buffer_max_size` in its `kv_cache_config`. Default false. */
+  readonly kvEvents?: boolean;
 }
 
 /** `tokens_per_block` of TensorRT-LLM where nothing else is said. */
@@ -44,10 +47,16 @@ export function trtllm(options: TrtllmOptions): ServerEngine {
   return createServerEngine(trtllmDriver(options), options);
 }
 
-function trtllmDriver({ connector }: TrtllmOptions): ServerDriver {
+function trtllmDriver({ connector, kvEvents, clock }: TrtllmOptions): ServerDriver {
   const stats = createIterationStats();
   return {
     kind: "trtllm",
+    ...(kvEvents === true
+      ? {
+          watchEvents: (client, facts, sink) =>
+            pollEvents(client, facts, sink, clock === undefined ? {} : { clock }),
+        }
+      : {}),
     resume: { rng: false, penalties: false, grammar: false, logprobs: true },
     connectors: connector === undefined ? [] : [{ name: trtllmConnector, style: "sequential" }],
     probe: (client, signal) => probe(client, stats, signal),

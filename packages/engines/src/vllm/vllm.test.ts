@@ -1,8 +1,16 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { collectIds, createRequest, type Engine, type Handoff, type TokenBatch } from "@stator/core";
+import {
+  collectIds,
+  createRequest,
+  nameBlocks,
+  type Engine,
+  type Handoff,
+  type TokenBatch,
+} from "@stator/core";
 import { createSimulatedEngine } from "../simulated/index.ts";
 import { startVllmFake, type VllmFakeOptions } from "../testing/fakes/vllm-fake.ts";
 import type { EngineFake } from "../testing/fakes/http-fake.ts";
+import { startKvPublisher } from "../testing/fakes/kv-publisher.ts";
 import { vllm } from "./vllm.ts";
 
 const opened: EngineFake[] = [];
@@ -162,3 +170,39 @@ describe("vllm", () => {
     await engine.close();
   });
 });
+
+test.each(["0.10", "0.29"] as const)(
+  "KV events of vLLM %s name the blocks of a prompt as we do",
+  async (era) => {
+    const publisher = await startKvPublisher();
+    try {
+      const { fake } = await start({ era, publisher });
+      const address = `${publisher.endpoint}?replay=${publisher.replay}`;
+      const engine = vllm({ url: fake.url, kvEvents: address, pollMs: 20 });
+      await engine.ready();
+      const held = new Set<bigint>();
+      engine.onStatus?.(({ events = [] }) => {
+        for (const event of events.flatMap((batch) => batch.events))
+          if (event.type === "stored") for (const name of event.sequenceHashes) held.add(name);
+      });
+      const names = [...nameBlocks(prompt, { blockTokens: 16 })];
+      let n = 0;
+      await expect
+        .poll(
+          async () => {
+            // The second prompt makes a message that shows what was missed before the subscription began.
+            await collectIds(engine, request);
+            const other = Uint32Array.from(prompt, (id) => (id + ++n) % 250);
+            await collectIds(engine, { ...request, promptIds: other });
+            return names.every((name) => held.has(name));
+          },
+          { timeout: 5_000 },
+        )
+        .toBe(true);
+      expect(engine.snapshot?.()?.events.length).toBeGreaterThan(0);
+      await engine.close();
+    } finally {
+      publisher.close();
+    }
+  },
+);

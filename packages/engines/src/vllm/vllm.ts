@@ -13,6 +13,7 @@ import { parseExactJson, stringifyExactJson } from "../server/exact-json.ts";
 import { createServerClient, type ServerClient } from "../server/server-client.ts";
 import type { ServerDriver, ServerFacts, ServerLoad } from "../server/server-driver.ts";
 import { createServerEngine, type ServerEngine, type ServerEngineOptions } from "../server/server-engine.ts";
+import { watchZmq } from "../kv-events/watch-zmq.ts";
 import { EnginesError } from "../errors/engines-error.ts";
 
 /** How vLLM hands KV over; names of its connectors. */
@@ -26,6 +27,11 @@ export type VllmConnector =
 export interface VllmOptions extends ServerEngineOptions {
   /** Default: none; the server prefills and decodes by itself. */
   readonly connector?: VllmConnector;
+  /**
+   * The engine's event feed, `tcp://host:port`, or `tcp://host:port?replay=port`; ranks at the ports after it. Needs the
+   * package `zeromq`. Default: no events.
+   */
+  readonly kvEvents?: string;
 }
 
 /**
@@ -41,11 +47,14 @@ export function vllm(options: VllmOptions): ServerEngine {
   return createServerEngine(vllmDriver(options), options);
 }
 
-function vllmDriver({ connector }: VllmOptions): ServerDriver {
+function vllmDriver({ connector, kvEvents }: VllmOptions): ServerDriver {
   // Learned from the first answer: whether this release sends `token_ids`.
   let sendsTokenIds = true;
   return {
     kind: "vllm",
+    ...(kvEvents === undefined
+      ? {}
+      : { watchEvents: (_client, facts, sink) => watchZmq(kvEvents, facts, sink) }),
     resume: { rng: false, penalties: false, grammar: false, logprobs: true },
     connectors: connector === undefined ? [] : [connectorOf(connector)],
     async probe(client, signal) {

@@ -9,6 +9,7 @@ import {
 } from "@stator/core";
 import { requestOfBody, type CompletionBody } from "./completion-body.ts";
 import type { MeetingRooms } from "./meeting-rooms.ts";
+import { storedEvents, type KvPublisher } from "./kv-publisher.ts";
 import { startHttpFake, type EngineFake, type Exchange } from "./http-fake.ts";
 
 export interface VllmFakeOptions {
@@ -25,6 +26,8 @@ export interface VllmFakeOptions {
   readonly sideChannel?: Map<string, Handoff>;
   /** Where the fakes of a Mooncake or P2P-NCCL pair meet: by `transfer_id`, or by the request id that holds both addresses. */
   readonly rooms?: MeetingRooms;
+  /** Gets an event for every block of a prompt that was computed. */
+  readonly publisher?: KvPublisher;
   /** After this many output tokens: break off, send an error inside of the stream, or end without `[DONE]` and finish reason. */
   readonly fault?: { readonly afterTokens: number; readonly how: "cut" | "errorInStream" | "vanish" };
   /** Answers 503 as a full queue does. */
@@ -35,6 +38,16 @@ export interface VllmFakeOptions {
 export function startVllmFake(options: VllmFakeOptions): Promise<EngineFake> {
   const { engine, era = "0.29", sideChannel = new Map<string, Handoff>() } = options;
   const name = options.model ?? engine.card?.model ?? "model";
+  const published = new Set<bigint>();
+  const publish = async ({ promptIds }: GenerateRequest): Promise<void> => {
+    const events = storedEvents(
+      promptIds,
+      engine.card?.blockTokens ?? 16,
+      published,
+      era === "0.29" ? "map" : "array",
+    );
+    if (events.length > 0) await options.publisher?.publish(events);
+  };
   let status: EngineStatus | undefined;
   engine.onStatus?.((next) => (status = next));
 
@@ -186,6 +199,7 @@ export function startVllmFake(options: VllmFakeOptions): Promise<EngineFake> {
           ],
         });
     }
+    await publish(request);
     if (body.stream_options?.include_usage === true) {
       exchange.event({
         choices: [],
