@@ -2,6 +2,11 @@
 export const BLOCK_WORDS = 2048;
 const BLOCK_BITS = 11;
 
+/** `maxBytes` down to whole blocks. */
+export function boundOf(maxBytes: number): number {
+  return Math.floor(maxBytes / 4 / BLOCK_WORDS) * BLOCK_WORDS * 4;
+}
+
 /**
  * One array for everything bulky: table segments grow from its start, nodes from its end. It is reserved at its bound;
  * the operating system commits a page when it is first written, so an index costs what it holds.
@@ -17,7 +22,7 @@ export class IndexMemory {
   private readonly freeSegments = new Map<number, number[]>();
 
   constructor(maxBytes: number, isShared: boolean = false) {
-    const words = Math.floor(maxBytes / 4 / BLOCK_WORDS) * BLOCK_WORDS;
+    const words = boundOf(maxBytes) / 4;
     this.words = new Int32Array(isShared ? new SharedArrayBuffer(words * 4) : new ArrayBuffer(words * 4));
     this.nodesFrom = words;
   }

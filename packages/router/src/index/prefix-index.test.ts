@@ -181,4 +181,34 @@ describe("PrefixIndex", () => {
     index.removeShared(path.subarray(0, 1));
     expect(index.lookup(path).sharedDepth).toBe(0);
   });
+
+  test("reserves nothing before the first block, and grows with its targets", () => {
+    const index = new PrefixIndex();
+    const other = new PrefixIndex();
+    const path = names([21n, 22n, 23n]);
+    const targets = Array.from({ length: 300 }, () => index.addTarget());
+    expect(index.bytes).toBe(0);
+    expect(index.lookup(path).depths[targets[299]!]).toBe(0);
+    index.remove(targets[0]!, path, undefined);
+    expect(index.dump(targets[0]!)).toEqual([]);
+    index.store(targets[0]!, { names: path });
+    index.store(targets[299]!, { names: path.subarray(0, 2) });
+    const { depths } = index.lookup(path);
+    expect([depths[targets[0]!], depths[targets[150]!], depths[targets[299]!]]).toEqual([3, 0, 2]);
+    index.addTarget();
+    expect(index.lookup(path).depths[targets[299]!]).toBe(2);
+    expect(index.stats()).toMatchObject({ blocks: 3, residencies: 5 });
+    expect(other.bytes).toBe(0);
+    expect(other.stats()).toMatchObject({ blocks: 0, residencies: 0, bytes: 0 });
+  });
+
+  test("targets that never stored anything come and go for ever", () => {
+    const index = new PrefixIndex({ maxBytes: 1024 * 1024 });
+    for (let i = 0; i < 5_000; i++) {
+      const target = index.addTarget();
+      index.clear(target);
+      index.removeTarget(target);
+    }
+    expect(index.targets).toBe(1);
+  });
 });

@@ -1,6 +1,6 @@
 import { createHoleRegister, type HoleRegister } from "./hole-register.ts";
 import { dumpTarget } from "./dump-target.ts";
-import { IndexMemory } from "./index-memory.ts";
+import { boundOf, IndexMemory } from "./index-memory.ts";
 import {
   CHILDREN_TIERS,
   MAX_TARGETS,
@@ -70,37 +70,79 @@ const WARM_WORDS = 128;
 /** What growing the node store takes. */
 const NODE_RESERVE_WORDS = 8192;
 
+/** Targets that there is room for at first; doubled as they come. */
+const FIRST_TARGETS = 64;
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
 /** The least `maxBytes`. */
 export const LEAST_INDEX_BYTES: number = 1024 * 1024;
 
+/** What an index keeps its blocks in. */
+interface IndexParts {
+  readonly memory: IndexMemory;
+  readonly control: SharedControl | undefined;
+  readonly nodes: ResidencyNodes;
+  readonly table: ResidencyTable;
+  readonly hostTable: ResidencyTable;
+  readonly diskTable: ResidencyTable;
+  readonly holes: HoleRegister;
+}
+
+/** What all indexes that never stored anything look into; never written. */
+let emptyParts: IndexParts | undefined;
+
+function openParts(maxBytes: number, isShared: boolean): IndexParts {
+  const memory = new IndexMemory(maxBytes, isShared);
+  const control = isShared ? createSharedControl(memory.blocks) : undefined;
+  const nodes = new ResidencyNodes(memory);
+  return {
+    memory,
+    control,
+    nodes,
+    table: new ResidencyTable(memory, control),
+    hostTable: new ResidencyTable(memory),
+    diskTable: new ResidencyTable(memory),
+    holes: createHoleRegister(nodes),
+  };
+}
+
+function grown<T extends Uint8Array | Int32Array>(from: T, to: T): T {
+  to.set(from);
+  return to;
+}
+
 /**
- * Which target holds which prefix. Exact: a depth is never longer than what the target holds without a hole, whatever
+ * Which target holds which prefix. Its memory is reserved with the first block. Exact: a depth is never longer than what the target holds without a hole, whatever
  * the order of its evictions. Synchronous and single-threaded; all bulk data lies off the JavaScript heap.
  */
 export class PrefixIndex {
-  readonly table: ResidencyTable;
-  readonly nodes: ResidencyNodes;
-  readonly match: PrefixMatch;
-  private readonly hostTable: ResidencyTable;
-  private readonly diskTable: ResidencyTable;
-  private readonly holes: HoleRegister;
+  readonly match: Writable<PrefixMatch>;
+  private table: ResidencyTable;
+  private nodes: ResidencyNodes;
+  private hostTable: ResidencyTable;
+  private diskTable: ResidencyTable;
+  private holes: HoleRegister;
   private readonly control: SharedControl | undefined;
-  private readonly memory: IndexMemory;
-  private readonly words: Int32Array;
+  private memory: IndexMemory;
+  private words: Int32Array;
+  private readonly maxBytes: number;
+  /** Nothing was stored yet: all indexes in this state share one memory that stays empty. */
+  private isUnopened: boolean;
   /** By public target number: the number its bits have now; changes when it is cleared. */
   private readonly bitOf: number[] = [];
-  private readonly isBitTaken = new Uint8Array(MAX_TARGETS);
-  private readonly isBitRetired = new Uint8Array(MAX_TARGETS);
-  private readonly blocksOfBit = new Int32Array(MAX_TARGETS);
-  private readonly digestLo = new Int32Array(MAX_TARGETS);
-  private readonly digestHi = new Int32Array(MAX_TARGETS);
-  private readonly bitDepths = new Int32Array(MAX_TARGETS);
-  private readonly bitHost = new Int32Array(MAX_TARGETS);
-  private readonly bitDisk = new Int32Array(MAX_TARGETS);
+  private isBitTaken = new Uint8Array(FIRST_TARGETS);
+  private isBitRetired = new Uint8Array(FIRST_TARGETS);
+  private blocksOfBit = new Int32Array(FIRST_TARGETS);
+  private digestLo = new Int32Array(FIRST_TARGETS);
+  private digestHi = new Int32Array(FIRST_TARGETS);
+  private bitDepths = new Int32Array(FIRST_TARGETS);
+  private bitHost = new Int32Array(FIRST_TARGETS);
+  private bitDisk = new Int32Array(FIRST_TARGETS);
   /** Words of bitset that targets take. */
   private width = 1;
-  private live = new Int32Array(MAX_TARGETS / 32);
-  private readonly active = new Int32Array(MAX_TARGETS / 32);
+  private live = new Int32Array(FIRST_TARGETS / 32);
+  private active = new Int32Array(FIRST_TARGETS / 32);
   private retired: number[] = [];
   private sweeping: number[] = [];
   private sweepAt = 0;
@@ -118,18 +160,22 @@ export class PrefixIndex {
     if (!(maxBytes >= LEAST_INDEX_BYTES))
       throw new RangeError(`maxBytes is ${maxBytes}; it must be at least ${LEAST_INDEX_BYTES}.`);
     const isShared = options.isShared === true;
-    this.memory = new IndexMemory(maxBytes, isShared);
-    this.control = isShared ? createSharedControl(this.memory.blocks) : undefined;
-    this.nodes = new ResidencyNodes(this.memory);
-    this.words = this.memory.words;
-    this.table = new ResidencyTable(this.memory, this.control);
-    this.hostTable = new ResidencyTable(this.memory);
-    this.diskTable = new ResidencyTable(this.memory);
-    this.holes = createHoleRegister(this.nodes);
+    // A shared index is opened by others before anything is stored, so its memory is there from the start.
+    const parts = isShared ? openParts(maxBytes, true) : (emptyParts ??= openParts(LEAST_INDEX_BYTES, false));
+    this.maxBytes = maxBytes;
+    this.isUnopened = !isShared;
+    this.control = parts.control;
+    this.memory = parts.memory;
+    this.words = parts.memory.words;
+    this.nodes = parts.nodes;
+    this.table = parts.table;
+    this.hostTable = parts.hostTable;
+    this.diskTable = parts.diskTable;
+    this.holes = parts.holes;
     this.match = {
-      depths: new Int32Array(MAX_TARGETS),
-      hostBlocks: new Int32Array(MAX_TARGETS),
-      diskBlocks: new Int32Array(MAX_TARGETS),
+      depths: new Int32Array(FIRST_TARGETS),
+      hostBlocks: new Int32Array(FIRST_TARGETS),
+      diskBlocks: new Int32Array(FIRST_TARGETS),
       sharedDepth: 0,
       probes: 0,
     };
@@ -142,7 +188,7 @@ export class PrefixIndex {
   }
 
   get bytes(): number {
-    return this.memory.bytes;
+    return this.isUnopened ? 0 : this.memory.bytes;
   }
 
   /** How many target numbers were given out so far. */
@@ -155,7 +201,7 @@ export class PrefixIndex {
       blocks: this.table.entries,
       residencies: this.nodes.count - this.holes.count(),
       bytes: this.bytes,
-      maxBytes: this.memory.maxBytes,
+      maxBytes: boundOf(this.maxBytes),
       evicted: this.evicted,
       refused: this.refused,
       holes: this.holes.count(),
@@ -187,12 +233,14 @@ export class PrefixIndex {
 
   /** Forgets all blocks of all targets at once and keeps the targets. Takes time by what was held; not for shared indexes. */
   reset(): void {
-    this.memory.reset();
-    this.nodes.reset();
-    this.table.reset();
-    this.hostTable.reset();
-    this.diskTable.reset();
-    for (let bit = 0; bit < MAX_TARGETS; bit++) this.holes.forget(bit);
+    if (!this.isUnopened) {
+      this.memory.reset();
+      this.nodes.reset();
+      this.table.reset();
+      this.hostTable.reset();
+      this.diskTable.reset();
+    }
+    for (let bit = 0; bit < this.isBitTaken.length; bit++) this.holes.forget(bit);
     for (const bit of [...this.retired, ...this.sweeping]) {
       this.isBitRetired[bit] = 0;
       this.isBitTaken[bit] = 0;
@@ -221,6 +269,7 @@ export class PrefixIndex {
 
   /** A chain of blocks is now on a target, in a tier. Returns how many were taken in. */
   store(target: number, blocks: StoredBlocks, tier: number = TIER_DEVICE): number {
+    if (this.isUnopened) this.open();
     this.sweep(blocks.names.length);
     const holes = this.holes.version();
     const stored = this.storeBit(this.bitOf[target]!, blocks, tier);
@@ -306,6 +355,35 @@ export class PrefixIndex {
     this.sweeping = [];
   }
 
+  private open(): void {
+    const { memory, nodes, table, hostTable, diskTable, holes } = openParts(this.maxBytes, false);
+    this.memory = memory;
+    this.words = memory.words;
+    this.nodes = nodes;
+    this.table = table;
+    this.hostTable = hostTable;
+    this.diskTable = diskTable;
+    this.holes = holes;
+    this.isUnopened = false;
+  }
+
+  /** Targets, not bits, index the arrays of `match`; there are never more of them than bits. */
+  private growTargets(targets: number): void {
+    this.isBitTaken = grown(this.isBitTaken, new Uint8Array(targets));
+    this.isBitRetired = grown(this.isBitRetired, new Uint8Array(targets));
+    this.blocksOfBit = grown(this.blocksOfBit, new Int32Array(targets));
+    this.digestLo = grown(this.digestLo, new Int32Array(targets));
+    this.digestHi = grown(this.digestHi, new Int32Array(targets));
+    this.bitDepths = new Int32Array(targets);
+    this.bitHost = new Int32Array(targets);
+    this.bitDisk = new Int32Array(targets);
+    this.live = grown(this.live, new Int32Array(targets / 32));
+    this.active = new Int32Array(targets / 32);
+    this.match.depths = new Int32Array(targets);
+    this.match.hostBlocks = new Int32Array(targets);
+    this.match.diskBlocks = new Int32Array(targets);
+  }
+
   private publish(): void {
     this.control?.publish(
       this.width,
@@ -316,8 +394,10 @@ export class PrefixIndex {
   }
 
   private takeBit(): number {
-    const bit = this.isBitTaken.indexOf(0);
-    if (bit < 0) throw new RangeError(`An index holds at most ${MAX_TARGETS} targets.`);
+    const free = this.isBitTaken.indexOf(0);
+    const bit = free < 0 ? this.isBitTaken.length : free;
+    if (bit >= MAX_TARGETS) throw new RangeError(`An index holds at most ${MAX_TARGETS} targets.`);
+    if (free < 0) this.growTargets(2 * bit);
     this.isBitTaken[bit] = 1;
     this.live[bit >>> 5]! |= 1 << (bit & 31);
     this.width = Math.max(this.width, (bit >>> 5) + 1);
@@ -329,6 +409,11 @@ export class PrefixIndex {
 
   private retireBit(bit: number): void {
     this.live[bit >>> 5]! &= ~(1 << (bit & 31));
+    // Without blocks and holes it has no nodes: nothing to sweep, which events may never come to do.
+    if (this.blocksOfBit[bit] === 0 && (this.holes.byBit[bit]?.nodes.length ?? 0) === 0) {
+      this.isBitTaken[bit] = 0;
+      return;
+    }
     this.holes.forget(bit);
     this.isBitRetired[bit] = 1;
     this.retired.push(bit);

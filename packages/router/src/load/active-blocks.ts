@@ -17,10 +17,12 @@ export interface ActiveBlocks {
 }
 
 export function createActiveBlocks(): ActiveBlocks {
-  const nodes = new ResidencyNodes(new IndexMemory(MAX_BYTES));
+  // Reserved with the first request: most pools of a process may never see one.
+  let nodes: ResidencyNodes | undefined;
   const weight = (i: number): number => blocksOfLandmarks(i + 1) - blocksOfLandmarks(i);
   return {
     add(target, landmarks) {
+      nodes ??= new ResidencyNodes(new IndexMemory(MAX_BYTES));
       const words = wordsOf(landmarks);
       let blocks = 0;
       for (let i = 0; i < landmarks.length; i++) {
@@ -37,6 +39,7 @@ export function createActiveBlocks(): ActiveBlocks {
       return blocks;
     },
     remove(target, landmarks) {
+      if (nodes === undefined) return 0;
       const words = wordsOf(landmarks);
       let blocks = 0;
       for (let i = 0; i < landmarks.length; i++) {
@@ -49,6 +52,7 @@ export function createActiveBlocks(): ActiveBlocks {
       return blocks;
     },
     added(target, landmarks) {
+      if (nodes === undefined) return blocksOfLandmarks(landmarks.length);
       const words = wordsOf(landmarks);
       // Active chains are closed under prefixes: bisect for the first block that is not active.
       let low = 0;
