@@ -103,13 +103,27 @@ const hurt = (): SimulatedEngine => {
   return simulated;
 };
 const kept: unknown[] = [];
-const realNow = Date.now.bind(Date);
+const RealDate = Date;
+let skewMs = 0;
+globalThis.Date = class extends RealDate {
+  constructor(...given: []) {
+    // With arguments it is a date as ever; without, it is now.
+    if (given.length > 0) super(...given);
+    else super(RealDate.now() + skewMs);
+  }
+  static override now(): number {
+    return RealDate.now() + skewMs;
+  }
+} as DateConstructor;
 await answerRig({
   freeze: () => hurt().freeze(),
   thaw: () => hurt().thaw(),
   slow: (factor) => hurt().slowDown(Number(factor)),
   /** Steps this process's wall clock. */
-  skew: (ms) => void (Date.now = () => realNow() + Number(ms)),
+  skew(ms) {
+    skewMs = Number(ms);
+    return { nowMs: Date.now() };
+  },
   /** Takes memory until V8 gives up. */
   devour() {
     const more = (): void => {

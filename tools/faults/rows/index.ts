@@ -4,10 +4,12 @@ import { row02 } from "./row-02-stop.ts";
 import { row03 } from "./row-03-stuck.ts";
 import { row04 } from "./row-04-half-open.ts";
 import { row05 } from "./row-05-one-way.ts";
+import { row06 } from "./row-06-slow.ts";
 import { row07 } from "./row-07-restart.ts";
 import { row08 } from "./row-08-store-down.ts";
 import { row09 } from "./row-09-store-empty.ts";
 import { row10 } from "./row-10-store-flaps.ts";
+import { row11 } from "./row-11-broker.ts";
 import { row13 } from "./row-13-prefill-before.ts";
 import { row14 } from "./row-14-prefill-during.ts";
 import { row15 } from "./row-15-prefill-after.ts";
@@ -28,10 +30,12 @@ export const rows: readonly Row[] = [
   row03,
   row04,
   row05,
+  row06,
   row07,
   row08,
   row09,
   row10,
+  row11,
   row13,
   row14,
   row15,

@@ -1,3 +1,5 @@
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { execFileSync } from "node:child_process";
 import { createRuntime, fileDiscovery } from "@stator/runtime";
 import { until } from "@stator/testing";
@@ -10,7 +12,7 @@ export const row20: Row = {
   title: "No worker can write a file any more: registrations cannot be renewed",
   needs: "prlimit",
   engines: ["simulated"],
-  zero: ["left"],
+  zero: ["left", "litter", "deaths"],
   run: (context) =>
     trial(context, {}, async ({ rig }) => {
       let left = 0;
@@ -20,15 +22,28 @@ export const row20: Row = {
         for (const { name } of rig.workers)
           execFileSync("prlimit", ["--pid", String(rig.process(name).pid), `--fsize=${bytes}:`]);
       };
+      const records = async (): Promise<string[]> =>
+        (await readdir(folder)).filter((name) => name.endsWith(".json"));
+      const folder = join(rig.folder, "default");
       limit("0");
+      // A renewal only touches its file; a record that is gone has to be written.
+      for (const name of await records()) await rm(join(folder, name));
       // Longer than a lease: without their sessions all would be gone.
       await pause(7_000);
+      const confirmed = (await records()).length === 0 ? 1 : 0;
+      const litter = (await readdir(folder)).length;
       limit("unlimited");
       const healedMs = performance.now();
       await using late = await createRuntime({ discovery: fileDiscovery({ dir: rig.folder }) });
       const seen = late.workers();
       await until("all are registered again", () => seen.current().length === rig.workers.length);
       stop();
-      return { faults: 1, confirmed: 1, recoveryMs: [performance.now() - healedMs], more: { left } };
+      const deaths = rig.supervisor.processes.reduce((sum, { restarts }) => sum + restarts, 0);
+      return {
+        faults: 1,
+        confirmed,
+        recoveryMs: [performance.now() - healedMs],
+        more: { left, litter, deaths },
+      };
     }),
 };
