@@ -24,7 +24,7 @@ export async function sendSine(options: SineOptions): Promise<SineResult> {
     const at = (performance.now() - began) / 1000;
     if (at >= seconds) break;
     const rate = least + ((most - least) * (1 - Math.cos((2 * Math.PI * at) / seconds))) / 2;
-    all.push(ask(options, all.length));
+    all.push(ask(options));
     await new Promise((resolve) => setTimeout(resolve, (-Math.log(1 - Math.random()) / rate) * 1000));
   }
   const ends = await Promise.all(all);
@@ -35,10 +35,10 @@ export async function sendSine(options: SineOptions): Promise<SineResult> {
   };
 }
 
-async function ask({ url, model, ttftMs }: SineOptions, index: number): Promise<"good" | "late" | "failed"> {
+async function ask({ url, model, ttftMs }: SineOptions): Promise<"good" | "late" | "failed"> {
   const began = performance.now();
-  // Prompts differ from their first token on, so that no cache answers them.
-  const promptIds = Array.from({ length: 400 }, (_, i) => 3 + ((index * 7919 + i * 31) % 200));
+  // Random prompts, so that no cache answers them.
+  const promptIds = Array.from({ length: 400 }, () => 3 + Math.floor(Math.random() * 200));
   try {
     const response = await fetch(new URL("/v1/completions", url), {
       method: "POST",

@@ -39,6 +39,6 @@ export const profile: Profile = {
   },
 };
 
-export const slo: Slo = { ttftMs: 600, itlMs: 60, percentile: 90 };
+export const slo: Slo = { ttftMs: 800, itlMs: 60, percentile: 90 };
 
 export const limits: Limits = { graph: "aggregated", gpus: 5, coolDownMs: 4000 };

@@ -25,6 +25,7 @@ export type { HarmonicOptions } from "./forecast/harmonic.ts";
 export { harmonicForecaster } from "./forecast/harmonic.ts";
 export type { HoltWintersOptions } from "./forecast/holt-winters.ts";
 export { holtWintersForecaster } from "./forecast/holt-winters.ts";
+export type { KalmanOptions } from "./forecast/kalman.ts";
 export { kalmanForecaster } from "./forecast/kalman.ts";
 export type { ProphetForecasterOptions } from "./forecast/prophet.ts";
 export { loadProphetForecaster } from "./forecast/prophet.ts";

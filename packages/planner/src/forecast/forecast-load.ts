@@ -44,9 +44,13 @@ export function forecastLoad(
       scores: [],
     };
   }
+  const seenMs = seen.reduce((sum, interval) => sum + interval.durationMs, 0);
+  const meanRate = (seen.reduce((sum, interval) => sum + interval.requests, 0) / seenMs) * 1000;
   const rates = look(
     seen.map((interval) => (interval.requests / interval.durationMs) * 1000),
     options,
+    // Counts vary by themselves: a trend of three requests is none.
+    (meanRate * seen.length * 1000) / seenMs,
   );
   // Lengths and ratios of an interval without requests say nothing: the last known value stands there.
   const inputs = look(
@@ -82,11 +86,12 @@ export function forecastLoad(
 function look(
   series: readonly number[],
   options: LoadForecastOptions,
+  leastVariance = 0,
 ): { forecast: Forecast; name: string; scores: readonly BacktestScore[] } {
   const { horizonSteps, coverage } = options;
   const bounds = { horizonSteps, ...(coverage === undefined ? {} : { coverage }) };
   // Too short to tell which fits: a trend from two points on beats the last value on every load that moves.
-  const fallback = series.length >= 2 ? kalmanForecaster() : constantForecaster();
+  const fallback = series.length >= 2 ? kalmanForecaster({ leastVariance }) : constantForecaster();
   const { forecaster, scores } = chooseForecaster(options.forecasters, fallback, series, bounds);
   return { forecast: forecaster.forecast(series, bounds), name: forecaster.name, scores };
 }

@@ -37,19 +37,25 @@ export const defaultForecasters: readonly ForecasterName[] = [
 
 type Answer = { readonly report: LoadForecastReport } | { readonly error: string };
 
+/** In a checkout the thread's sources need tsx, which older Node versions take into a thread only this way. */
+function sourceBootstrap(): string {
+  const file = new URL("./forecast-worker.ts", import.meta.url).href;
+  return `import("tsx/esm/api").then(({ register }) => { register(); return import(${JSON.stringify(file)}); })`;
+}
+
 export function createForecastThread(options: ForecastThreadOptions): ForecastThread {
   const { deadlineMs = 30_000 } = options;
   let worker: Worker | undefined;
   let last: Promise<unknown> = Promise.resolve();
 
   const start = (): Worker => {
-    // Threads cannot run TypeScript on Node 20: from the sources, the built file serves.
-    const isSource = import.meta.url.endsWith(".ts");
-    const file = isSource ? "../../dist/forecast/forecast-worker.js" : "./forecast-worker.js";
-    const started = new Worker(new URL(file, import.meta.url), {
+    const settings = {
       workerData: { forecasters: defaultForecasters, stepSeconds: 60, ...options },
       stdout: true,
-    });
+    };
+    const started = import.meta.url.endsWith(".ts")
+      ? new Worker(sourceBootstrap(), { ...settings, eval: true, execArgv: ["--conditions=@stator/source"] })
+      : new Worker(new URL("./forecast-worker.js", import.meta.url), settings);
     started.stdout.resume();
     started.unref();
     return started;

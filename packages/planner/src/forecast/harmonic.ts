@@ -63,23 +63,36 @@ export function harmonicForecaster(options: HarmonicOptions = {}): Forecaster {
  */
 function bestPeriod(series: readonly number[]): number {
   const n = series.length;
-  const error = (period: number): number => {
-    const rows = series.map((_, t) => {
-      const angle = (2 * Math.PI * t) / period;
-      return [1, Math.sin(angle), Math.cos(angle)];
-    });
-    const weights = leastSquares(rows, series);
-    return rows.reduce(
-      (sum, row, t) => sum + (series[t]! - row[0]! * weights[0]! - row[1]! * weights[1]! - row[2]! * weights[2]!) ** 2,
-      0,
-    );
+  const average = series.reduce((sum, value) => sum + value, 0) / n;
+  // What the wave explains, by the normal equations of [1, cos, sin]; angles by rotation instead of a sine a point.
+  const error = (frequency: number): number => {
+    const stepCos = Math.cos(2 * Math.PI * frequency);
+    const stepSin = Math.sin(2 * Math.PI * frequency);
+    let [c, s] = [1, 0];
+    let [sc, ss, scc, scs, yc, ys] = [0, 0, 0, 0, 0, 0];
+    for (let t = 0; t < n; t++) {
+      const y = series[t]! - average;
+      sc += c;
+      ss += s;
+      scc += c * c;
+      scs += c * s;
+      yc += y * c;
+      ys += y * s;
+      [c, s] = [c * stepCos - s * stepSin, s * stepCos + c * stepSin];
+    }
+    const cc = scc - (sc * sc) / n;
+    const cs = scs - (sc * ss) / n;
+    const sn = n - scc - (ss * ss) / n;
+    const determinant = cc * sn - cs * cs;
+    if (determinant < 1e-9 * n * n) return 0;
+    return -(yc * yc * sn - 2 * yc * ys * cs + ys * ys * cc) / determinant;
   };
   const lowest = 1 / (1.5 * n);
   const step = 1 / (6 * n);
   let best = lowest;
   let least = Number.POSITIVE_INFINITY;
   const consider = (frequency: number): void => {
-    const e = error(1 / frequency);
+    const e = error(frequency);
     if (e < least) {
       least = e;
       best = frequency;

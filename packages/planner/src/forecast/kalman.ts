@@ -1,15 +1,20 @@
 import { defaultCoverage, withIntervals, type Forecaster } from "./forecaster.ts";
 
+export interface KalmanOptions {
+  /** Least variance of observations, such as the counting noise of arrivals: rate over seconds. Default 0. */
+  readonly leastVariance?: number;
+}
+
 /**
  * Local linear trend by a Kalman filter: state (level, slope), F = [[1, 1], [0, 1]], H = [1, 0]. Noise is scaled to the
  * series: R is its high-frequency variance, and the ratio of level and slope noise to R is chosen by likelihood.
  */
-export function kalmanForecaster(): Forecaster {
+export function kalmanForecaster(options: KalmanOptions = {}): Forecaster {
   return {
     name: "kalman",
     minimumPoints: 5,
     forecast(series, { horizonSteps, coverage = defaultCoverage }) {
-      const noise = Math.max(1e-9, observationVariance(series));
+      const noise = Math.max(1e-9, options.leastVariance ?? 0, observationVariance(series));
       let best: State | undefined;
       for (const levelShare of [0.01, 0.1, 0.5, 2]) {
         for (const slopeShare of [0.0001, 0.001, 0.01, 0.1]) {
