@@ -69,7 +69,7 @@ const downs = targets.filter((n, i) => i > 0 && n < targets[i - 1]!).length;
 const mean = targets.reduce((sum, n) => sum + n, 0) / Math.max(1, targets.length);
 say(`\n${result.sent} requests, ${result.failed} failed, TTFT within ${slo.ttftMs} ms for ${Math.round((result.good / Math.max(1, result.sent)) * 100)} %`);
 say(`Workers: ${Math.min(...targets)} to ${most}, ${mean.toFixed(1)} in the mean; ${ups} times up, ${downs} times down.`);
-say(`A fixed number for the peak would have taken ${most} throughout: ${Math.round((1 - mean / most) * 100)} % more than needed.`);
+say(`Against ${most} throughout, as a fixed number for the peak: ${Math.round((1 - mean / most) * 100)} % less.`);
 const last = seen.filter(({ before, target }) => before.decode !== target.decode).at(-1);
 if (last !== undefined) say(`The last change, ${last.before.decode} to ${last.target.decode}: ${last.plan.reasons.map(({ message }) => message).join("; ")}.`);
 process.exitCode = result.failed === 0 && most > 1 ? 0 : 1;
