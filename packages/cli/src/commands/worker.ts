@@ -16,6 +16,7 @@ interface Flags {
   url?: string;
   kvEvents?: string;
   connector?: string;
+  tokenizer?: string;
   engineJson?: string;
   id?: string;
   namespace: string;
@@ -48,8 +49,12 @@ export function workerCommand(): Command {
     .option("--step-ms <ms>", "simulated: duration of a step", count)
     .option("--prefill-rate <tokens/s>", "simulated: prompt tokens per second", positive)
     .option("--url <url>", "address of the engine's server beside this process")
-    .option("--kv-events <address>", "the engine's event feed, tcp://host:port")
-    .option("--connector <name>", "how the engine hands KV over")
+    .option("--kv-events <address>", "the engine's event feed, tcp://host:port[?replay=port]")
+    .option(
+      "--connector <name>",
+      "how the engine hands KV over: nixl, mooncake[=url], p2p-nccl=ip:port; bootstrap[=host:port]; context; slot-files=folder",
+    )
+    .option("--tokenizer <file>", "servers: the model's tokenizer.json or GGUF file, for text prompts")
     .addOption(new Option("--engine-json <json>", "the engine as a layout writes it").hideHelp())
     .option("--id <id>", "unique in the namespace; made up when absent")
     .option("--namespace <name>", "separates deployments", "default")
@@ -101,6 +106,7 @@ function engineOf(flags: Flags): LayoutEngine {
           url: flags.url,
           kvEvents: flags.kvEvents,
           connector: flags.connector,
+          tokenizerPath: flags.tokenizer,
         }
       : JSON.parse(flags.engineJson);
   const engine = JSON.parse(JSON.stringify(input)) as unknown;

@@ -1,4 +1,5 @@
-import { CoreError, type Engine, type LayoutEngine, type Logger } from "@stator/core";
+import type { Engine, LayoutEngine, Logger } from "@stator/core";
+import type { ServerEngine } from "@stator/engines/vllm";
 import type { TransferEnds } from "@stator/kv-transfer";
 
 export interface EngineContext {
@@ -9,7 +10,7 @@ export interface EngineContext {
 }
 
 /** An engine that this process made and must close. */
-export type OwnedEngine = Engine & { close(): Promise<void> };
+export type OwnedEngine = Engine & { close(): Promise<void> } & Partial<Pick<ServerEngine, "size">>;
 
 /**
  * Makes the engine that a layout names, in this process. Engines are imported when they are used, so that their peers
@@ -51,17 +52,21 @@ export async function engineFromLayout(engine: LayoutEngine, context: EngineCont
         },
       });
     }
-    default:
-      return engineBesideServer(engine.kind);
+    case "vllm":
+    case "sglang":
+    case "trtllm":
+    case "llama-server": {
+      const { engineBesideServer } = await import("./engine-beside-server.ts");
+      return engineBesideServer(engine, {
+        model,
+        logger,
+        onGone(reason) {
+          logger.error("the engine's server is gone", { reason });
+          process.exit(70);
+        },
+      });
+    }
   }
-}
-
-function engineBesideServer(kind: string): never {
-  throw new CoreError({
-    code: "CORE_UNSUPPORTED",
-    kind: "invalid",
-    message: `This build cannot start "${kind}" from a layout.`,
-  });
 }
 
 /** The given keys of an object that are not undefined. */

@@ -2,7 +2,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { once } from "node:events";
 import type { LayoutEngine, WorkerRole } from "@stator/core";
-import { createTransferEnds } from "@stator/kv-transfer";
+import { createTransferEnds, loopback, tcp } from "@stator/kv-transfer";
 import { createMetrics, type Metrics } from "@stator/metrics";
 import { closeOnSignal, createRuntime, notifyReady, watchSupervisor } from "@stator/runtime";
 import { discoveryFrom } from "./discovery-from-layout.ts";
@@ -33,15 +33,18 @@ export interface WorkerProcessOptions {
 export async function runWorker(options: WorkerProcessOptions): Promise<void> {
   const logger = createLogger(options.logLevel, { process: "worker", worker: options.id });
   const metrics = createMetrics({ hierarchy: { namespace: options.namespace, component: options.role } });
-  const transfer = await createTransferEnds({ logger, meter: metrics });
+  const { host = "127.0.0.1", advertise = host } = options;
+  const transfer = await createTransferEnds({
+    logger,
+    meter: metrics,
+    // Reached from other hosts: KV goes the way that calls come.
+    ...(host === "127.0.0.1" ? {} : { transports: [loopback(), tcp({ host, advertise })] }),
+  });
   const engine = await engineFromLayout(options.engine, { model: options.model, transfer, logger });
   const runtime = await createRuntime({
     discovery: await discoveryFrom(options.discovery),
     namespace: options.namespace,
-    listen: {
-      ...(options.host === undefined ? {} : { host: options.host }),
-      ...(options.advertise === undefined ? {} : { advertise: options.advertise }),
-    },
+    listen: { host, advertise },
     metrics,
     logger,
   });
@@ -50,6 +53,16 @@ export async function runWorker(options: WorkerProcessOptions): Promise<void> {
     labels: options.labels,
     ...(options.id === undefined ? {} : { id: options.id }),
     ...(options.engine.kind === "llama" ? { capacity: { requests: options.engine.sequences ?? 4 } } : {}),
+    ...(engine.size === undefined
+      ? {}
+      : {
+          ranks: engine.size.ranks,
+          capacity: {
+            kvBlocks: engine.size.kvBlocks,
+            // Servers queue by themselves; where they do not say how many run, placement goes by their load.
+            requests: engine.size.sequences ?? 256,
+          },
+        }),
   });
   const scrape =
     options.metricsPort === undefined

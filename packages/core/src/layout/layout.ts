@@ -52,7 +52,12 @@ export type LayoutEngine =
       readonly environment?: Readonly<Record<string, string>> | undefined;
       /** Address of the engine's event feed, `tcp://host:port`. */
       readonly kvEvents?: string | undefined;
+      /** `name` or `name=detail`: nixl, mooncake, p2p-nccl; bootstrap; context; slot-files. */
       readonly connector?: string | undefined;
+      /** The model's `tokenizer.json` or GGUF file; without it only token prompts are served. */
+      readonly tokenizerPath?: string | undefined;
+      /** Prompt and output of one request, where the server does not tell. */
+      readonly contextTokens?: number | undefined;
     };
 
 export interface LayoutModel {
@@ -121,7 +126,12 @@ const engine = z.discriminatedUnion("kind", [
     command: z.array(z.string()).optional().describe("argv of the server; {port} and {rank} are filled in"),
     environment: z.record(z.string(), z.string()).optional(),
     kvEvents: z.string().optional().describe("address of the engine's event feed, tcp://host:port"),
-    connector: z.string().optional(),
+    connector: z
+      .string()
+      .optional()
+      .describe("name or name=detail: nixl, mooncake, p2p-nccl; bootstrap; context; slot-files"),
+    tokenizerPath: z.string().optional().describe("the model's tokenizer.json or GGUF file"),
+    contextTokens: positive.optional().describe("where the server does not tell"),
   }),
 ]);
 
