@@ -81,7 +81,14 @@ export type { TraceRequest } from "./workload/trace-request.ts";
 export { TRACE_BLOCK_TOKENS } from "./workload/trace-request.ts";
 export { formatMooncakeTrace, parseMooncakeTrace } from "./workload/mooncake-trace.ts";
 export type { ArrivalOptions, Rate } from "./workload/arrivals.ts";
-export { burstRate, constantRate, poissonArrivals, rampRate, sineRate, stepRate } from "./workload/arrivals.ts";
+export {
+  burstRate,
+  constantRate,
+  poissonArrivals,
+  rampRate,
+  sineRate,
+  stepRate,
+} from "./workload/arrivals.ts";
 export type { ConversationOptions } from "./workload/conversations.ts";
 export { conversationWorkload } from "./workload/conversations.ts";
 export type { SharedPrefixOptions } from "./workload/shared-prefix.ts";
@@ -97,7 +104,11 @@ export type { VirtualClock } from "@stator/core";
 export { createVirtualClock } from "@stator/core";
 export type { BlockCache, CacheChange, EvictionOrder } from "./cluster/block-cache.ts";
 export { createBlockCache } from "./cluster/block-cache.ts";
-export type { SimulatedRequest, SimulatedWorker, SimulatedWorkerOptions } from "./cluster/simulated-worker.ts";
+export type {
+  SimulatedRequest,
+  SimulatedWorker,
+  SimulatedWorkerOptions,
+} from "./cluster/simulated-worker.ts";
 export { createSimulatedWorker } from "./cluster/simulated-worker.ts";
 
 export type { ReplayOptions, ReplayResult } from "./replay/replay.ts";
@@ -125,3 +136,20 @@ export type {
 export { runScaling } from "./planner-replay/run-scaling.ts";
 export type { ModelledTimesOptions, ServingTimes } from "./planner-replay/serving-times.ts";
 export { modelledTimes, profileOfTimes, timesOfProfile } from "./planner-replay/serving-times.ts";
+
+export { simulateLayout } from "./simulate/simulate-layout.ts";
+export type {
+  SimulatedOutcome,
+  Simulation,
+  SimulationOptions,
+  WorkerChange,
+  WorkerReport,
+} from "./simulate/simulation.ts";
+export type { Distribution } from "./simulate/histogram.ts";
+export type { Timeline, TimelinePoint } from "./simulate/timeline.ts";
+export type { StepMs } from "./simulate/step-ms.ts";
+export { linearStepMs, modelledStepMs } from "./simulate/step-ms.ts";
+export type { ModelledWorkerOptions, WorkerModel } from "./simulate/worker-model.ts";
+export { modelledWorker, simulatedEngineWorker } from "./simulate/worker-model.ts";
+export { SimulationError } from "./simulate/simulation-error.ts";
+export type { SimulationErrorCode } from "./simulate/simulation-error.ts";

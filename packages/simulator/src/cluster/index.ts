@@ -4,3 +4,19 @@ export type { BlockCache, CacheChange, EvictionOrder } from "./block-cache.ts";
 export { createBlockCache } from "./block-cache.ts";
 export type { SimulatedRequest, SimulatedWorker, SimulatedWorkerOptions } from "./simulated-worker.ts";
 export { createSimulatedWorker } from "./simulated-worker.ts";
+export { simulateLayout } from "../simulate/simulate-layout.ts";
+export type {
+  SimulatedOutcome,
+  Simulation,
+  SimulationOptions,
+  WorkerChange,
+  WorkerReport,
+} from "../simulate/simulation.ts";
+export type { Distribution } from "../simulate/histogram.ts";
+export type { Timeline, TimelinePoint } from "../simulate/timeline.ts";
+export type { StepMs } from "../simulate/step-ms.ts";
+export { linearStepMs, modelledStepMs } from "../simulate/step-ms.ts";
+export type { ModelledWorkerOptions, WorkerModel } from "../simulate/worker-model.ts";
+export { modelledWorker, simulatedEngineWorker } from "../simulate/worker-model.ts";
+export { SimulationError } from "../simulate/simulation-error.ts";
+export type { SimulationErrorCode } from "../simulate/simulation-error.ts";

@@ -1,0 +1,190 @@
+import type { LayoutModel } from "@stator/core";
+import { traceBlockNames } from "../workload/block-names-of-trace.ts";
+import { createBlockNumbers } from "./block-numbers.ts";
+import { createEventQueue } from "./event-queue.ts";
+import { createHistogram } from "./histogram.ts";
+import { createLinks } from "./links.ts";
+import { createRequestFlow } from "./request-flow.ts";
+import { createSimulatedPool, type SimulatedPool } from "./simulated-pool.ts";
+import type { SimulatedOutcome, Simulation, SimulationOptions } from "./simulation.ts";
+import { simulationError } from "./simulation-error.ts";
+import { summarise } from "./summarise.ts";
+import { simulatedEngineWorker, type WorkerModel } from "./worker-model.ts";
+
+const DEFAULT_KV_BYTES = 131_072;
+const DEFAULT_LINK = 50e9;
+const DEFAULT_DISAGGREGATE_ABOVE = 256;
+
+/**
+ * Runs a workload through a layout in virtual time: continuous batching with chunked prefill, paged KV with prefix caches
+ * and host tiers, the real selectors with their pools' policies, KV transfer over links that share bandwidth, and workers
+ * that start, fail and drain. Equal options give equal results. Decode steps between two events are taken together, so a
+ * minute of eight busy workers takes some tens of milliseconds.
+ *
+ * @throws SimulationError `SIMULATOR_RUN_INVALID` for options that make no sense.
+ */
+export function simulateLayout(options: SimulationOptions): Simulation {
+  const { blockTokens = 64, speedup = 1, workload, concurrency, layout } = options;
+  const name = options.servedModel ?? Object.keys(layout.models)[0] ?? "";
+  const served = layout.models[name];
+  if (served === undefined)
+    throw simulationError(
+      "SIMULATOR_RUN_INVALID",
+      `The layout has no model "${name}"; it has ${Object.keys(layout.models).join(", ") || "none"}.`,
+    );
+  check(options, blockTokens, speedup);
+  const events = createEventQueue();
+  const gaps = createHistogram();
+  const blocks = createBlockNumbers();
+  const pools = poolsOf(served, options.worker).map(({ poolName, pool, model }, i) =>
+    createSimulatedPool({
+      name: poolName,
+      pool,
+      model,
+      events,
+      blockTokens,
+      gaps,
+      blocks,
+      seed: (options.seed ?? 1) + i,
+      eventDelayMs: options.eventDelayMs ?? 5,
+    }),
+  );
+  const serving = pools.find((pool) => pool.role !== "prefill")!;
+  const prefill = pools.find((pool) => pool.role === "prefill");
+  const linkOf = new Map<string, number>();
+  const transfers = createHistogram();
+  let transferredBytes = 0;
+  const links = createLinks(events, (end) => linkOf.get(end)!, options.transferLatencyMs ?? 1);
+  const flow = createRequestFlow({
+    events,
+    links,
+    serving,
+    prefill,
+    disaggregateAboveTokens: served.disaggregateAboveTokens ?? DEFAULT_DISAGGREGATE_ABOVE,
+    failureDetectionMs: options.failureDetectionMs ?? 50,
+    kvBytesPerToken: serving.model.kvBytesPerToken ?? DEFAULT_KV_BYTES,
+    onTransfer(ms, bytes) {
+      transfers.add(ms);
+      transferredBytes += bytes;
+    },
+  });
+
+  function start(pool: SimulatedPool): void {
+    linkOf.set(pool.start().id, pool.model.linkBytesPerSecond ?? DEFAULT_LINK);
+  }
+
+  for (const pool of pools) {
+    const { replicas } = served.pools[pool.name]!;
+    for (let i = 0; i < replicas; i++) start(pool);
+  }
+  scheduleChanges();
+
+  const outcomes: SimulatedOutcome[] = [];
+  let arrived = 0;
+  let ended = 0;
+
+  function arrive(): void {
+    const request = workload[arrived++];
+    if (request === undefined) return;
+    const names = request.names ?? traceBlockNames(request, blockTokens);
+    const outcome: SimulatedOutcome = {
+      atMs: events.now(),
+      inputTokens: request.inputTokens,
+      outputTokens: Math.max(1, request.outputTokens),
+      prefillWorker: "",
+      worker: "",
+      cachedTokens: 0,
+      firstTokenMs: undefined,
+      endMs: undefined,
+      migrations: 0,
+      isRejected: false,
+    };
+    outcomes.push(outcome);
+    if (concurrency === undefined) next();
+    flow.start(request, names, blocks.number(names), outcome, () => {
+      ended++;
+      if (concurrency !== undefined) events.at(events.now(), arrive);
+    });
+  }
+
+  /** One arrival at a time in the queue: a trace of a million requests stays out of the heap. */
+  function next(): void {
+    const request = workload[arrived];
+    if (request !== undefined) events.at(request.atMs / speedup, arrive);
+  }
+
+  function scheduleChanges(): void {
+    for (const change of options.changes ?? []) {
+      events.at(change.atMs, () => {
+        if (change.type === "start") {
+          const pool = pools.find((candidate) => candidate.name === change.pool)!;
+          events.at(change.atMs + (options.startupMs ?? 60_000), () => {
+            for (let i = 0; i < (change.count ?? 1); i++) start(pool);
+            flow.retry();
+          });
+          return;
+        }
+        const pool = pools.find((candidate) => candidate.workers.has(change.worker));
+        if (pool === undefined)
+          throw simulationError(
+            "SIMULATOR_RUN_INVALID",
+            `At ${change.atMs} ms there is no worker "${change.worker}" to ${change.type}.`,
+          );
+        if (change.type === "drain") pool.drain(change.worker);
+        else flow.failed(pool, change.worker);
+      });
+    }
+  }
+
+  if (concurrency === undefined) next();
+  else for (let i = 0; i < concurrency; i++) events.at(0, arrive);
+  const total = Math.max(1, workload.length);
+  events.run(() => options.onProgress?.(ended / total) !== false);
+
+  return summarise({
+    outcomes,
+    gaps,
+    transfers,
+    transferredBytes,
+    pools,
+    slo: options.slo ?? served.slo,
+  });
+}
+
+function poolsOf(
+  served: LayoutModel,
+  worker: SimulationOptions["worker"],
+): {
+  readonly poolName: string;
+  readonly pool: LayoutModel["pools"][string];
+  readonly model: WorkerModel;
+}[] {
+  return Object.entries(served.pools).map(([poolName, pool]) => ({
+    poolName,
+    pool,
+    model:
+      worker === undefined
+        ? simulatedEngineWorker(pool)
+        : typeof worker === "function"
+          ? worker(pool, poolName)
+          : worker,
+  }));
+}
+
+function check(options: SimulationOptions, blockTokens: number, speedup: number): void {
+  const problems: string[] = [];
+  if (!Number.isInteger(512 / blockTokens))
+    problems.push(`blockTokens is ${blockTokens}; it must divide 512`);
+  if (!(speedup > 0)) problems.push(`speedup is ${speedup}; it must be above 0`);
+  const { concurrency } = options;
+  if (concurrency !== undefined && !(Number.isInteger(concurrency) && concurrency > 0))
+    problems.push(`concurrency is ${concurrency}; it must be a whole number of at least 1`);
+  for (const change of options.changes ?? [])
+    if (!(change.atMs >= 0)) problems.push(`a change is at ${change.atMs} ms; it must be at 0 or later`);
+    else if (
+      change.type === "start" &&
+      !Object.values(options.layout.models).some((m) => m.pools[change.pool])
+    )
+      problems.push(`there is no pool "${change.pool}" to start workers of`);
+  if (problems.length > 0) throw simulationError("SIMULATOR_RUN_INVALID", `${problems.join("; ")}.`);
+}

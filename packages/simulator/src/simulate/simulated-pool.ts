@@ -1,0 +1,215 @@
+import { hashSchemeXxh3, type KvEvent, type LayoutPool } from "@stator/core";
+import { policyByName } from "@stator/router";
+import { createSelector, type Selector } from "@stator/router/selector";
+import { createBatchingRank, type BatchingRank, type Job } from "./batching-rank.ts";
+import type { BlockNumbers } from "./block-numbers.ts";
+import type { EventQueue } from "./event-queue.ts";
+import type { Histogram } from "./histogram.ts";
+import { createKvMemory } from "./kv-memory.ts";
+import type { WorkerReport } from "./simulation.ts";
+import { createTimeline } from "./timeline.ts";
+import type { WorkerModel } from "./worker-model.ts";
+
+/** One worker of a simulated pool. */
+export interface PoolWorker {
+  readonly id: string;
+  readonly ranks: readonly BatchingRank[];
+  requests: number;
+  readonly isGone: boolean;
+  report(endMs: number): WorkerReport;
+}
+
+/** Equal workers behind a real selector. */
+export interface SimulatedPool {
+  readonly name: string;
+  readonly role: LayoutPool["role"];
+  readonly model: WorkerModel;
+  readonly selector: Selector;
+  readonly workers: ReadonlyMap<string, PoolWorker>;
+  /** Tokens of one request that a rank can hold. */
+  readonly mostTokens: number;
+  start(): PoolWorker;
+  /** Leaves once it is empty. */
+  drain(id: string): void;
+  /** What was running there. */
+  fail(id: string): readonly Job[];
+  /** To be called when requests ended: drained workers leave. */
+  sweep(): void;
+}
+
+export interface SimulatedPoolOptions {
+  readonly name: string;
+  readonly pool: LayoutPool;
+  readonly model: WorkerModel;
+  readonly events: EventQueue;
+  readonly blockTokens: number;
+  readonly seed: number;
+  readonly eventDelayMs: number;
+  readonly gaps: Histogram;
+  readonly blocks: BlockNumbers;
+}
+
+const DEFAULT_KV_BYTES = 131_072;
+
+export function createSimulatedPool(options: SimulatedPoolOptions): SimulatedPool {
+  const { name, pool, model, events, blockTokens, gaps } = options;
+  const { names, parents } = options.blocks;
+  const selector = createSelector({
+    clock: events,
+    seed: options.seed,
+    ...(pool.policy === undefined ? {} : { policy: policyByName(pool.policy.name, pool.policy.options) }),
+  });
+  const kvBlocks = Math.max(1, Math.floor(model.kvTokens / blockTokens));
+  const hostBlocks = Math.floor((model.hostKvTokens ?? 0) / blockTokens);
+  const hostBlockMs =
+    ((model.kvBytesPerToken ?? DEFAULT_KV_BYTES) * blockTokens * 1000) / (model.hostBytesPerSecond ?? 25e9);
+  const workers = new Map<string, PoolWorker>();
+  const draining = new Set<string>();
+  const ended = new Map<string, { readonly atMs: number; readonly how: "drained" | "failed" }>();
+
+  function start(): PoolWorker {
+    const id = `${name}-${workers.size}`;
+    const startedMs = events.now();
+    const timeline = createTimeline();
+    const ranksWanted = model.ranks ?? 1;
+    let busyMs = 0;
+    let sequence = 0n;
+    let unsent: KvEvent[] = [];
+
+    // Everything of one moment goes in one batch, as engines send one batch a step.
+    function emit(event: KvEvent): void {
+      unsent.push(event);
+      if (unsent.length > 1) return;
+      events.at(events.now() + options.eventDelayMs, () => {
+        const batch = unsent;
+        unsent = [];
+        selector.observe({ worker: id, epoch: "1", sequence: ++sequence, events: batch });
+      });
+    }
+
+    const ranks = Array.from({ length: ranksWanted }, (_, rank) => {
+      const memory = createKvMemory(kvBlocks, hostBlocks, {
+        stored(chain, from, to) {
+          emit({
+            type: "stored",
+            ...(from === 0 ? {} : { parent: names[chain[from - 1]!]! }),
+            sequenceHashes: namesOf(chain, from, to),
+            tier: "device",
+            rank,
+          });
+        },
+        removed: (tier, block) =>
+          emit({ type: "removed", sequenceHashes: BigUint64Array.of(names[block]!), tier, rank }),
+        offloaded(block) {
+          const parent = names[parents[block]!];
+          emit({
+            type: "stored",
+            ...(parent === undefined ? {} : { parent }),
+            sequenceHashes: BigUint64Array.of(names[block]!),
+            tier: "host",
+            rank,
+          });
+        },
+      });
+      return createBatchingRank({
+        events,
+        memory,
+        blockTokens,
+        gaps,
+        stepMs: model.stepMs,
+        sequences: model.sequences ?? 256,
+        stepTokens: model.stepTokens ?? 8192,
+        hostBlockMs,
+        onSpan(fromMs, toMs, span) {
+          busyMs += toMs - fromMs;
+          timeline.add(fromMs, toMs, span);
+        },
+      });
+    });
+
+    const worker: PoolWorker = {
+      id,
+      ranks,
+      requests: 0,
+      get isGone() {
+        return ended.has(id);
+      },
+      report(endMs) {
+        const end = ended.get(id);
+        const lifeMs = Math.max(1e-9, (end?.atMs ?? endMs) - startedMs) * ranksWanted;
+        return {
+          worker: id,
+          pool: name,
+          gpus: model.gpus ?? 1,
+          startedMs,
+          endedMs: end?.atMs,
+          end: end?.how,
+          requests: worker.requests,
+          computedTokens: ranks.reduce((sum, rank) => sum + rank.computedTokens, 0),
+          preemptions: ranks.reduce((sum, rank) => sum + rank.preemptions, 0),
+          busyRatio: Math.min(1, Math.round((busyMs / lifeMs) * 1000) / 1000),
+          timeline: timeline.read(endMs, ranksWanted),
+        };
+      },
+    };
+    workers.set(id, worker);
+    selector.addWorker(
+      {
+        id,
+        epoch: "1",
+        role: pool.role,
+        model: name,
+        capacity: { requests: model.sequences ?? 256, kvBlocks: kvBlocks * ranksWanted, queue: 65_536 },
+        ranks: ranksWanted,
+        labels: pool.labels ?? {},
+      },
+      { blockTokens, hashScheme: hashSchemeXxh3, adapters: [] },
+    );
+    return worker;
+  }
+
+  function namesOf(chain: Int32Array, from: number, to: number): BigUint64Array {
+    const found = new BigUint64Array(to - from);
+    for (let i = from; i < to; i++) found[i - from] = names[chain[i]!]!;
+    return found;
+  }
+
+  function sweep(): void {
+    for (const id of draining) {
+      if (workers.get(id)!.ranks.some((rank) => !rank.isEmpty)) continue;
+      draining.delete(id);
+      selector.removeWorker(id);
+      ended.set(id, { atMs: events.now(), how: "drained" });
+    }
+  }
+
+  return {
+    name,
+    role: pool.role,
+    model,
+    selector,
+    workers,
+    mostTokens: kvBlocks * blockTokens,
+    start,
+    drain(id) {
+      if (ended.has(id)) return;
+      draining.add(id);
+      selector.observeStatus(id, "1", {
+        step: 0,
+        stepAgeMs: 0,
+        stepExpectedMs: 0,
+        isDraining: true,
+        load: { running: 0, waiting: 0, queuedPrefillTokens: 0, kvBlocksUsed: 0, kvBlocksTotal: kvBlocks },
+      });
+      sweep();
+    },
+    fail(id) {
+      const worker = workers.get(id)!;
+      if (ended.has(id)) return [];
+      draining.delete(id);
+      ended.set(id, { atMs: events.now(), how: "failed" });
+      return worker.ranks.flatMap((rank) => rank.fail());
+    },
+    sweep,
+  };
+}
