@@ -9,20 +9,27 @@ export interface Circuit {
   readonly ejections: number;
   isProbeOut: boolean;
   /** Opens it; nothing happens while it is open already, so that one death counts once. */
-  eject(nowMs: number): boolean;
+  eject(nowMs: number, why?: "failed" | "slow"): boolean;
   /** A real request succeeded, or another life began. */
   close(nowMs: number): void;
   /** From 0 to 1 over `slowStartMs` after it closed again. */
   warmth(nowMs: number): number;
 }
 
+/** A worker that was not ejected as slow for this long after its return has proved its pace, in milliseconds. */
+const provenPaceMs = 30_000;
+
 /**
+ * A slow worker answers its probe too, so that a success says nothing of its pace: those ejections stay in a row until
+ * it kept up for `provenPaceMs`.
+ *
  * Ejections last `ejectionMs` times their number in a row, at most `ejectionMaxMs`, give or take 20 %.
  *
  * @param random from 0 to 1, for the jitter.
  */
 export function createCircuit(deadlines: Deadlines, random: () => number): Circuit {
   let inARow = 0;
+  let slowInARow = 0;
   let ejections = 0;
   let openUntilMs = 0;
   let isOpen = false;
@@ -40,14 +47,18 @@ export function createCircuit(deadlines: Deadlines, random: () => number): Circu
       if (!isOpen) return "closed";
       return nowMs < openUntilMs ? "open" : "halfOpen";
     },
-    eject(nowMs) {
+    eject(nowMs, why = "failed") {
       if (circuit.state(nowMs) === "open") return false;
+      if (nowMs - closedAtMs > provenPaceMs) slowInARow = 0;
+      if (why === "slow") slowInARow += 1;
       inARow += 1;
       ejections += 1;
       isOpen = true;
       circuit.isProbeOut = false;
       const jitter = 0.8 + 0.4 * random();
-      openUntilMs = nowMs + Math.min(deadlines.ejectionMs * inARow, deadlines.ejectionMaxMs) * jitter;
+      openUntilMs =
+        nowMs +
+        Math.min(deadlines.ejectionMs * Math.max(inARow, slowInARow), deadlines.ejectionMaxMs) * jitter;
       return true;
     },
     close(nowMs) {

@@ -83,8 +83,8 @@ export function createHealthMember(options: HealthMemberOptions): HealthMember {
     for (const listener of [...listeners]) listener(stateOf[condition], condition);
   };
 
-  const eject = (nowMs: number): void => {
-    if (circuit.eject(nowMs)) counts.ejections += 1;
+  const eject = (nowMs: number, why: "failed" | "slow" = "failed"): void => {
+    if (circuit.eject(nowMs, why)) counts.ejections += 1;
   };
 
   const hear = (nowMs: number): void => {
@@ -141,7 +141,7 @@ export function createHealthMember(options: HealthMemberOptions): HealthMember {
         isRegistered = observation.type === "registered";
         return undefined;
       case "outlier":
-        if (options.mayEjectOutlier()) eject(nowMs);
+        if (options.mayEjectOutlier()) eject(nowMs, "slow");
         return undefined;
       case "frame":
         hear(nowMs);

@@ -5,7 +5,7 @@ import { classifyFailure } from "./classify-failure.ts";
 import { createDeadlines, defaultDeadlines, longestDeadlineMs } from "./deadlines.ts";
 import { createHealthGroup, createWorkerHealth } from "./health-group.ts";
 import { observationRules, type OutcomeType } from "./observation.ts";
-import type { Observation, WorkerCondition } from "./worker-health.ts";
+import type { Observation, WorkerCondition, WorkerHealth } from "./worker-health.ts";
 
 const half = (): number => 0.5;
 
@@ -342,6 +342,27 @@ describe("ejection", () => {
     expect(workers.filter((w) => w.state === "ejected")).toHaveLength(2);
     for (const worker of workers) worker.observe({ type: "silent" });
     expect(workers.filter((w) => w.state === "dead")).toHaveLength(4);
+  });
+
+  it("a slow worker stays out longer each time, though its probes succeed; once it kept up, it begins anew", () => {
+    const clock = createVirtualClock();
+    const group = createHealthGroup({ clock, random: half });
+    const [health] = ["w", "x", "y"].map((worker) => group.worker({ worker, epoch: "1" })) as [WorkerHealth];
+    const outMs: number[] = [];
+    const beSlow = (): void => {
+      const fromMs = clock.now();
+      health.observe({ type: "outlier" });
+      while (health.condition === "ejected") clock.advance(100);
+      outMs.push(clock.now() - fromMs);
+      health.admit();
+      health.observe({ type: "done" });
+      expect(health.isSelectable).toBe(true);
+    };
+    for (let i = 0; i < 3; i++) beSlow();
+    expect(outMs).toEqual([5_000, 10_000, 15_000]);
+    clock.advance(31_000);
+    beSlow();
+    expect(outMs.at(-1)).toBe(5_000);
   });
 
   it("a busy lease ends by itself", () => {
