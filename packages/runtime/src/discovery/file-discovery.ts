@@ -118,8 +118,14 @@ async function openFileStore(dir: string, context: DiscoveryContext): Promise<Di
         } else {
           const temporary = join(dir, `${encodeURIComponent(record.id)}.${process.pid}.${randomUUID()}.tmp`);
           await mkdir(dir, { recursive: true, mode: 0o700 });
-          await writeFile(temporary, text, { mode: 0o600 });
-          await rename(temporary, path(record.id));
+          try {
+            await writeFile(temporary, text, { mode: 0o600 });
+            await rename(temporary, path(record.id));
+          } catch (error) {
+            // A full disk must not be filled further, one heartbeat after the other.
+            await rm(temporary, { force: true }).catch(() => {});
+            throw error;
+          }
         }
       } catch (error) {
         throw isFenced(error) ? error : discoveryFailed(dir, `writing ${record.id}`, error);
