@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "vite";
 
@@ -10,6 +10,7 @@ export async function bundledProgram(name: "worker" | "frontend"): Promise<reado
   const file = `${outDir}/${name}.mjs`;
   if (existsSync(file)) return [file];
   mkdirSync(outDir, { recursive: true });
+  process.once("exit", () => rmSync(outDir, { recursive: true, force: true }));
   await build({
     root,
     configFile: false,
