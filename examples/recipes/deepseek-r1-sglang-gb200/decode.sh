@@ -10,7 +10,7 @@ exec python -m sglang.launch_server \
   --model-path deepseek-ai/DeepSeek-R1 \
   --port "$port" \
   --host 0.0.0.0 \
-  --tp 48 \
+  --tp-size 48 \
   --dp-size 48 \
   --enable-dp-attention \
   --ep-size 48 \

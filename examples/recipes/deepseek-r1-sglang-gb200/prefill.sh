@@ -9,7 +9,7 @@ exec python -m sglang.launch_server \
   --model-path deepseek-ai/DeepSeek-R1 \
   --port "$port" \
   --host 0.0.0.0 \
-  --tp 8 \
+  --tp-size 8 \
   --dp-size 8 \
   --enable-dp-attention \
   --ep-size 8 \

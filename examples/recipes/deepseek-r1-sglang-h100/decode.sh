@@ -10,7 +10,7 @@ exec python -m sglang.launch_server \
   --model-path deepseek-ai/DeepSeek-R1 \
   --port "$port" \
   --host 0.0.0.0 \
-  --tp 72 \
+  --tp-size 72 \
   --dp-size 72 \
   --enable-dp-attention \
   --ep-size 72 \

@@ -9,7 +9,7 @@ exec python -m sglang.launch_server \
   --model-path deepseek-ai/DeepSeek-R1 \
   --port "$port" \
   --host 0.0.0.0 \
-  --tp 32 \
+  --tp-size 32 \
   --dp-size 32 \
   --enable-dp-attention \
   --ep-size 32 \

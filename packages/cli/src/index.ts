@@ -9,3 +9,4 @@ export { overrideLayout } from "./up/override-layout.ts";
 export { readLayout } from "./layout-file.ts";
 export type { ProcessScalerOptions } from "./planner/process-scaler.ts";
 export { processScaler } from "./planner/process-scaler.ts";
+export { createProgram } from "./program.ts";

@@ -27,3 +27,4 @@ export type { Arrival } from "./serving/predict.ts";
 export { recipeFiles } from "./generate/recipe/recipe.ts";
 export { parseRecipe } from "./generate/recipe/schema.ts";
 export type { Recipe, RecipeWorker } from "./generate/recipe/schema.ts";
+export type { LocalRecipe } from "./generate/recipe/schema.ts";

@@ -7,7 +7,7 @@ exec python -m sglang.launch_server \
   --model-path Qwen/Qwen3-32B-FP8 \
   --port "$port" \
   --host 0.0.0.0 \
-  --tp 2 \
+  --tp-size 2 \
   --page-size 64 \
   --mem-fraction-static 0.9 \
   --context-length 5376 \

@@ -2,12 +2,12 @@ import type { EngineSettings } from "./engine-settings.ts";
 import type { Flag } from "./flag-table.ts";
 
 /**
- * SGLang's `launch_server` flags. `--tp` counts all GPUs of the worker; with `--enable-dp-attention` attention tensor
+ * SGLang's `launch_server` flags. `--tp-size` counts all GPUs of the worker; with `--enable-dp-attention` attention tensor
  * parallelism is `tp / dp`, and `--max-running-requests` counts the whole worker. Source: SGLang server arguments, 0.5.
  */
 export const sglangFlags: readonly Flag<EngineSettings>[] = [
   { name: "--host", write: () => "0.0.0.0" },
-  { name: "--tp", write: (s) => s.tensor * s.data },
+  { name: "--tp-size", write: (s) => s.tensor * s.data },
   { name: "--pp-size", write: (s) => (s.pipeline > 1 ? s.pipeline : undefined) },
   { name: "--dp-size", write: (s) => (s.data > 1 ? s.data : undefined) },
   { name: "--enable-dp-attention", write: (s) => (s.data > 1 ? true : undefined) },
@@ -42,7 +42,7 @@ export function readSglang(flags: ReadonlyMap<string, string | true>): Partial<E
   const mode = flags.get("--disaggregation-mode");
   return {
     role: mode === "prefill" || mode === "decode" ? mode : "both",
-    tensor: number("--tp", 1) / data,
+    tensor: number("--tp-size", 1) / data,
     pipeline: number("--pp-size", 1),
     data,
     expert: number("--ep-size", 1),

@@ -95,7 +95,7 @@ export function trtllmConfig(
       ? {}
       : {
           cache_transceiver_config: {
-            backend: "ucx",
+            backend: compareVersions(version, "1.1") >= 0 ? "UCX" : "ucx",
             max_tokens_in_buffer: Math.ceil(settings.contextTokens / 1024) * 1024,
           },
         }),

@@ -33,25 +33,6 @@ export function kubernetesManifests(
   const name = layout.namespace;
   const pools = Object.entries(layout.models[target.model.name]?.pools ?? {});
   const isWide = pools.some(([, pool]) => (pool.gpusPerReplica ?? 1) > target.system.gpusPerNode);
-  const inCluster: Layout = { ...layout, planes: { ...layout.planes, ...planes } };
-  const configuration = {
-    apiVersion: "v1",
-    kind: "ConfigMap",
-    metadata: { name: `${name}-files`, labels: labelsOf(name, "configuration") },
-    data: {
-      "kubernetes-layout.yaml": stringify(inCluster),
-      ...Object.fromEntries(
-        files.filter((file) => isForEngines(file.name)).map((file) => [file.name, file.text]),
-      ),
-      ...(isWide && target.backend === "trtllm" ? { "mpi.sh": mpiScript } : {}),
-    },
-  };
-  const budgets = [...pools.map(([pool]) => pool), "frontend"].map((component) => ({
-    apiVersion: "policy/v1",
-    kind: "PodDisruptionBudget",
-    metadata: { name: `${name}-${component}`, labels: labelsOf(name, component) },
-    spec: { maxUnavailable: 1, selector: { matchLabels: labelsOf(name, component) } },
-  }));
   const workers = workerWorkloads({
     name,
     target,
@@ -60,6 +41,34 @@ export function kubernetesManifests(
     ...(options.image === undefined ? {} : { image: options.image }),
     scriptOf: (pool) => `${pool.replace(/^workers/, "aggregated")}.sh`,
   });
+  const scripts = files.filter((file) => isForEngines(file.name));
+  return assemble(layout, workers, {
+    ...Object.fromEntries(scripts.map((file) => [file.name, file.text])),
+    ...(isWide && target.backend === "trtllm" ? { "mpi.sh": mpiScript } : {}),
+  });
+}
+
+/** Files of a base: the ConfigMap of the layout and `data`, the workers, the frontend and the disruption budgets. */
+export function assemble(
+  layout: Layout,
+  workers: readonly object[],
+  data: Readonly<Record<string, string>> = {},
+): ManifestFile[] {
+  const name = layout.namespace;
+  const inCluster: Layout = { ...layout, planes: { ...layout.planes, ...planes } };
+  const configuration = {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name: `${name}-files`, labels: labelsOf(name, "configuration") },
+    data: { "kubernetes-layout.yaml": stringify(inCluster), ...data },
+  };
+  const pools = Object.values(layout.models).flatMap((model) => Object.keys(model.pools));
+  const budgets = [...pools, "frontend"].map((component) => ({
+    apiVersion: "policy/v1",
+    kind: "PodDisruptionBudget",
+    metadata: { name: `${name}-${component}`, labels: labelsOf(name, component) },
+    spec: { maxUnavailable: 1, selector: { matchLabels: labelsOf(name, component) } },
+  }));
   return [
     { name: "configuration.yaml", documents: [configuration] },
     { name: "workers.yaml", documents: workers },

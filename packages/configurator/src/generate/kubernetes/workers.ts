@@ -1,7 +1,7 @@
 import type { Layout, LayoutPool } from "@stator/core";
 import type { Target } from "../../target.ts";
 import { engineImages, statorImage } from "./images.ts";
-import { fromField, labelsOf, locked, planes } from "./pod.ts";
+import { fromField, labelsOf, locked, nonRootPod, planes } from "./pod.ts";
 
 export interface WorkersOptions {
   readonly name: string;
@@ -124,42 +124,76 @@ function leaderSpec(
       },
     ],
     containers: [
-      {
-        name: "worker",
-        image: statorImage("worker"),
-        args: [
-          "worker",
-          ...["--model", target.model.name, "--role", spec.role],
-          ...["--engine", target.backend, "--url", "http://127.0.0.1:8001"],
-          ...(kvEvents === undefined ? [] : ["--kv-events", kvEvents]),
-          ...(connector === undefined ? [] : ["--connector", connector]),
-          ...["--id", "$(POD_NAME)", "--namespace", name, "--discovery", planes.discovery],
-          ...["--host", "0.0.0.0", "--advertise", "$(POD_IP)"],
-          ...["--metrics-host", "0.0.0.0", "--metrics-port", "9090"],
-        ],
-        env: [fromField("POD_NAME", "metadata.name"), fromField("POD_IP", "status.podIP")],
-        ports: [{ name: "metrics", containerPort: 9090 }],
-        resources: {
-          requests: { cpu: "1", memory: "512Mi" },
-          limits: { memory: "2Gi" },
-        },
-        securityContext: locked,
-        startupProbe: {
-          httpGet: { path: "/ready", port: "metrics" },
-          periodSeconds: 2,
-          failureThreshold: 60,
-        },
-        readinessProbe: { httpGet: { path: "/ready", port: "metrics" }, periodSeconds: 2 },
-        livenessProbe: {
-          httpGet: { path: "/health", port: "metrics" },
-          periodSeconds: 5,
-          failureThreshold: 6,
-        },
-        volumeMounts: [{ name: "tmp", mountPath: "/tmp" }],
-      },
+      workerContainer([
+        ...["--model", target.model.name, "--role", spec.role],
+        ...["--engine", target.backend, "--url", "http://127.0.0.1:8001"],
+        ...(kvEvents === undefined ? [] : ["--kv-events", kvEvents]),
+        ...(connector === undefined ? [] : ["--connector", connector]),
+        ...["--namespace", name],
+      ]),
     ],
     volumes,
   };
+}
+
+/** The worker process: probes that tell readiness and drain, an address that frontends reach. */
+export function workerContainer(args: readonly string[]): object {
+  return {
+    name: "worker",
+    image: statorImage("worker"),
+    args: [
+      "worker",
+      ...args,
+      ...["--id", "$(POD_NAME)", "--discovery", planes.discovery],
+      ...["--host", "0.0.0.0", "--advertise", "$(POD_IP)"],
+      ...["--metrics-host", "0.0.0.0", "--metrics-port", "9090"],
+    ],
+    env: [fromField("POD_NAME", "metadata.name"), fromField("POD_IP", "status.podIP")],
+    ports: [{ name: "metrics", containerPort: 9090 }],
+    resources: { requests: { cpu: "1", memory: "512Mi" }, limits: { memory: "2Gi" } },
+    securityContext: locked,
+    startupProbe: { httpGet: { path: "/ready", port: "metrics" }, periodSeconds: 2, failureThreshold: 60 },
+    readinessProbe: { httpGet: { path: "/ready", port: "metrics" }, periodSeconds: 2 },
+    livenessProbe: { httpGet: { path: "/health", port: "metrics" }, periodSeconds: 5, failureThreshold: 6 },
+    volumeMounts: [{ name: "tmp", mountPath: "/tmp" }],
+  };
+}
+
+/** Pods of a worker that is its own engine: llama.cpp on the CPU. */
+export function localWorkers(layout: Layout): object[] {
+  const name = layout.namespace;
+  return Object.entries(layout.models).flatMap(([model, { pools }]) =>
+    Object.entries(pools).map(([pool, spec]) => {
+      const labels = labelsOf(name, pool);
+      return {
+        apiVersion: "apps/v1",
+        kind: "Deployment",
+        metadata: { name: `${name}-${pool}`, labels },
+        spec: {
+          replicas: spec.replicas,
+          selector: { matchLabels: labels },
+          template: {
+            metadata: {
+              labels: { ...labels, "stator.dev/role": spec.role },
+              annotations: { "controller.kubernetes.io/pod-deletion-cost": "0" },
+            },
+            spec: {
+              serviceAccountName: "stator-worker",
+              terminationGracePeriodSeconds: graceSeconds,
+              securityContext: nonRootPod,
+              containers: [
+                workerContainer([
+                  ...["--model", model, "--role", spec.role],
+                  ...["--engine", spec.engine.kind, "--namespace", name],
+                ]),
+              ],
+              volumes: [{ name: "tmp", emptyDir: {} }],
+            },
+          },
+        },
+      };
+    }),
+  );
 }
 
 function engineContainer(

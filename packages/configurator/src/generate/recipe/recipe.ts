@@ -15,7 +15,8 @@ import { kustomizeFiles } from "./kustomize.ts";
 import { launchScripts } from "./launch.ts";
 import { recipePools } from "./pools.ts";
 import { recipeReadme } from "./readme.ts";
-import type { Recipe, RecipeWorker } from "./schema.ts";
+import { localRecipeFiles } from "./local-recipe.ts";
+import type { LocalRecipe, Recipe, RecipeWorker } from "./schema.ts";
 
 /**
  * The folder of a recipe: layout, graph, engines' files, launch scripts, a Kustomize base with overlays, a benchmark and
@@ -23,7 +24,8 @@ import type { Recipe, RecipeWorker } from "./schema.ts";
  *
  * @throws ConfiguratorError `CONFIGURATOR_OPTION_INVALID` when its workers do not add up to its GPUs; what `estimate` throws.
  */
-export function recipeFiles(recipe: Recipe): GeneratedFile[] {
+export function recipeFiles(recipe: Recipe | LocalRecipe): GeneratedFile[] {
+  if (recipe.engine === "llama") return localRecipeFiles(recipe);
   const model = withExperts(findModel(recipe.model), recipe.physicalExperts);
   const options = {
     model,

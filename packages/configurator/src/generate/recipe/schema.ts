@@ -19,6 +19,18 @@ const worker = z.strictObject({
   environment: z.record(z.string(), z.string()).optional(),
 });
 
+const local = z.strictObject({
+  title: z.string(),
+  about: z.string(),
+  model: z.string(),
+  engine: z.literal("llama"),
+  gpus: z.literal(0).default(0),
+  workload: z.strictObject({ inputTokens: positive, outputTokens: positive }),
+  frontends: positive.default(1),
+  disaggregateAboveTokens: z.number().int().nonnegative().optional(),
+  workers: z.array(z.strictObject({ role: z.enum(["prefill", "decode", "both"]), count: positive })).min(1),
+});
+
 const schema = z.strictObject({
   title: z.string(),
   about: z.string(),
@@ -59,6 +71,19 @@ export interface Recipe {
   readonly needs: readonly string[];
 }
 
+/** A deployment without GPUs: llama.cpp inside the worker processes. */
+export interface LocalRecipe {
+  readonly title: string;
+  readonly about: string;
+  readonly model: string;
+  readonly engine: "llama";
+  readonly gpus: 0;
+  readonly workload: { readonly inputTokens: number; readonly outputTokens: number };
+  readonly frontends: number;
+  readonly disaggregateAboveTokens?: number | undefined;
+  readonly workers: readonly { readonly role: "prefill" | "decode" | "both"; readonly count: number }[];
+}
+
 export interface RecipeWorker {
   readonly role: "prefill" | "decode" | "both";
   readonly count: number;
@@ -82,8 +107,8 @@ export interface RecipeWorker {
  *
  * @throws ConfiguratorError `CONFIGURATOR_OPTION_INVALID` that names every wrong field.
  */
-export function parseRecipe(text: string): Recipe {
-  const result = schema.safeParse(parse(text));
+export function parseRecipe(text: string): Recipe | LocalRecipe {
+  const result = z.discriminatedUnion("engine", [schema, local]).safeParse(parse(text));
   if (!result.success)
     throw configuratorError(
       "CONFIGURATOR_OPTION_INVALID",
