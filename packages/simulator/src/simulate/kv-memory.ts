@@ -1,8 +1,10 @@
+import { createRecencyList } from "./recency-list.ts";
+
 /** Hears which named blocks a tier gained and lost, so that KV events can be made of it. */
 export interface KvListener {
   /** Blocks `from` to `to` of this chain are on the device now. */
   stored(chain: Int32Array, from: number, to: number): void;
-  removed(tier: "device" | "host", block: number): void;
+  removed(tier: "device" | "host", blocks: readonly number[]): void;
   /** A block evicted from the device lives on in host memory. */
   offloaded(block: number): void;
 }
@@ -37,27 +39,42 @@ export interface KvMemory {
 }
 
 export function createKvMemory(capacityBlocks: number, hostBlocks: number, listener: KvListener): KvMemory {
-  const held = new Map<number, number>();
-  // Insertion order is recency: the first key is the next to go.
-  const cached = new Set<number>();
-  const host = new Set<number>();
+  /** Requests that hold a block, by its number. */
+  let holders = new Uint16Array(1024);
+  let heldBlocks = 0;
+  const cached = createRecencyList();
+  const host = createRecencyList();
   let unnamed = 0;
 
-  const used = (): number => held.size + unnamed;
+  const used = (): number => heldBlocks + unnamed;
+  const isHeld = (block: number): boolean => block < holders.length && holders[block]! > 0;
+
+  /** Whether nobody held it before. */
+  function hold(block: number): boolean {
+    if (block >= holders.length) {
+      const more = new Uint16Array(Math.max(holders.length * 2, block + 1));
+      more.set(holders);
+      holders = more;
+    }
+    if (holders[block]!++ > 0) return false;
+    heldBlocks++;
+    return true;
+  }
 
   function evict(): void {
-    for (const block of cached) {
-      if (used() + cached.size <= capacityBlocks) return;
-      cached.delete(block);
-      if (hostBlocks > 0 && !host.delete(block)) listener.offloaded(block);
-      listener.removed("device", block);
+    if (used() + cached.size <= capacityBlocks || cached.size === 0) return;
+    const evicted: number[] = [];
+    const forgotten: number[] = [];
+    while (used() + cached.size > capacityBlocks && cached.size > 0) {
+      const block = cached.shift();
+      evicted.push(block);
       if (hostBlocks === 0) continue;
+      if (!host.delete(block)) listener.offloaded(block);
       host.add(block);
-      if (host.size <= hostBlocks) continue;
-      const oldest = host.values().next().value!;
-      host.delete(oldest);
-      listener.removed("host", oldest);
+      if (host.size > hostBlocks) forgotten.push(host.shift());
     }
+    listener.removed("device", evicted);
+    if (forgotten.length > 0) listener.removed("host", forgotten);
   }
 
   return {
@@ -69,7 +86,7 @@ export function createKvMemory(capacityBlocks: number, hostBlocks: number, liste
       let deviceBlocks = 0;
       while (deviceBlocks < chain.length) {
         const block = chain[deviceBlocks]!;
-        if (!held.has(block) && !cached.has(block)) break;
+        if (!isHeld(block) && !cached.has(block)) break;
         deviceBlocks++;
       }
       let depth = deviceBlocks;
@@ -80,8 +97,7 @@ export function createKvMemory(capacityBlocks: number, hostBlocks: number, liste
     pin(chain, blocks) {
       for (let i = 0; i < blocks; i++) {
         const block = chain[i]!;
-        cached.delete(block);
-        held.set(block, (held.get(block) ?? 0) + 1);
+        if (hold(block)) cached.delete(block);
       }
     },
     take(blocks) {
@@ -95,9 +111,7 @@ export function createKvMemory(capacityBlocks: number, hostBlocks: number, liste
       let run = -1;
       for (let i = from; i < chain.length; i++) {
         const block = chain[i]!;
-        const count = held.get(block);
-        const isNew = count === undefined && !cached.delete(block);
-        held.set(block, (count ?? 0) + 1);
+        const isNew = hold(block) && !cached.delete(block);
         unnamed--;
         if (isNew && run < 0) run = i;
         if (!isNew && run >= 0) {
@@ -111,12 +125,9 @@ export function createKvMemory(capacityBlocks: number, hostBlocks: number, liste
       // Tail first, as vLLM frees them: the beginning, which more requests share, stays longest.
       for (let i = blocks - 1; i >= 0; i--) {
         const block = chain[i]!;
-        const count = held.get(block)!;
-        if (count > 1) held.set(block, count - 1);
-        else {
-          held.delete(block);
-          cached.add(block);
-        }
+        if (--holders[block]! > 0) continue;
+        heldBlocks--;
+        cached.add(block);
       }
       evict();
     },

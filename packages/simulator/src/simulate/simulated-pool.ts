@@ -52,8 +52,7 @@ export interface SimulatedPoolOptions {
 const DEFAULT_KV_BYTES = 131_072;
 
 export function createSimulatedPool(options: SimulatedPoolOptions): SimulatedPool {
-  const { name, pool, model, events, blockTokens, gaps } = options;
-  const { names, parents } = options.blocks;
+  const { name, pool, model, events, blockTokens, gaps, blocks } = options;
   const selector = createSelector({
     clock: events,
     seed: options.seed,
@@ -90,22 +89,22 @@ export function createSimulatedPool(options: SimulatedPoolOptions): SimulatedPoo
     const ranks = Array.from({ length: ranksWanted }, (_, rank) => {
       const memory = createKvMemory(kvBlocks, hostBlocks, {
         stored(chain, from, to) {
+          const parent = blocks.parentName(chain[from]!);
           emit({
             type: "stored",
-            ...(from === 0 ? {} : { parent: names[chain[from - 1]!]! }),
-            sequenceHashes: namesOf(chain, from, to),
+            ...(parent === undefined ? {} : { parent }),
+            sequenceHashes: blocks.names(chain, from, to),
             tier: "device",
             rank,
           });
         },
-        removed: (tier, block) =>
-          emit({ type: "removed", sequenceHashes: BigUint64Array.of(names[block]!), tier, rank }),
+        removed: (tier, gone) => emit({ type: "removed", sequenceHashes: blocks.names(gone), tier, rank }),
         offloaded(block) {
-          const parent = names[parents[block]!];
+          const parent = blocks.parentName(block);
           emit({
             type: "stored",
             ...(parent === undefined ? {} : { parent }),
-            sequenceHashes: BigUint64Array.of(names[block]!),
+            sequenceHashes: blocks.names([block]),
             tier: "host",
             rank,
           });
@@ -166,12 +165,6 @@ export function createSimulatedPool(options: SimulatedPoolOptions): SimulatedPoo
       { blockTokens, hashScheme: hashSchemeXxh3, adapters: [] },
     );
     return worker;
-  }
-
-  function namesOf(chain: Int32Array, from: number, to: number): BigUint64Array {
-    const found = new BigUint64Array(to - from);
-    for (let i = from; i < to; i++) found[i - from] = names[chain[i]!]!;
-    return found;
   }
 
   function sweep(): void {
