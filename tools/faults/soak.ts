@@ -1,0 +1,220 @@
+import { createPool, disaggregated, migrating, uncachedTokensAbove } from "@stator/router";
+import { createProcessRig, startRigLoad } from "@stator/testing";
+import { bundledProgram } from "./program.ts";
+import { createReference, requestsOf } from "./reference.ts";
+import { profiles } from "./row.ts";
+import { seededRandom } from "./statistics.ts";
+import { defaultWorkerConfig } from "./worker-config.ts";
+import { untilEnough } from "./rows/workers-left.ts";
+
+export interface SoakOptions {
+  readonly minutes: number;
+  /** Default 1. */
+  readonly seed?: number;
+  /** Default 20 s. */
+  readonly everySeconds?: number;
+  readonly onProgress?: (sample: SoakSample) => void;
+}
+
+/** Of the caller's process, taken after a collection of garbage. */
+export interface SoakSample {
+  readonly minute: number;
+  readonly heapMb: number;
+  readonly rssMb: number;
+  readonly handles: number;
+  readonly listeners: number;
+}
+
+export interface SoakResult {
+  readonly seed: number;
+  readonly minutes: number;
+  readonly faults: Readonly<Record<string, number>>;
+  readonly requests: number;
+  readonly lost: number;
+  readonly duplicated: number;
+  readonly mismatched: number;
+  /** After the first fifth of the time: least-squares slope over what there was then, in percent an hour. */
+  readonly rssSlopePercentPerHour: number;
+  readonly heapSlopePercentPerHour: number;
+  readonly first: SoakSample;
+  readonly last: SoakSample;
+  /** KV blocks and offers still held by workers when all was over. */
+  readonly leaked: number;
+  readonly failures: readonly string[];
+}
+
+const faultNames = [
+  "kill",
+  "stop",
+  "freeze",
+  "drain",
+  "partition",
+  "cut",
+  "killPrefill",
+  "clientLeaves",
+] as const;
+
+/** Everything at once: a random fault every so often, for as long as asked; afterwards nothing may be left behind. */
+export async function soak(options: SoakOptions): Promise<SoakResult> {
+  const { minutes, seed = 1, everySeconds = 20 } = options;
+  const random = seededRandom(seed);
+  const profile = profiles.ci;
+  const program = await bundledProgram("worker");
+  await using rig = await createProcessRig({
+    isProxied: true,
+    workers: [
+      ...[0, 1, 2, 3].map((i) => ({ name: `decode-${i}`, role: "decode" as const })),
+      ...[0, 1].map((i) => ({ name: `prefill-${i}`, role: "prefill" as const })),
+    ],
+    process: ({ name, role }, discovery) => ({
+      command: process.execPath,
+      args: [...program, JSON.stringify({ ...defaultWorkerConfig, name, role, discovery })],
+    }),
+  });
+  const reference = await createReference("simulated");
+  const graph = migrating(
+    disaggregated({
+      prefill: createPool({ workers: rig.runtime.workers({ role: "prefill" }), name: "prefill" }),
+      decode: createPool({ workers: rig.runtime.workers({ role: "decode" }), name: "decode" }),
+      when: uncachedTokensAbove(200),
+    }),
+  );
+  const usual = requestsOf({ seed, random: seededRandom(seed + 1), profile, engine: "simulated" });
+  const startedMs = performance.now();
+  const endMs = startedMs + minutes * 60_000;
+  const faults: Record<string, number> = {};
+  const failures: string[] = [];
+  const totals = { requests: 0, lost: 0, duplicated: 0, mismatched: 0 };
+  const samples: SoakSample[] = [];
+
+  // One load after the other, each checked and forgotten: what the tester keeps must not look like a leak.
+  let round = 0;
+  let current: ReturnType<typeof startRigLoad> | undefined;
+  const load = async (): Promise<void> => {
+    while (performance.now() < endMs) {
+      round += 1;
+      const untilMs = Math.min(endMs, performance.now() + 10_000);
+      const from = totals.requests;
+      current = startRigLoad({
+        engine: graph,
+        clients: profile.clients,
+        request: (n) => usual(from + n),
+        isOver: () => performance.now() > untilMs,
+      });
+      await current.done;
+      for (const violation of current.violations()) failures.push(JSON.stringify(violation));
+      totals.duplicated += current.violations().length;
+      totals.requests += current.requests.length;
+      for (const { request, result, error, leftMs, tokens } of current.requests) {
+        if (leftMs !== undefined) continue;
+        if (error !== undefined) {
+          totals.lost += 1;
+          failures.push(`${request.id} after ${tokens}: ${error.code} ${error.message}`);
+        } else if (JSON.stringify(await reference.of(request)) !== JSON.stringify(result)) {
+          totals.mismatched += 1;
+          failures.push(`${request.id} differs`);
+        }
+      }
+      current = undefined;
+      globalThis.gc?.();
+      const { heapUsed, rss } = process.memoryUsage();
+      const sample: SoakSample = {
+        minute: round2((performance.now() - startedMs) / 60_000),
+        heapMb: round2(heapUsed / 2 ** 20),
+        rssMb: round2(rss / 2 ** 20),
+        handles: process.getActiveResourcesInfo().length,
+        listeners: process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0),
+      };
+      samples.push(sample);
+      options.onProgress?.(sample);
+    }
+  };
+
+  const strike = async (): Promise<void> => {
+    const fault = faultNames[Math.floor(random() * faultNames.length)]!;
+    await untilEnough(rig);
+    const role = fault === "killPrefill" ? "prefill" : "decode";
+    const ready = rig.workers.filter(
+      (w) => w.role === role && rig.handle(w.name)?.health.isSelectable === true,
+    );
+    const name = ready[Math.floor(random() * ready.length)]?.name;
+    if (name === undefined) return;
+    faults[fault] = (faults[fault] ?? 0) + 1;
+    switch (fault) {
+      case "kill":
+      case "killPrefill":
+        return rig.process(name).signal("SIGKILL");
+      case "drain":
+        return rig.process(name).signal("SIGTERM");
+      case "stop":
+        rig.process(name).signal("SIGSTOP");
+        await pause(3_000);
+        return rig.process(name).signal("SIGCONT");
+      case "freeze":
+        await rig.command(name, "freeze");
+        await pause(4_000);
+        await rig.command(name, "thaw");
+        return;
+      case "partition":
+        rig.proxy(name).set({ isBlackhole: true }, random() < 0.5 ? "down" : undefined);
+        await pause(2_000);
+        rig.proxy(name).heal();
+        return rig.proxy(name).cut();
+      case "cut":
+        return rig.proxy(name).cut();
+      case "clientLeaves":
+        for (const request of current?.inFlight().slice(0, 3) ?? []) request.leave();
+    }
+  };
+  const strikes = async (): Promise<void> => {
+    while (performance.now() + everySeconds * 1_000 < endMs) {
+      await pause(everySeconds * 1_000);
+      await strike();
+    }
+  };
+
+  await Promise.all([load(), strikes()]);
+  for (const { name } of rig.workers) await rig.selectable(name);
+  let leaked = 1;
+  const patienceMs = performance.now() + 15_000;
+  while (leaked > 0 && performance.now() < patienceMs) {
+    const states = await Promise.all(rig.workers.map(({ name }) => rig.command(name, "state")));
+    leaked = states.reduce(
+      (sum, state) => sum + Number(state["usedBlocks"]) + Number(state["openOffers"]),
+      0,
+    );
+    await pause(100);
+  }
+  await reference.close();
+  const warm = samples.slice(Math.floor(samples.length / 5));
+  return {
+    seed,
+    minutes,
+    faults,
+    ...totals,
+    rssSlopePercentPerHour: slope(warm.map(({ minute, rssMb }) => [minute, rssMb])),
+    heapSlopePercentPerHour: slope(warm.map(({ minute, heapMb }) => [minute, heapMb])),
+    first: warm[0]!,
+    last: samples.at(-1)!,
+    leaked,
+    failures: failures.slice(0, 10),
+  };
+}
+
+/** Of values over minutes, in percent of their mean an hour. */
+function slope(points: readonly (readonly [number, number])[]): number {
+  const mean = (of: (point: readonly [number, number]) => number): number =>
+    points.reduce((sum, point) => sum + of(point), 0) / points.length;
+  const x = mean(([minute]) => minute);
+  const y = mean(([, value]) => value);
+  const spread = mean(([minute]) => (minute - x) ** 2);
+  return spread === 0
+    ? 0
+    : round2((mean(([minute, value]) => (minute - x) * (value - y)) / spread / y) * 6_000);
+}
+
+const round2 = (value: number): number => Math.round(value * 100) / 100;
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
