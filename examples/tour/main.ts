@@ -32,7 +32,9 @@ async function round(title: string, onHalf?: () => void): Promise<Round> {
     temperature: 0.8,
     onRequest: (outcome) => outcomes.set(outcome.index, outcome),
     onProgress({ finished, outputTokens, elapsedMs }) {
-      say(`   ${title}: ${String(finished).padStart(2)}/24 done, ${Math.round((outputTokens / elapsedMs) * 1000)} tokens/s`);
+      say(
+        `   ${title}: ${String(finished).padStart(2)}/24 done, ${Math.round((outputTokens / elapsedMs) * 1000)} tokens/s`,
+      );
       if (finished < 8 || hasRun) return;
       hasRun = true;
       onHalf?.();
@@ -52,8 +54,11 @@ const disturbed = await round("disturbed  ", () => {
 });
 const moved = (await migrations()) - before;
 
-const identical = [...disturbed.outcomes].filter(([index, { ok, text }]) => ok && text === calm.outcomes.get(index)?.text).length;
-const row = (name: string, a: string | number, b: string | number): void => say(`   ${name.padEnd(28)}${String(a).padStart(14)}${String(b).padStart(14)}`);
+const identical = [...disturbed.outcomes].filter(
+  ([index, { ok, text }]) => ok && text === calm.outcomes.get(index)?.text,
+).length;
+const row = (name: string, a: string | number, b: string | number): void =>
+  say(`   ${name.padEnd(28)}${String(a).padStart(14)}${String(b).padStart(14)}`);
 say("\n4. What the clients saw");
 row("", "undisturbed", "worker killed");
 row("requests", calm.report.requests, disturbed.report.requests);
@@ -72,7 +77,10 @@ process.exitCode = identical === 24 && disturbed.report.failed === 0 ? 0 : 1;
 /** Streams that went on elsewhere, from the frontend's own metrics. */
 async function migrations(): Promise<number> {
   const text = await (await fetch(new URL("/metrics", running.url))).text();
-  return [...text.matchAll(/^stator_migrations_total\{[^}]*\} (\d+)/gm)].reduce((sum, [, value]) => sum + Number(value), 0);
+  return [...text.matchAll(/^stator_migrations_total\{[^}]*\} (\d+)/gm)].reduce(
+    (sum, [, value]) => sum + Number(value),
+    0,
+  );
 }
 
 function percent(ratio: number): string {
