@@ -53,7 +53,7 @@ export type { PolicyParts } from "./policies/compose-policy.ts";
 export { composePolicy } from "./policies/compose-policy.ts";
 export { lowest } from "./policies/lowest.ts";
 
-export type { GraphRuntime } from "./layout/graph-from-layout.ts";
+export type { GraphOptions, GraphRuntime } from "./layout/graph-from-layout.ts";
 export { graphFromLayout } from "./layout/graph-from-layout.ts";
 export { policyByName, policyNames } from "./layout/policy-by-name.ts";
 

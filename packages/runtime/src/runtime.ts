@@ -35,6 +35,7 @@ import { startRpcServer, type RpcServer } from "./wire/rpc-server.ts";
 import { openServiceLink } from "./wire/service-link.ts";
 import { sessionRoutes } from "./wire/session-routes.ts";
 import { createWorkerDirectory, type WorkerFilter } from "./workers/worker-directory.ts";
+import { createWorkerMetrics } from "./workers/worker-metrics.ts";
 
 export interface ListenOptions {
   /** Interface for calls from other processes. Default 127.0.0.1; 0.0.0.0 for all. */
@@ -212,7 +213,8 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
     return { transport, close() {} };
   };
 
-  const directory = createWorkerDirectory({ store, openLink, health, clock, deadlines, logger });
+  const metrics = createWorkerMetrics(meter, clock);
+  const directory = createWorkerDirectory({ store, openLink, health, clock, deadlines, logger, metrics });
   const forget = (each: ServedEngine | ServedService): void => void served.delete(each);
   const check = (): void => {
     if (!isClosed) return;

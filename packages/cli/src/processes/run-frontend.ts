@@ -34,7 +34,7 @@ export async function runFrontend(options: FrontendProcessOptions): Promise<void
   const gpus = options.measuresGpus ? sampleGpus(metrics, logger) : undefined;
   const page = createConsole({ workers });
   const server = createOpenAIServer({
-    models: graphFromLayout(runtime, layout),
+    models: graphFromLayout(runtime, layout, { meter: metrics, logger }),
     metrics,
     logger,
     observers: [page.observer],

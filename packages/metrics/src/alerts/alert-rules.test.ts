@@ -191,10 +191,10 @@ const cases: readonly Case[] = [
     fires: ["StatorSnapshotFails"],
   },
   {
-    name: "an expiring certificate",
-    series: { 'stator_certificate_expiry_timestamp_seconds{instance="a"}': "1000000x120" },
-    at: "70m",
-    fires: ["StatorCertificateExpires"],
+    name: "a worker whose predictions do not come true",
+    series: { 'stator_router_predictions_distrusted{worker="decode-0"}': "1x20" },
+    at: "10m",
+    fires: ["StatorPredictionsDistrusted"],
   },
   {
     name: "a slow scrape",

@@ -4,7 +4,16 @@ const rateWindow = "[$__rate_interval]";
 
 /** Rows of the serving board: what users see first, then why. `p` is the prefix with its underscore. */
 export function servingRows(p: string): readonly Row[] {
-  return [slo(p), traffic(p), latency(p), routing(p), prefillAndDecode(p), resilience(p), planner(p)];
+  return [
+    slo(p),
+    traffic(p),
+    latency(p),
+    routing(p),
+    prefillAndDecode(p),
+    kvTransfer(p),
+    resilience(p),
+    planner(p),
+  ];
 }
 
 function slo(p: string): Row {
@@ -164,6 +173,10 @@ function routing(p: string): Row {
         "Time that one routing decision takes.",
         percentiles(`${p}router_decision_seconds`, "", "phase"),
       ),
+      lines("Predicted against actual", "short", "Cached prompt tokens per second, of all workers.", [
+        { expr: `sum(rate(${p}router_predicted_cached_tokens_total${rateWindow}))`, legend: "predicted" },
+        { expr: `sum(rate(${p}router_actual_cached_tokens_total${rateWindow}))`, legend: "actual" },
+      ]),
       lines("Requests routed", "reqps", "Decisions by chosen worker.", [
         {
           expr: `sum by (worker) (rate(${p}router_routed_requests_total${rateWindow}))`,
@@ -218,6 +231,34 @@ function prefillAndDecode(p: string): Row {
       ),
       lines("KV handed off", "short", "Prompt tokens per second whose KV moved from prefill to decode.", [
         { expr: `sum(rate(${p}kv_handoff_tokens_total${rateWindow}))`, legend: "tokens" },
+      ]),
+    ],
+  };
+}
+
+/** Figures of `@stator/kv-transfer`: where workers move KV themselves. */
+function kvTransfer(p: string): Row {
+  return {
+    title: "KV transfer",
+    isCollapsed: true,
+    panels: [
+      lines(
+        "Transfer time",
+        "s",
+        "From post to completion of a KV transfer, by the way it took.",
+        percentiles(`${p}kv_transfer_seconds`, "", "path"),
+      ),
+      lines("Transfer rate", "Bps", "Bytes moved per second, by way and direction.", [
+        {
+          expr: `sum by (path, operation) (rate(${p}kv_transfer_bytes_total${rateWindow}))`,
+          legend: "{{path}} {{operation}}",
+        },
+      ]),
+      lines("Transfers failed", "ops", "KV transfers that failed, by error code.", [
+        {
+          expr: `sum by (code) (rate(${p}kv_transfer_failures_total${rateWindow})) or vector(0)`,
+          legend: "{{code}}",
+        },
       ]),
     ],
   };

@@ -1,4 +1,14 @@
-import type { Engine, Layout, LayoutModel, LayoutPool, Pool, WorkerRole, WorkerSource } from "@stator/core";
+import type {
+  Engine,
+  Layout,
+  LayoutModel,
+  LayoutPool,
+  Logger,
+  Meter,
+  Pool,
+  WorkerRole,
+  WorkerSource,
+} from "@stator/core";
 import { disaggregated } from "../disaggregated/disaggregated.ts";
 import { uncachedTokensAbove } from "../disaggregated/when.ts";
 import { defaultUncachedTokens } from "../disaggregated/disaggregated.ts";
@@ -11,22 +21,33 @@ export interface GraphRuntime {
   workers(filter: { readonly model: string; readonly role: WorkerRole }): WorkerSource;
 }
 
+export interface GraphOptions {
+  /** What pools and migration measure. Default: nothing. */
+  readonly meter?: Meter;
+  /** Where pools say that they refuse or distrust a worker. Default: silent. */
+  readonly logger?: Logger;
+}
+
 /**
  * The engines that a layout describes, by model name: the same combinators that a graph file would call. Workers of role
  * `both` form one pool; `prefill` and `decode` are joined by `disaggregated`; streams migrate unless the layout says no.
  */
-export function graphFromLayout(runtime: GraphRuntime, layout: Layout): Record<string, Engine> {
+export function graphFromLayout(
+  runtime: GraphRuntime,
+  layout: Layout,
+  options: GraphOptions = {},
+): Record<string, Engine> {
   return Object.fromEntries(
-    Object.entries(layout.models).map(([name, model]) => [name, engineOf(runtime, name, model)]),
+    Object.entries(layout.models).map(([name, model]) => [name, engineOf(runtime, name, model, options)]),
   );
 }
 
-function engineOf(runtime: GraphRuntime, name: string, model: LayoutModel): Engine {
+function engineOf(runtime: GraphRuntime, name: string, model: LayoutModel, options: GraphOptions): Engine {
   const pool = (role: WorkerRole): Pool | undefined => {
     const described = Object.values(model.pools).find((candidate) => candidate.role === role);
     return described === undefined
       ? undefined
-      : poolOf(runtime.workers({ model: name, role }), role, described);
+      : poolOf(runtime.workers({ model: name, role }), role, described, options);
   };
   const prefill = pool("prefill");
   const decode = pool("decode");
@@ -38,13 +59,22 @@ function engineOf(runtime: GraphRuntime, name: string, model: LayoutModel): Engi
           when: uncachedTokensAbove(model.disaggregateAboveTokens ?? defaultUncachedTokens),
         })
       : pool("both")!;
-  return model.migrate === false ? serving : migrating(serving);
+  return model.migrate === false
+    ? serving
+    : migrating(serving, options.meter === undefined ? {} : { meter: options.meter });
 }
 
-function poolOf(workers: WorkerSource, role: WorkerRole, { policy }: LayoutPool): Pool {
+function poolOf(
+  workers: WorkerSource,
+  role: WorkerRole,
+  { policy }: LayoutPool,
+  { meter, logger }: GraphOptions,
+): Pool {
   return createPool({
     workers,
     name: role,
+    ...(meter === undefined ? {} : { meter }),
+    ...(logger === undefined ? {} : { logger }),
     ...(policy === undefined ? {} : { policy: policyByName(policy.name, policy.options) }),
   });
 }

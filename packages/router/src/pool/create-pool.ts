@@ -12,6 +12,7 @@ import {
   type GenerateOptions,
   type GenerateRequest,
   type Logger,
+  type Meter,
   type Pool,
   type ReserveOptions,
   type Reservation,
@@ -47,6 +48,8 @@ export interface PoolOptions {
   readonly selector?: Selector;
   /** Default: silent. */
   readonly logger?: Logger;
+  /** What the pool's own selector measures. Default: nothing. */
+  readonly meter?: Meter;
 }
 
 export const defaultPoolQueue: number = 1_024;
@@ -89,7 +92,12 @@ export function createPool(options: PoolOptions): ClosablePool {
   }
   const selector =
     options.selector ??
-    createSelector({ clock, ...(options.policy === undefined ? {} : { policy: options.policy }) });
+    createSelector({
+      clock,
+      logger,
+      ...(options.policy === undefined ? {} : { policy: options.policy }),
+      ...(options.meter === undefined ? {} : { meter: options.meter }),
+    });
   const isSource = "onChange" in options.workers;
   const owned: EngineSource | undefined = isSource
     ? undefined

@@ -2,8 +2,14 @@ import {
   createRequest,
   hashSchemeXxh3,
   nameBlocks,
+  type Counter,
+  type Family,
+  type Gauge,
+  type Histogram,
+  type InstrumentOptions,
   type KvEvent,
   type KvEventBatch,
+  type Meter,
   type Worker,
 } from "@stator/core";
 import { describe, expect, test } from "vitest";
@@ -280,4 +286,46 @@ describe("createSelector", () => {
     expect(replica.nextSequence("b")).toBe(2n);
     expect(selector.dump("a")).toBeUndefined();
   });
+
+  test("measures predictions against what came true, and snapshots that differ from the index", () => {
+    const { meter, read } = recordingMeter();
+    const { selector } = setUp({ meter });
+    selector.observe(batch("b", 1n, [stored(names.subarray(0, 60))]));
+    const same = batch("b", 1n, [stored(names.subarray(0, 60))], { isSnapshot: true });
+    expect(selector.observe(same)).toBe("duplicate");
+    expect(read("kv_index_digest_mismatch b")).toBe(0);
+    expect(selector.observe({ ...same, events: [stored(names.subarray(0, 40))] })).toBe("applied");
+    expect(read("kv_index_digest_mismatch b")).toBe(1);
+    expect(selector.holdings(names)).toMatchObject([{ worker: "b", blocks: 40 }]);
+
+    for (let i = 0; i < 10; i++) {
+      const pinned = selector.prepare(
+        createRequest({ id: "r", model: "m", promptIds: prompt, hints: { pin: { worker: "b" } } }),
+      );
+      const booking = selector.book(selector.select(pinned));
+      booking.prefilled({ cachedTokens: 0 });
+      booking.free();
+    }
+    expect(read("router_predicted_cached b")).toBeGreaterThan(640);
+    expect(read("router_actual_cached b")).toBe(0);
+    expect(read("router_predictions_distrusted b")).toBe(1);
+    expect(read("router_predictions_distrusted a")).toBe(0);
+    selector.removeWorker("b");
+    expect(read("router_predictions_distrusted b")).toBeUndefined();
+  });
 });
+
+/** Keeps the figures of `worker`-labelled series by "name worker". */
+function recordingMeter(): { meter: Meter; read: (key: string) => number | undefined } {
+  const figures = new Map<string, number>();
+  const family = ({ name }: InstrumentOptions): Family<Counter & Gauge & Histogram> => ({
+    labels({ worker: id }) {
+      const key = `${name} ${id}`;
+      const add = (value = 1): void => void figures.set(key, (figures.get(key) ?? 0) + value);
+      add(0);
+      return { add, set: (value) => void figures.set(key, value), observe: () => {} };
+    },
+    remove: ({ worker: id }) => void figures.delete(`${name} ${id}`),
+  });
+  return { meter: { counter: family, gauge: family, histogram: family }, read: (key) => figures.get(key) };
+}

@@ -1,6 +1,7 @@
 import {
   createBlockNamer,
   hashSchemeXxh3,
+  noopMeter,
   silentLogger,
   systemClock,
   type GenerateRequest,
@@ -27,6 +28,7 @@ import {
   resolveCost,
   type SelectorOptions,
 } from "./options.ts";
+import { createSelectorMetrics } from "./selector-metrics.ts";
 import { seededRandom } from "./random.ts";
 import type {
   Chosen,
@@ -75,6 +77,7 @@ export function createSelector(options: SelectorOptions = {}): Selector {
   const models = createPrefillModels({ ...PREFILL_PRIOR, ...options.prefillPrior });
   const activeBlocks = createActiveBlocks();
   const interTokenFit = createLinearFit(512);
+  const seriesOf = createSelectorMetrics(options.meter ?? noopMeter);
   const workers = new Map<string, EventStream>();
   let targets: TargetState[] = [];
   let blockTokens: number | undefined;
@@ -94,8 +97,11 @@ export function createSelector(options: SelectorOptions = {}): Selector {
       meanOutputTokens += (outputTokens - meanOutputTokens) / 128;
     },
     onPrediction(target, predictedTokens, actualTokens) {
+      const series = workers.get(target.worker)?.series;
+      series?.predicted(predictedTokens, actualTokens);
       if (!target.prediction.observe(predictedTokens, actualTokens)) return;
       const { isDistrusted } = target.prediction.record;
+      series?.trusted(isDistrusted);
       const fields = { worker: target.worker, rank: target.rank, ...target.prediction.record };
       if (isDistrusted) {
         logger.error(
@@ -127,6 +133,7 @@ export function createSelector(options: SelectorOptions = {}): Selector {
     const known = workers.get(id);
     if (known === undefined || (epoch !== undefined && known.worker.epoch !== epoch)) return;
     workers.delete(id);
+    known.series.forget();
     targets = targets.filter((target) => target.worker !== id);
     for (const target of known.ranks) {
       index.removeTarget(target.number);
@@ -171,7 +178,7 @@ export function createSelector(options: SelectorOptions = {}): Selector {
         });
       });
       const group = Math.max(0, card.kvGroups?.findIndex((each) => each.kind === "full_attention") ?? 0);
-      workers.set(worker.id, { worker, ranks, group, next: undefined });
+      workers.set(worker.id, { worker, ranks, group, next: undefined, series: seriesOf(worker.id) });
       targets.push(...ranks);
     },
     removeWorker,

@@ -1,6 +1,7 @@
 import type { KvEvent, KvEventBatch, KvTier, Worker } from "@stator/core";
 import { TIER_DEVICE, TIER_DISK, TIER_HOST, type PrefixIndex } from "../index/prefix-index.ts";
 import type { ObserveResult } from "./selector.ts";
+import type { WorkerSeries } from "./selector-metrics.ts";
 import type { TargetState } from "./target-state.ts";
 
 /** A worker's place in its event stream. */
@@ -11,6 +12,7 @@ export interface EventStream {
   readonly group: number;
   /** Sequence number that must come next; undefined before the first batch. */
   next: bigint | undefined;
+  readonly series: WorkerSeries;
 }
 
 const tierBits: Readonly<Record<Exclude<KvTier, "shared">, number>> = {
@@ -26,6 +28,10 @@ const tierBits: Readonly<Record<Exclude<KvTier, "shared">, number>> = {
 export function applyBatch(index: PrefixIndex, stream: EventStream, batch: KvEventBatch): ObserveResult {
   if (batch.isSnapshot === true) {
     if (stream.next !== undefined && batch.sequence + 1n < stream.next) return "duplicate";
+    if (batch.sequence + 1n === stream.next && isComparable(index)) {
+      if (isEqual(index, stream, batch)) return "duplicate";
+      stream.series.mismatched();
+    }
     for (const target of stream.ranks) index.clear(target.number);
   } else {
     const next = stream.next ?? 1n;
@@ -55,6 +61,33 @@ export function applyBatch(index: PrefixIndex, stream: EventStream, batch: KvEve
   }
   stream.next = batch.sequence + 1n;
   return "applied";
+}
+
+/** An index that had to give something up differs from its workers without a fault. */
+function isComparable(index: PrefixIndex): boolean {
+  const { evicted, refused } = index.stats();
+  return evicted + refused === 0;
+}
+
+/** Whether the index holds of a worker just what a snapshot says, by number and digest of blocks on each rank. */
+function isEqual(index: PrefixIndex, stream: EventStream, { events }: KvEventBatch): boolean {
+  return stream.ranks.every((target) => {
+    // A block in two tiers is told twice and held once.
+    const seen = new Set<bigint>();
+    let xor = 0n;
+    for (const event of events) {
+      if (event.type !== "stored" || event.rank !== target.rank || event.tier === "shared") continue;
+      if ((event.group ?? 0) !== stream.group) continue;
+      event.sequenceHashes.forEach((name, i) => {
+        const key = event.engineKeys?.[i] ?? name;
+        if (seen.has(key)) return;
+        seen.add(key);
+        xor ^= name;
+      });
+    }
+    const held = index.digest(target.number);
+    return held.blocks === seen.size && held.xor === xor;
+  });
 }
 
 const tierOrder = [

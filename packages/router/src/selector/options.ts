@@ -1,4 +1,4 @@
-import type { Clock, Logger } from "@stator/core";
+import type { Clock, Logger, Meter } from "@stator/core";
 import { routerError } from "../errors/router-error.ts";
 import type { PrefixIndexOptions } from "../index/prefix-index.ts";
 import type { LinearEstimate } from "../load/linear-fit.ts";
@@ -41,6 +41,8 @@ export interface SelectorOptions {
   /** Seeds random choices; equal seeds and inputs give equal decisions. Default 1. */
   readonly seed?: number;
   readonly logger?: Logger;
+  /** Predictions against what came true, and the index against its workers. Default: not measured. */
+  readonly meter?: Meter;
 }
 
 /** The part of a clock that a selector reads. */

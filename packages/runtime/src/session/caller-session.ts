@@ -53,6 +53,8 @@ export interface CallerSessionOptions {
   readonly deadlines: Deadlines;
   readonly onWelcome: (welcome: Welcome) => void;
   readonly onStatus: (status: EngineStatus) => void;
+  /** A snapshot of the KV blocks could not be fetched; it is tried again. */
+  readonly onSnapshotFailure?: () => void;
   /** Called once. `undefined`: we closed it. */
   readonly onEnd: (error: unknown) => void;
 }

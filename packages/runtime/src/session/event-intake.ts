@@ -10,6 +10,7 @@ export interface EventIntakeOptions {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly fetchSnapshot: () => Promise<KvEventBatch>;
+  readonly onSnapshotFailure?: () => void;
   /** Gets a snapshot and the batches that came meanwhile. */
   readonly deliver: (batches: readonly KvEventBatch[]) => void;
 }
@@ -42,7 +43,9 @@ export function createEventIntake(options: EventIntakeOptions): EventIntake {
         options.deliver([snapshot, ...meanwhile.filter(({ sequence }) => sequence > snapshot.sequence)]);
       },
       () => {
-        if (!signal.aborted) clock.schedule(retryMs, fetch);
+        if (signal.aborted) return;
+        options.onSnapshotFailure?.();
+        clock.schedule(retryMs, fetch);
       },
     );
   };

@@ -18,6 +18,7 @@ import { fetchBytes } from "../session/bulk.ts";
 import { openSession, type CallerSession } from "../session/caller-session.ts";
 import { failing, notConnected } from "../session/session-errors.ts";
 import type { SessionLink } from "../session/session-port.ts";
+import type { WorkerMetrics } from "./worker-metrics.ts";
 
 export interface WorkerConnectionOptions {
   /** Of a worker. */
@@ -27,6 +28,7 @@ export interface WorkerConnectionOptions {
   readonly clock: Clock;
   readonly deadlines: Deadlines;
   readonly logger: Logger;
+  readonly metrics: WorkerMetrics;
   /** The worker said who it is; the handle stays the same from here on. */
   readonly onReady: (handle: WorkerHandle) => void;
 }
@@ -56,6 +58,7 @@ export function connectWorker(options: WorkerConnectionOptions): WorkerConnectio
   const { record, clock, deadlines, logger } = options;
   const worker = record.id;
   const health = options.health.worker({ worker, epoch: record.epoch });
+  const watch = options.metrics.watch(health);
   const listeners = new Set<(status: EngineStatus) => void>();
   let link: SessionLink | undefined;
   let session: CallerSession | undefined;
@@ -82,6 +85,7 @@ export function connectWorker(options: WorkerConnectionOptions): WorkerConnectio
       deadlines,
       onWelcome,
       onStatus,
+      onSnapshotFailure: watch.snapshotFailed,
       onEnd(error) {
         opened.close();
         if (session === mine) onEnd(error);
@@ -106,6 +110,7 @@ export function connectWorker(options: WorkerConnectionOptions): WorkerConnectio
   };
 
   const onStatus = (status: EngineStatus): void => {
+    watch.seen(status);
     for (const { sequence } of status.events ?? []) if (sequence > lastSequence) lastSequence = sequence;
     for (const listener of listeners) listener(status);
   };
@@ -199,6 +204,7 @@ export function connectWorker(options: WorkerConnectionOptions): WorkerConnectio
       retry.cancel();
       welcomeTimer.cancel();
       unwatch();
+      watch.stop();
       session?.close();
       link?.close();
       health.observe({ type: "disconnected" });

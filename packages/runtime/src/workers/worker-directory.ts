@@ -12,6 +12,7 @@ import type {
 import type { DiscoveryChange, DiscoveryStore } from "../discovery/discovery.ts";
 import type { SessionLink } from "../session/session-port.ts";
 import { connectWorker, matches, type WorkerConnection } from "./worker-connection.ts";
+import type { WorkerMetrics } from "./worker-metrics.ts";
 
 export interface WorkerFilter {
   /** Only workers of this model. */
@@ -27,6 +28,7 @@ export interface WorkerDirectoryOptions {
   readonly clock: Clock;
   readonly deadlines: Deadlines;
   readonly logger: Logger;
+  readonly metrics: WorkerMetrics;
 }
 
 /** All workers that this process knows, with one session each; sources are views of it. */
