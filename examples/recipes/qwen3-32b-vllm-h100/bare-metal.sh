@@ -14,7 +14,7 @@ stop() {
 trap stop EXIT INT TERM
 start() { # pool, index, script, GPUs, which of all
   export CUDA_VISIBLE_DEVICES="$4" KV_EVENTS_PORT="$((5557 + $5))" VLLM_NIXL_SIDE_CHANNEL_PORT="$((5600 + 20 * $5))"
-  port=$((8001 + $5))
+  port=$((${FIRST_PORT:-8001} + $5))
   sh "./$3" "$port" & engines="$engines $!"
   sh ./worker.sh "$1" "$2" "$port" & speakers="$speakers $!"
 }
