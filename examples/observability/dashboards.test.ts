@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createOpenAIServer } from "@stator/frontend";
+import { createAgent, describe as blocks, loopback } from "@stator/kv-transfer";
 import { servingDashboardRows } from "@stator/metrics/dashboards";
 import { dcgmExporter } from "@stator/metrics/gpu";
 import { createPool } from "@stator/router";
@@ -56,6 +57,11 @@ describe.skipIf(!hasPrometheus)("the serving dashboard", () => {
       stop.abort();
       await load;
     });
+    const transfers = sendTransfers(graph, stop.signal);
+    closers.push(async () => {
+      stop.abort();
+      await transfers;
+    });
     await refusal(graph);
     graph.metrics.planned([{ pool: "decode", target: 3, current: 3 }]);
     await cancellation(url);
@@ -100,6 +106,27 @@ describe.skipIf(!hasPrometheus)("the serving dashboard", () => {
     expect(rules.filter(({ health }) => health === "err")).toEqual([]);
   });
 });
+
+/** Bytes from one agent to another; every other time out of a block that was reused, which is refused. */
+async function sendTransfers({ metrics }: ObservedGraph, signal: AbortSignal): Promise<void> {
+  await using source = await createAgent({ name: "source", transports: [loopback()], meter: metrics });
+  await using sink = await createAgent({ name: "sink", transports: [loopback()], meter: metrics });
+  const held = await source.allocate({ bytes: 65_536, blockBytes: 4_096 });
+  const local = sink.register(new Uint8Array(4_096));
+  const peer = sink.importMetadata(source.exportMetadata({ regions: [held] }));
+  for (let i = 0; !signal.aborted; i++) {
+    const transfer = sink.transfer({
+      operation: "read",
+      peer,
+      local: blocks(local, [{ offset: 0, bytes: 4_096 }]),
+      remote: blocks(peer.region(held.id), [{ offset: 0, bytes: 4_096 }]),
+      epochs: [{ region: held.id, blocks: Uint32Array.of(0), expected: BigUint64Array.of(BigInt(i % 2)) }],
+    });
+    if (i % 2 === 0) await transfer;
+    else await expect(transfer).rejects.toThrow();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
 
 /** A model without workers: its requests are refused. */
 async function refusal(graph: ObservedGraph): Promise<void> {

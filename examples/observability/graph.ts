@@ -52,8 +52,14 @@ export async function observedGraph(options: ObservedGraphOptions = {}): Promise
   for (let i = 0; i < (options.decode ?? 4); i++) await start("decode", `decode-${i}`);
 
   const all = runtime.workers();
-  const prefill = createPool({ workers: runtime.workers({ model: "tiny", role: "prefill" }) });
-  const decode = createPool({ workers: runtime.workers({ model: "tiny", role: "decode" }) });
+  const prefill = createPool({
+    workers: runtime.workers({ model: "tiny", role: "prefill" }),
+    meter: metrics,
+  });
+  const decode = createPool({
+    workers: runtime.workers({ model: "tiny", role: "decode" }),
+    meter: metrics,
+  });
   const tiny = migrating(disaggregated({ prefill, decode, when: uncachedTokensAbove(64) }), {
     meter: metrics,
   });
