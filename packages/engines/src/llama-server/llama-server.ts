@@ -39,11 +39,52 @@ export function llamaServer(options: LlamaServerOptions): ServerEngine {
   return createServerEngine(llamaServerDriver(options), options);
 }
 
+/** What the server's answers taught us of its release. */
+interface Habits {
+  sendsParser: boolean;
+}
+
+/**
+ * llama.cpp of 2026 parses every output as a chat message, even on `/completion`: the whole text again with each token, and
+ * bytes that are no UTF-8 fail the request. A parser that takes nothing does neither; other releases ignore the field.
+ */
+const emptyParser = JSON.stringify({ parsers: [{ type: "epsilon" }], rules: {}, root: 0 });
+
+function isAboutParser(error: unknown): boolean {
+  return (
+    EnginesError.isInstance(error) && error.code === "ENGINES_SERVER_REFUSED" && /pars/i.test(error.message)
+  );
+}
+
 function llamaServerDriver({ connector, clock }: LlamaServerOptions): ServerDriver {
   const slotFiles =
     connector === undefined
       ? undefined
       : createSlotFiles({ ...connector, ...(clock === undefined ? {} : { clock }) });
+  const habits: Habits = { sendsParser: true };
+  const run = async function* (
+    client: ServerClient,
+    request: GenerateRequest,
+    facts: ServerFacts,
+    signal: AbortSignal,
+  ): AsyncGenerator<TokenBatch> {
+    if (request.mode === "prefill" && remainingTokens(request) > 1) {
+        yield await prefill(client, request, facts, slotFiles, habits, signal);
+        return;
+      }
+      if (request.handoff === undefined || slotFiles === undefined) {
+        yield* complete(client, request, undefined, habits, signal);
+        return;
+      }
+      const slot = slotFiles.take(facts.sequences ?? 1);
+      try {
+        await slotFiles.restore(client, slot.id, new TextDecoder().decode(request.handoff.opaque), signal);
+        yield* complete(client, request, slot.id, habits, signal);
+      } finally {
+        slot.free();
+      }
+  };
+
   return {
     kind: "llama-server",
     resume: { rng: false, penalties: true, grammar: false, logprobs: true },
@@ -52,20 +93,13 @@ function llamaServerDriver({ connector, clock }: LlamaServerOptions): ServerDriv
     load,
     async *generate(client, request, facts, signal) {
       check(client.url, request, facts);
-      if (request.mode === "prefill" && remainingTokens(request) > 1) {
-        yield await prefill(client, request, facts, slotFiles, signal);
-        return;
-      }
-      if (request.handoff === undefined || slotFiles === undefined) {
-        yield* complete(client, request, undefined, signal);
-        return;
-      }
-      const slot = slotFiles.take(facts.sequences ?? 1);
       try {
-        await slotFiles.restore(client, slot.id, new TextDecoder().decode(request.handoff.opaque), signal);
-        yield* complete(client, request, slot.id, signal);
-      } finally {
-        slot.free();
+        yield* run(client, request, facts, signal);
+      } catch (error) {
+        if (!habits.sendsParser || !isAboutParser(error)) throw error;
+        // Refused before anything was yielded.
+        habits.sendsParser = false;
+        yield* run(client, request, facts, signal);
       }
     },
     ...(slotFiles === undefined
@@ -160,6 +194,7 @@ async function prefill(
   request: GenerateRequest,
   facts: ServerFacts,
   slotFiles: SlotFiles | undefined,
+  habits: Habits,
   signal: AbortSignal,
 ): Promise<TokenBatch> {
   if (slotFiles === undefined) {
@@ -173,7 +208,7 @@ async function prefill(
   try {
     const answer = (await client.postJson(
       "/completion",
-      { ...bodyOf(request), n_predict: 1, n_probs: 0, stream: false, id_slot: slot.id },
+      { ...bodyOf(request, habits), n_predict: 1, n_probs: 0, stream: false, id_slot: slot.id },
       { signal },
     )) as { timings?: { cache_n?: number } };
     const heldTokens = request.promptIds.length + request.outputIds.length;
@@ -204,9 +239,11 @@ async function* complete(
   client: ServerClient,
   request: GenerateRequest,
   slot: number | undefined,
+  habits: Habits,
   signal: AbortSignal,
 ): AsyncGenerator<TokenBatch> {
-  const body = { ...bodyOf(request), ...(slot === undefined ? {} : { id_slot: slot }) };
+  const onSlot = slot === undefined ? {} : { id_slot: slot };
+  const body = { ...bodyOf(request, habits), ...onSlot };
   const reading: LlamaServerReading = {
     async fill({ text, count, lastId }) {
       if (text === "" || request.topLogprobs !== undefined) return undefined;
@@ -234,7 +271,7 @@ async function* complete(
   } catch (error) {
     if (!(error instanceof IdsLost)) throw error;
     const rest = { ...request, outputIds: Uint32Array.from([...request.outputIds, ...seen]) };
-    const whole = client.postJson("/completion", { ...bodyOf(rest), stream: false }, { signal });
+    const whole = client.postJson("/completion", { ...bodyOf(rest, habits), ...onSlot, stream: false }, { signal });
     const once = async function* (): AsyncGenerator<unknown> {
       yield await whole;
     };
@@ -245,12 +282,13 @@ async function* complete(
   }
 }
 
-function bodyOf(request: GenerateRequest): Record<string, unknown> {
+function bodyOf(request: GenerateRequest, { sendsParser }: Habits): Record<string, unknown> {
   const { sampling, limits, grammar, topLogprobs } = request;
   return {
     prompt: resumedPrompt(request),
     n_predict: remainingTokens(request),
     return_tokens: true,
+    ...(sendsParser ? { chat_parser: emptyParser } : {}),
     cache_prompt: true,
     temperature: sampling.temperature,
     top_k: sampling.topK,
@@ -260,7 +298,8 @@ function bodyOf(request: GenerateRequest): Record<string, unknown> {
     // 32 bits, of which the highest value means "random".
     seed: Number(BigInt.asUintN(32, sampling.seed ^ (sampling.seed >> 32n))) % 0xffff_ffff,
     repeat_penalty: sampling.repetitionPenalty,
-    repeat_last_n: -1,
+    // Newer releases refuse -1, which older ones take for all.
+    repeat_last_n: request.promptIds.length + limits.maxTokens,
     presence_penalty: sampling.presencePenalty,
     frequency_penalty: sampling.frequencyPenalty,
     ...(sampling.logitBias === undefined ? {} : { logit_bias: [...sampling.logitBias] }),
