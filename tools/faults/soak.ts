@@ -88,11 +88,9 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
   const samples: SoakSample[] = [];
 
   // One load after the other, each checked and forgotten: what the tester keeps must not look like a leak.
-  let round = 0;
   let current: ReturnType<typeof startRigLoad> | undefined;
   const load = async (): Promise<void> => {
     while (performance.now() < endMs) {
-      round += 1;
       const untilMs = Math.min(endMs, performance.now() + 10_000);
       const from = totals.requests;
       current = startRigLoad({

@@ -28,7 +28,7 @@ export interface Trial {
   readonly graph: MigratingEngine;
   readonly load: RigLoad;
   readonly notes: readonly TimedNote[];
-  /** A decode worker with a request in the middle of its output; resolves once there is one. */
+  /** A request in the middle of its output; resolves once there is one and what ran at the last pick has ended. */
   streaming(): Promise<RigRequest & { readonly worker: string }>;
   /** Resolves when so many more requests have ended. */
   passed(requests: number): Promise<void>;
@@ -124,6 +124,7 @@ export async function trial(
     isOver: (sent) => isStruck && sent >= least,
   });
   const ended = (): number => load.requests.length - load.inFlight().length;
+  let lastPickMs = Number.NEGATIVE_INFINITY;
   const one: Trial = {
     context,
     rig,
@@ -132,6 +133,10 @@ export async function trial(
     notes,
     async streaming() {
       let found: RigRequest | undefined;
+      // One request, one death: three in a row end it by the bound on attempts, which is another row's subject.
+      await until("what the last fault hurt has ended", () =>
+        load.inFlight().every(({ sentMs }) => sentMs > lastPickMs),
+      );
       // At every token index alike: one of the present ones, not the oldest.
       await until("a request streams", () => {
         const candidates = load
@@ -141,6 +146,7 @@ export async function trial(
         found = candidates[Math.floor(context.random() * candidates.length)];
         return found !== undefined;
       });
+      lastPickMs = performance.now();
       return found as RigRequest & { worker: string };
     },
     async passed(requests) {
