@@ -2,8 +2,23 @@
 // plan takes on this machine.
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { constantForecaster, forecastLoad, harmonicForecaster, holtWintersForecaster, kalmanForecaster, plan, type Interval } from "@stator/planner";
-import { generateLoad, modelledTimes, parseMooncakeTrace, plannerReplay, profileOfTimes, type PlannerReplayRow } from "@stator/simulator";
+import {
+  constantForecaster,
+  forecastLoad,
+  harmonicForecaster,
+  holtWintersForecaster,
+  kalmanForecaster,
+  plan,
+  type Interval,
+} from "@stator/planner";
+import {
+  generateLoad,
+  modelledTimes,
+  parseMooncakeTrace,
+  plannerReplay,
+  profileOfTimes,
+  type PlannerReplayRow,
+} from "@stator/simulator";
 
 const round = (value: number, digits = 3): number => Number(value.toFixed(digits));
 const strip = ({ timeline: _timeline, decisions: _decisions, ...row }: PlannerReplayRow): object => row;
@@ -51,7 +66,12 @@ export async function run(args: readonly string[]): Promise<unknown> {
           });
           return { startupSeconds, ...strip(row!) };
         });
-  return { physics: times.source, sine, ...(conversation === undefined ? {} : { conversation }), planMs: planMs() };
+  return {
+    physics: times.source,
+    sine,
+    ...(conversation === undefined ? {} : { conversation }),
+    planMs: planMs(),
+  };
 
   function planMs(): object {
     const intervals = Array.from({ length: 240 }, (_, i): Interval => ({
@@ -66,7 +86,12 @@ export async function run(args: readonly string[]): Promise<unknown> {
     }));
     const target = { prefill: 3, decode: 5 };
     const observations = { intervals, target, ready: target, sinceChangeMs: { prefill: 1e6, decode: 1e6 } };
-    const forecasters = [constantForecaster(), holtWintersForecaster(), kalmanForecaster(), harmonicForecaster()];
+    const forecasters = [
+      constantForecaster(),
+      holtWintersForecaster(),
+      kalmanForecaster(),
+      harmonicForecaster(),
+    ];
     const timesOf = (work: () => unknown, n: number): number[] =>
       Array.from({ length: n }, () => {
         const before = performance.now();
@@ -76,7 +101,10 @@ export async function run(args: readonly string[]): Promise<unknown> {
         .slice(Math.floor(n / 4))
         .sort((a, b) => a - b);
     const { forecast } = forecastLoad(intervals, { horizonSteps: 2, forecasters });
-    const plans = timesOf(() => plan(observations, forecast, profile, { ttftMs: 200, itlMs: 10 }, limits), 200);
+    const plans = timesOf(
+      () => plan(observations, forecast, profile, { ttftMs: 200, itlMs: 10 }, limits),
+      200,
+    );
     const forecasts = timesOf(() => forecastLoad(intervals, { horizonSteps: 2, forecasters }), 12);
     return {
       intervals: intervals.length,

@@ -25,7 +25,9 @@ const scaler = processScaler({ up: running, model: "sim", decode: "workers" });
 const percentile = slo.percentile ?? 90;
 const seen: PlannerDecision[] = [];
 
-say(`Serving at ${running.url}. Objective: TTFT ${slo.ttftMs} ms and ITL ${slo.itlMs} ms for ${percentile} % of requests.\n`);
+say(
+  `Serving at ${running.url}. Objective: TTFT ${slo.ttftMs} ms and ITL ${slo.itlMs} ms for ${percentile} % of requests.\n`,
+);
 say("  time  requests/s                 planned for  TTFT      workers (█ serving, ░ starting)");
 await using planner = createPlanner({
   observe: createMetricsSource({
@@ -60,16 +62,32 @@ await using planner = createPlanner({
 });
 
 const began = performance.now();
-const result = await sendSine({ url: running.url, model: "sim", seconds, least: 1, most: 14, ttftMs: slo.ttftMs });
+const result = await sendSine({
+  url: running.url,
+  model: "sim",
+  seconds,
+  least: 1,
+  most: 14,
+  ttftMs: slo.ttftMs,
+});
 
 const targets = seen.map((decision) => decision.target.decode);
 const most = Math.max(...targets);
 const ups = targets.filter((n, i) => i > 0 && n > targets[i - 1]!).length;
 const downs = targets.filter((n, i) => i > 0 && n < targets[i - 1]!).length;
 const mean = targets.reduce((sum, n) => sum + n, 0) / Math.max(1, targets.length);
-say(`\n${result.sent} requests, ${result.failed} failed, TTFT within ${slo.ttftMs} ms for ${Math.round((result.good / Math.max(1, result.sent)) * 100)} %`);
-say(`Workers: ${Math.min(...targets)} to ${most}, ${mean.toFixed(1)} in the mean; ${ups} times up, ${downs} times down.`);
-say(`Against ${most} throughout, as a fixed number for the peak: ${Math.round((1 - mean / most) * 100)} % less.`);
+say(
+  `\n${result.sent} requests, ${result.failed} failed, TTFT within ${slo.ttftMs} ms for ${Math.round((result.good / Math.max(1, result.sent)) * 100)} %`,
+);
+say(
+  `Workers: ${Math.min(...targets)} to ${most}, ${mean.toFixed(1)} in the mean; ${ups} times up, ${downs} times down.`,
+);
+say(
+  `Against ${most} throughout, as a fixed number for the peak: ${Math.round((1 - mean / most) * 100)} % less.`,
+);
 const last = seen.filter(({ before, target }) => before.decode !== target.decode).at(-1);
-if (last !== undefined) say(`The last change, ${last.before.decode} to ${last.target.decode}: ${last.plan.reasons.map(({ message }) => message).join("; ")}.`);
+if (last !== undefined)
+  say(
+    `The last change, ${last.before.decode} to ${last.target.decode}: ${last.plan.reasons.map(({ message }) => message).join("; ")}.`,
+  );
 process.exitCode = result.failed === 0 && most > 1 ? 0 : 1;

@@ -11,7 +11,12 @@ export const layout = {
         workers: {
           role: "both",
           replicas: 1,
-          engine: { kind: "simulated", stepMs, prefillTokensPerSecond: promptTokensPerSecond, contextTokens: 4096 },
+          engine: {
+            kind: "simulated",
+            stepMs,
+            prefillTokensPerSecond: promptTokensPerSecond,
+            contextTokens: 4096,
+          },
         },
       },
     },

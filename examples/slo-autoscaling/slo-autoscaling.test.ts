@@ -12,10 +12,14 @@ test.skipIf(!existsSync(built))(
   "workers come and go under a wave of requests, none fails, and it exits 0",
   async () => {
     const tsx = createRequire(import.meta.url).resolve("tsx/cli");
-    const child = spawn(process.execPath, [tsx, "--conditions=@stator/source", "main.ts", "--seconds", "20"], {
-      cwd: folder,
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+    const child = spawn(
+      process.execPath,
+      [tsx, "--conditions=@stator/source", "main.ts", "--seconds", "20"],
+      {
+        cwd: folder,
+        stdio: ["ignore", "pipe", "pipe"],
+      },
+    );
     let output = "";
     child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
     child.stderr.on("data", (chunk: Buffer) => (output += chunk.toString()));

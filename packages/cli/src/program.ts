@@ -1,10 +1,12 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { conformanceCommand } from "./commands/conformance.ts";
 import { configureCommand } from "./commands/configure/index.ts";
 import { frontendCommand } from "./commands/frontend.ts";
 import { initCommand } from "./commands/init.ts";
 import { loadCommand } from "./commands/load.ts";
 import { plannerCommand } from "./commands/planner/index.ts";
+import { profileCommand } from "./commands/profile.ts";
 import { routerCommand } from "./commands/router.ts";
 import { transferCommand } from "./commands/transfer.ts";
 import { upCommand } from "./commands/up.ts";
@@ -26,6 +28,8 @@ export function createProgram(): Command {
     .addCommand(routerCommand())
     .addCommand(transferCommand())
     .addCommand(plannerCommand())
+    .addCommand(profileCommand())
+    .addCommand(conformanceCommand())
     .addCommand(configureCommand())
     .addCommand(initCommand(version));
 }

@@ -5,7 +5,10 @@ import type { Profile } from "./profile/profile.ts";
 test("the README's snippet plans within the budget and says why", () => {
   const profile: Profile = {
     version: 1,
-    prefill: { gpusPerWorker: 1, points: [100, 8000].map((n) => ({ inputTokens: n, ttftMs: 8 + n * 0.016 })) },
+    prefill: {
+      gpusPerWorker: 1,
+      points: [100, 8000].map((n) => ({ inputTokens: n, ttftMs: 8 + n * 0.016 })),
+    },
     decode: {
       gpusPerWorker: 1,
       maxKvTokens: 900_000,
@@ -27,9 +30,16 @@ test("the README's snippet plans within the budget and says why", () => {
     prefixHitRatio: 0,
   };
 
-  const decision = plan(observations, forecast, profile, { ttftMs: 200, itlMs: 10 }, { graph: "disaggregated", gpus: 16 });
+  const decision = plan(
+    observations,
+    forecast,
+    profile,
+    { ttftMs: 200, itlMs: 10 },
+    { graph: "disaggregated", gpus: 16 },
+  );
   expect(decision.prefill + decision.decode).toBeLessThanOrEqual(16);
   expect(decision.predictedTtftMs).toBeLessThanOrEqual(200);
   expect(decision.headroom).toBeGreaterThanOrEqual(1);
-  for (const { role, code, message } of decision.reasons) expect([role, code, message].join(" ")).not.toBe("");
+  for (const { role, code, message } of decision.reasons)
+    expect([role, code, message].join(" ")).not.toBe("");
 });

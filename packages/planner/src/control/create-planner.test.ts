@@ -135,7 +135,9 @@ test("a webhook gets decisions with ids, and is asked what is ready", async () =
   const posted: unknown[] = [];
   const fetch = ((_url: string, init: RequestInit) => {
     if (init.method === "POST") posted.push(JSON.parse(init.body as string));
-    return Promise.resolve(new Response(JSON.stringify({ acknowledged: posted.length, ready: { prefill: 1, decode: 1 } })));
+    return Promise.resolve(
+      new Response(JSON.stringify({ acknowledged: posted.length, ready: { prefill: 1, decode: 1 } })),
+    );
   }) as typeof globalThis.fetch;
   const scaler = webhook({ url: "http://scaler.test", fetch });
   await scaler.scale({ prefill: 2, decode: 3 }, signal);

@@ -1,4 +1,12 @@
-import { noopMeter, silentLogger, sleep, systemClock, type Clock, type Logger, type Meter } from "@stator/core";
+import {
+  noopMeter,
+  silentLogger,
+  sleep,
+  systemClock,
+  type Clock,
+  type Logger,
+  type Meter,
+} from "@stator/core";
 import { plan } from "../decision/plan.ts";
 import { react } from "../decision/react.ts";
 import type { Interval, Limits, LoadForecast, Observations, Plan, Slo, Workers } from "../decision/types.ts";
@@ -87,7 +95,12 @@ export function createPlanner(options: PlannerOptions): Planner {
     });
   const perInterval = Math.round(intervalMs / sampleMs);
   const metrics = createPlannerMetrics(options.meter ?? noopMeter);
-  const forecasters = [constantForecaster(), holtWintersForecaster(), kalmanForecaster(), harmonicForecaster()];
+  const forecasters = [
+    constantForecaster(),
+    holtWintersForecaster(),
+    kalmanForecaster(),
+    harmonicForecaster(),
+  ];
   const samples: Interval[] = [];
   const intervals: Interval[] = [];
   const decisions: PlannerDecision[] = [];

@@ -30,13 +30,21 @@ export function createPlannerMetrics(meter: Meter): PlannerMetrics {
     .gauge({ name: "planner_forecast_rate", help: "Requests per second that are planned for." })
     .labels({});
   const ttft = meter
-    .gauge({ name: "planner_predicted_ttft", unit: "seconds", help: "Predicted TTFT at the SLO's percentile." })
+    .gauge({
+      name: "planner_predicted_ttft",
+      unit: "seconds",
+      help: "Predicted TTFT at the SLO's percentile.",
+    })
     .labels({});
   const itl = meter
     .gauge({ name: "planner_predicted_itl", unit: "seconds", help: "Predicted ITL at the SLO's percentile." })
     .labels({});
   const headroom = meter
-    .gauge({ name: "planner_headroom", unit: "ratio", help: "Load that would still fit over the load forecast." })
+    .gauge({
+      name: "planner_headroom",
+      unit: "ratio",
+      help: "Load that would still fit over the load forecast.",
+    })
     .labels({});
   const failures = meter.counter({ name: "planner_failures", help: "Rounds that failed." }).labels({});
   return {

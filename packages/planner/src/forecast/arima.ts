@@ -42,7 +42,9 @@ export function arimaForecaster(): Forecaster {
 function straightSlope(series: readonly number[]): number | undefined {
   const slope = series[1]! - series[0]!;
   const tolerance = 1e-6 * Math.max(1e-9, ...series.map(Math.abs));
-  return series.every((value, t) => t === 0 || Math.abs(value - series[t - 1]! - slope) <= tolerance) ? slope : undefined;
+  return series.every((value, t) => t === 0 || Math.abs(value - series[t - 1]! - slope) <= tolerance)
+    ? slope
+    : undefined;
 }
 
 interface Outcome {

@@ -103,5 +103,7 @@ function withoutLeadingZeros(intervals: readonly Interval[]): readonly Interval[
 
 function carried(intervals: readonly Interval[], value: (interval: Interval) => number): number[] {
   let last = 0;
-  return intervals.map((interval) => (last = interval.requests > 0 && value(interval) > 0 ? value(interval) : last));
+  return intervals.map(
+    (interval) => (last = interval.requests > 0 && value(interval) > 0 ? value(interval) : last),
+  );
 }

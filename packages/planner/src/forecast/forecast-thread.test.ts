@@ -13,7 +13,10 @@ const intervals = (count: number): Interval[] =>
   }));
 
 test("a forecast from the thread follows the rhythm, and one past its deadline fails by name", async () => {
-  await using thread = createForecastThread({ horizonSteps: 2, forecasters: ["constant", "kalman", "harmonic"] });
+  await using thread = createForecastThread({
+    horizonSteps: 2,
+    forecasters: ["constant", "kalman", "harmonic"],
+  });
   const { forecast, chosen } = await thread.forecast(intervals(60));
   expect(chosen["requests"]).toBe("harmonic");
   const next = Math.max(...[60, 61].map((t) => 25 + 20 * Math.sin((2 * Math.PI * t) / 20)));

@@ -76,4 +76,3 @@ test("Prophet follows a trend with its intervals around it", async () => {
   expect(lower[3]!).toBeLessThanOrEqual(mean[3]!);
   expect(upper[3]!).toBeGreaterThanOrEqual(mean[3]!);
 });
-

@@ -24,7 +24,9 @@ export function harmonicForecaster(options: HarmonicOptions = {}): Forecaster {
       // An overtone needs at least two points a wave, and fewer unknowns than half of the points.
       const pairs = Math.max(
         1,
-        n < 2 * period ? 1 : Math.min(options.harmonics ?? 2, Math.floor(period / 3), Math.floor((n - 2) / 4)),
+        n < 2 * period
+          ? 1
+          : Math.min(options.harmonics ?? 2, Math.floor(period / 3), Math.floor((n - 2) / 4)),
       );
       const row = (t: number): number[] => {
         const values = hasTrend ? [1, t / n] : [1];

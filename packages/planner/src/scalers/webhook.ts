@@ -32,7 +32,12 @@ interface Answer {
  * count as starting, so that nothing is scaled down meanwhile.
  */
 export function webhook(options: WebhookOptions): Scaler {
-  const { clock = systemClock, timeoutMs = 5000, acknowledgeMs = 1_800_000, fetch = globalThis.fetch } = options;
+  const {
+    clock = systemClock,
+    timeoutMs = 5000,
+    acknowledgeMs = 1_800_000,
+    fetch = globalThis.fetch,
+  } = options;
   let decision = 0;
   let sentMs = 0;
   let target: Workers | undefined;

@@ -32,8 +32,7 @@ export function dynamo04(options: StrategyOptions): ScalingStrategy {
       const seconds = last.durationMs / 1000;
       const context = last.inputTokens + last.outputTokens / 2;
       const requestSeconds = (last.ttftMs + last.itlMs * last.outputTokens) / 1000;
-      const concurrency =
-        (last.requests / Math.max(1, last.workers.decode)) * (requestSeconds / seconds);
+      const concurrency = (last.requests / Math.max(1, last.workers.decode)) * (requestSeconds / seconds);
       const itlOf = (sequences: number): number =>
         surface.at((sequences * context) / profile.decode.maxKvTokens, context).value;
       const prefillCorrection = last.ttftMs / prefill.at(last.inputTokens).value;
@@ -43,15 +42,14 @@ export function dynamo04(options: StrategyOptions): ScalingStrategy {
       const inputTokens = next(used, (interval) => interval.inputTokens);
       const outputTokens = next(used, (interval) => interval.outputTokens);
       const prefillTokens = ((requests * inputTokens) / seconds) * Math.min(1, prefillCorrection);
-      const perPrefillGpu = (inputTokens / prefill.at(inputTokens).value) * 1000 / gpus.prefill;
+      const perPrefillGpu = ((inputTokens / prefill.at(inputTokens).value) * 1000) / gpus.prefill;
       const wish = Math.ceil(prefillTokens / perPrefillGpu / gpus.prefill);
 
       const itlTarget = decodeCorrection > 0 ? slo.itlMs / decodeCorrection : slo.itlMs;
       const futureContext = inputTokens + outputTokens / 2;
       const usage = Math.max(0.01, surface.largestKvUsage(itlTarget, futureContext) ?? 0);
       const sequences = (usage * profile.decode.maxKvTokens) / futureContext;
-      const perDecodeGpu =
-        (sequences / surface.at(usage, futureContext).value) * 1000 / gpus.decode;
+      const perDecodeGpu = ((sequences / surface.at(usage, futureContext).value) * 1000) / gpus.decode;
       const decode = Math.ceil((requests * outputTokens) / seconds / perDecodeGpu / gpus.decode);
 
       let p = Math.max(1, wish);
@@ -61,7 +59,9 @@ export function dynamo04(options: StrategyOptions): ScalingStrategy {
         p = Math.max(1, Math.round((p * limits.gpus) / total));
         d = Math.max(1, Math.floor((limits.gpus - p * gpus.prefill) / gpus.decode));
       }
-      return limits.graph === "aggregated" ? { prefill: 0, decode: Math.max(p, d) } : { prefill: p, decode: d };
+      return limits.graph === "aggregated"
+        ? { prefill: 0, decode: Math.max(p, d) }
+        : { prefill: p, decode: d };
     },
   };
 }

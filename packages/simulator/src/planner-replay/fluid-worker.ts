@@ -115,15 +115,22 @@ export function createFluidWorker(options: FluidWorkerOptions): FluidWorker {
           ? times.decodeMs(running.length, kvTokens / running.length)
           : (currentEndMs - atMs) / Math.max(1, Math.ceil(current.newTokens / chunkTokens));
       // A prefill about to end would give steps of no length at all.
-      if (current !== undefined) stepMs = Math.max(stepMs, times.decodeMs(running.length, kvTokens / running.length));
+      if (current !== undefined)
+        stepMs = Math.max(stepMs, times.decodeMs(running.length, kvTokens / running.length));
     }
-    const endMs = running.length === 0 ? Number.POSITIVE_INFINITY : atMs + Math.max(0, firstEnd - steps) * stepMs;
+    const endMs =
+      running.length === 0 ? Number.POSITIVE_INFINITY : atMs + Math.max(0, firstEnd - steps) * stepMs;
     nextMs = Math.min(currentEndMs, endMs);
   }
 
   function add(nowMs: number, request: FluidRequest): void {
     const tokens = request.inputTokens + 1;
-    running.push({ request, endStep: steps + request.outputTokens - 1, startTokens: tokens, startStep: steps });
+    running.push({
+      request,
+      endStep: steps + request.outputTokens - 1,
+      startTokens: tokens,
+      startStep: steps,
+    });
     firstEnd = Math.min(firstEnd, steps + request.outputTokens - 1);
     kvTokens += tokens;
     if (request.outputTokens <= 1) finish(nowMs);

@@ -20,7 +20,10 @@ export interface OracleOptions extends Omit<ScalingOptions, "strategy" | "initia
  * run as a whole. Workers are ordered so that they are ready in time, and kept where a dip is shorter than their start.
  * A greedy descent: an upper bound of the optimum, and the best schedule this package knows to find.
  */
-export function oracle(options: OracleOptions): { readonly run: ScalingRun; readonly schedule: readonly Workers[] } {
+export function oracle(options: OracleOptions): {
+  readonly run: ScalingRun;
+  readonly schedule: readonly Workers[];
+} {
   const { durationMs, intervalMs, most } = options;
   const count = Math.ceil(durationMs / intervalMs);
   const isAggregated = options.graph === "aggregated";
@@ -94,7 +97,9 @@ export function oracle(options: OracleOptions): { readonly run: ScalingRun; read
     )
     .sort((a, b) => a.cost - b.cost);
   for (const { i, role } of removals.slice(0, removalTries)) {
-    const tried = schedule.map((workers, k) => (k === i ? { ...workers, [role]: workers[role] - 1 } : workers));
+    const tried = schedule.map((workers, k) =>
+      k === i ? { ...workers, [role]: workers[role] - 1 } : workers,
+    );
     const result = runOf(tried);
     if (result.sloAttainment >= oracleAttainment && result.gpuHours < run.gpuHours)
       [schedule, run] = [tried, result];
@@ -141,6 +146,7 @@ function missesOf(options: OracleOptions, interval: number, workers: Workers): n
     intervalMs: cut === 0 ? options.intervalMs : cut,
     strategy: fixed(),
   });
-  const warmMisses = cut === 0 ? 0 : Math.round((1 - run.timeline[0]!.attainment) * (run.timeline[0]?.interval.requests ?? 0));
+  const warmMisses =
+    cut === 0 ? 0 : Math.round((1 - run.timeline[0]!.attainment) * (run.timeline[0]?.interval.requests ?? 0));
   return Math.round((1 - run.sloAttainment) * own.length) - warmMisses;
 }

@@ -22,7 +22,8 @@ test("on a sine ours keeps the SLO where last-value scaling does not, with fewer
   expect(of("ours").sloAttainment).toBeGreaterThan(of("reactive").sloAttainment);
   // Three prefill and five decode workers serve 45 requests a second; a quarter of an hour of them is 2 GPU-hours.
   expect(of("ours").gpuHours).toBeLessThan(0.85 * 2);
-  for (const { target } of of("ours").timeline) expect(target.prefill + target.decode).toBeLessThanOrEqual(16);
+  for (const { target } of of("ours").timeline)
+    expect(target.prefill + target.decode).toBeLessThanOrEqual(16);
   expect(plannerReport(rows, "sine")).toContain("<svg");
 });
 

@@ -1,4 +1,12 @@
-import { plan, type Limits, type LoadForecast, type Plan, type Profile, type Slo, type Workers } from "@stator/planner";
+import {
+  plan,
+  type Limits,
+  type LoadForecast,
+  type Plan,
+  type Profile,
+  type Slo,
+  type Workers,
+} from "@stator/planner";
 import type { TraceRequest } from "../workload/trace-request.ts";
 import { dynamo04 } from "./dynamo-0.4.ts";
 import { oracle } from "./oracle.ts";
@@ -34,7 +42,11 @@ export interface PlannerReplayRow extends ScalingRun {
   /** At the start; of `static`, throughout. */
   readonly layout: Workers;
   /** Of `static` only: the layout with most goodput per GPU-hour, whatever its attainment. */
-  readonly mostPerGpuHour?: { readonly layout: Workers; readonly sloAttainment: number; readonly goodputPerGpuHour: number };
+  readonly mostPerGpuHour?: {
+    readonly layout: Workers;
+    readonly sloAttainment: number;
+    readonly goodputPerGpuHour: number;
+  };
   /** Of `ours` only: every decision. */
   readonly decisions?: readonly ReplayDecision[];
 }
@@ -117,4 +129,3 @@ function planForFirstMinute({ workload, profile, limits }: PlannerReplayOptions,
   );
   return { prefill, decode };
 }
-

@@ -16,7 +16,8 @@ export function plannerReport(rows: readonly PlannerReplayRow[], title: string):
   const own = rows.find((row) => row.strategy === "ours") ?? rows[0];
   if (own === undefined) return "<!doctype html><title>nothing was run</title>";
   const rate = own.timeline.map(
-    ({ atMs, interval }) => [atMs - interval.durationMs / 2, (interval.requests / interval.durationMs) * 1000] as const,
+    ({ atMs, interval }) =>
+      [atMs - interval.durationMs / 2, (interval.requests / interval.durationMs) * 1000] as const,
   );
   const forecast = (own.decisions ?? []).map(
     ({ atMs, forecast: ahead }: ReplayDecision) => [atMs, ahead.requestsPerSecond] as const,
@@ -38,7 +39,18 @@ export function plannerReport(rows: readonly PlannerReplayRow[], title: string):
     isStepped: true,
     points: own.timeline.map(({ atMs, target }) => [atMs, target[role]]),
   }));
-  const header = ["strategy", "SLO attainment", "GPU-hours", "goodput per GPU-hour", "ups", "downs", "TTFT mean", "p90", "ITL mean", "p90"];
+  const header = [
+    "strategy",
+    "SLO attainment",
+    "GPU-hours",
+    "goodput per GPU-hour",
+    "ups",
+    "downs",
+    "TTFT mean",
+    "p90",
+    "ITL mean",
+    "p90",
+  ];
   const cells = rows.map((row) => [
     row.strategy,
     `${(row.sloAttainment * 100).toFixed(2)} %`,

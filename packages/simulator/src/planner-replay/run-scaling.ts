@@ -101,7 +101,12 @@ export function runScaling(options: ScalingOptions): ScalingRun {
     };
     if (isSlow) {
       scale(strategy.decide(observations, samples, nowMs));
-      moments.push({ atMs: nowMs, interval: intervals[intervals.length - 1]!, target: cluster.target, ready });
+      moments.push({
+        atMs: nowMs,
+        interval: intervals[intervals.length - 1]!,
+        target: cluster.target,
+        ready,
+      });
     } else if (strategy.correct !== undefined) scale(strategy.correct(observations, samples, nowMs));
   }
   live(durationMs);

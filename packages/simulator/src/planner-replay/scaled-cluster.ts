@@ -60,8 +60,7 @@ export function createScaledCluster(options: ScaledClusterOptions): ScaledCluste
   const fast = emptyWindow(0);
   const windows = [slow, fast];
 
-  const roleOf = (role: "prefill" | "decode"): FluidRole =>
-    isAggregated ? "both" : role;
+  const roleOf = (role: "prefill" | "decode"): FluidRole => (isAggregated ? "both" : role);
   const gpusOf = (role: FluidRole): number =>
     role === "prefill" ? times.gpusPerWorker.prefill : times.gpusPerWorker.decode;
 
@@ -83,9 +82,7 @@ export function createScaledCluster(options: ScaledClusterOptions): ScaledCluste
         unfinished -= 1;
         request.finishedMs = atMs;
         request.itlMs =
-          request.outputTokens < 2
-            ? 0
-            : (atMs - request.atMs - request.ttftMs) / (request.outputTokens - 1);
+          request.outputTokens < 2 ? 0 : (atMs - request.atMs - request.ttftMs) / (request.outputTokens - 1);
         for (const window of windows) {
           if (request.outputTokens >= 2) window.itls.push(request.itlMs);
           window.outputs += request.outputTokens;
@@ -137,7 +134,8 @@ export function createScaledCluster(options: ScaledClusterOptions): ScaledCluste
       let best: FluidWorker | undefined;
       for (const worker of workers) {
         if (worker.role !== "decode" || worker.isDraining) continue;
-        if (worker.kvTokens + request.inputTokens > kvCeiling * times.maxKvTokens && worker.decoding > 0) continue;
+        if (worker.kvTokens + request.inputTokens > kvCeiling * times.maxKvTokens && worker.decoding > 0)
+          continue;
         if (best === undefined || worker.kvTokens < best.kvTokens) best = worker;
       }
       if (best === undefined) return;

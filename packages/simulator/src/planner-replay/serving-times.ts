@@ -50,12 +50,7 @@ export function modelledTimes(options: ModelledTimesOptions = {}): ServingTimes 
   const split = parallelism({ tensor });
   const memory = { model, system, parallelism: split, quantization };
   const bytesPerToken = (kvBytesOfSequence(memory, 8192) * tensor) / 8192;
-  const step = (
-    newTokens: number,
-    pastTokens: number,
-    sequences: number,
-    contextTokens: number,
-  ): number =>
+  const step = (newTokens: number, pastTokens: number, sequences: number, contextTokens: number): number =>
     stepTime({
       model,
       system,

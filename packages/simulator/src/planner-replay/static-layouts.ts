@@ -7,7 +7,11 @@ const tolerance = 5e-5;
 
 export interface StaticBest extends ScalingRun {
   readonly layout: Workers;
-  readonly mostPerGpuHour: { readonly layout: Workers; readonly sloAttainment: number; readonly goodputPerGpuHour: number };
+  readonly mostPerGpuHour: {
+    readonly layout: Workers;
+    readonly sloAttainment: number;
+    readonly goodputPerGpuHour: number;
+  };
 }
 
 /**
@@ -48,7 +52,8 @@ export function bestStatic(shared: Omit<ScalingOptions, "strategy" | "initial">,
   const layouts: Workers[] = [];
   if (costOf(enough) <= limits.gpus) {
     for (let p = Math.max(isAggregated ? 0 : 1, enough.prefill - 2); p <= enough.prefill; p++)
-      for (let d = Math.max(1, enough.decode - 2); d <= enough.decode; d++) layouts.push({ prefill: p, decode: d });
+      for (let d = Math.max(1, enough.decode - 2); d <= enough.decode; d++)
+        layouts.push({ prefill: p, decode: d });
   } else {
     for (let p = 1; p <= most.prefill; p++) {
       const d = Math.floor((limits.gpus - p * gpus.prefill) / gpus.decode);

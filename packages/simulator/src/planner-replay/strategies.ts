@@ -57,7 +57,11 @@ export interface OursOptions extends StrategyOptions {
   /** Of the forecast interval whose upper end is planned for. Default 0, the mean: the SLO's percentile is margin enough. */
   readonly coverage?: number;
   /** Hears each decision, with what it rests on. */
-  readonly onPlan?: (decision: { readonly atMs: number; readonly forecast: LoadForecast; readonly plan: Plan }) => void;
+  readonly onPlan?: (decision: {
+    readonly atMs: number;
+    readonly forecast: LoadForecast;
+    readonly plan: Plan;
+  }) => void;
 }
 
 /** Stator's planner: forecast over start-up time and interval, `plan` slowly, `react` fast on top of it. */

@@ -48,7 +48,8 @@ export function backtestCommand(): Command {
         tokens[step]! += inputTokens;
         outputs[step]! += outputTokens;
       }
-      const mean = (sums: readonly number[]): number[] => sums.map((sum, i) => sum / Math.max(1, requests[i]!));
+      const mean = (sums: readonly number[]): number[] =>
+        sums.map((sum, i) => sum / Math.max(1, requests[i]!));
       const measures = {
         requestsPerSecond: requests.map((n) => n / flags.intervalSeconds),
         inputTokens: mean(tokens),

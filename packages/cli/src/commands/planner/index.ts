@@ -1,11 +1,121 @@
 import { Command } from "commander";
+import {
+  advisory,
+  createMetricsSource,
+  createPlanner,
+  webhook,
+  type PlannerDecision,
+  type Scaler,
+} from "@stator/planner";
+import { inClusterAccess, kubernetesScaler } from "@stator/planner/kubernetes";
+import { createLogger } from "../../processes/logger.ts";
+import { createTerminal } from "../../terminal.ts";
 import { backtestCommand } from "./backtest.ts";
+import { readPlannerConfig, type PlannerConfig } from "./config.ts";
+import { readProfile } from "./flags.ts";
 import { replayCommand } from "./replay.ts";
+
+interface Flags {
+  config: string;
+  explain?: boolean;
+  json?: boolean;
+}
 
 /** `stator planner`: how many workers, now and for what is coming. */
 export function plannerCommand(): Command {
   return new Command("planner")
     .description("enough workers for what is coming, never more than the budget")
+    .addCommand(runCommand(), { isDefault: true })
     .addCommand(replayCommand())
     .addCommand(backtestCommand());
+}
+
+/** `stator planner --config planner.yaml`: a command of its own, so that its flags are not taken for those of others. */
+function runCommand(): Command {
+  return new Command("run")
+    .description("run the control loop (what `stator planner --config` does)")
+    .requiredOption("--config <planner.yaml>", "profile, objectives, limits, metrics and scaler")
+    .option("--explain", "print every decision with its reasons")
+    .option("--json", "print every decision as one line of JSON")
+    .action((flags: Flags) => runPlanner(flags.config, flags));
+}
+
+async function runPlanner(file: string, flags: Flags): Promise<void> {
+  const config = readPlannerConfig(file);
+  const terminal = createTerminal(flags.json === true);
+  const scaler = await scalerOf(config, (text) => terminal.print(text));
+  const { signal } = new AbortController();
+  const { model, urls } = config.metrics;
+  const slo = withoutUndefined(config.slo);
+  const planner = createPlanner({
+    observe: createMetricsSource({
+      urls,
+      workers: async () => (await scaler.state(signal)).ready,
+      percentile: config.slo.percentile ?? 90,
+      ...(model === undefined ? {} : { model }),
+    }),
+    scaler,
+    profile: readProfile(config.profile),
+    slo,
+    limits: withoutUndefined(config.limits),
+    intervalMs: config.intervalSeconds * 1000,
+    startupMs: config.startupSeconds * 1000,
+    logger: createLogger("info", { process: "planner" }),
+    onDecision(decision) {
+      terminal.json(decision);
+      terminal.print(describe(decision, flags.explain === true));
+    },
+  });
+  await new Promise<void>((resolve) => {
+    // The loop's own timers do not hold the process.
+    const alive = setInterval(() => undefined, 1 << 30);
+    const end = (): void => {
+      clearInterval(alive);
+      resolve();
+    };
+    process.once("SIGINT", end);
+    process.once("SIGTERM", end);
+  });
+  await planner.close();
+}
+
+async function scalerOf({ scaler }: PlannerConfig, say: (text: string) => void): Promise<Scaler> {
+  switch (scaler.kind) {
+    case "advisory":
+      return advisory({
+        state: () => ({ target: scaler.workers, ready: scaler.workers }),
+        onAdvice: ({ prefill, decode }) => say(`advice: ${prefill} prefill, ${decode} decode`),
+      });
+    case "webhook":
+      return webhook({
+        url: scaler.url,
+        ...(scaler.headers === undefined ? {} : { headers: scaler.headers }),
+      });
+    case "kubernetes":
+      return kubernetesScaler({
+        access: scaler.server === undefined ? await inClusterAccess(process.env) : { server: scaler.server },
+        namespace: scaler.namespace,
+        decode: scaler.decode,
+        ...(scaler.prefill === undefined ? {} : { prefill: scaler.prefill }),
+      });
+  }
+}
+
+function describe(
+  { loop, observed, forecast, before, target, plan }: PlannerDecision,
+  explains: boolean,
+): string {
+  const rate = (observed.requests / observed.durationMs) * 1000;
+  const line = `${loop}: ${rate.toFixed(1)} requests/s, ${forecast.requestsPerSecond.toFixed(1)} planned for: ${before.prefill}+${before.decode} to ${target.prefill}+${target.decode}, headroom ${plan.headroom.toFixed(2)}`;
+  if (!explains) return line;
+  return [line, ...plan.reasons.map(({ role, code, message }) => `    ${role} ${code}: ${message}`)].join(
+    "\n",
+  );
+}
+
+/** The object without keys whose value is undefined. */
+function withoutUndefined<T extends object>(object: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
 }

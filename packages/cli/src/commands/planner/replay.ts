@@ -39,7 +39,10 @@ export function replayCommand(): Command {
   return new Command("replay")
     .description("replay a load against a simulated cluster under each scaling strategy")
     .addOption(new Option("--trace <file>", "requests in Mooncake's format").conflicts("load"))
-    .option("--load <kind,key=value…>", "or generated: sine, constant, step, ramp, burst, drop, mix (default sine)")
+    .option(
+      "--load <kind,key=value…>",
+      "or generated: sine, constant, step, ramp, burst, drop, mix (default sine)",
+    )
     .option("--profile <file>", "profile.json; Llama-3.1-8B FP8 on one H200 when absent", readProfile)
     .option("--slo <ttft=MS,itl=MS>", "targets; ttft=200,itl=10, for traces ttft=1500,itl=50", slo)
     .option("--startup-seconds <s>", "until a new worker serves", number, 30)
@@ -51,9 +54,9 @@ export function replayCommand(): Command {
         .default("disaggregated"),
     )
     .addOption(
-      new Option("--strategy <name…>", "which; all when absent").choices(strategyNames).argParser(
-        (name: string, before: StrategyName[] = []) => [...before, name as StrategyName],
-      ),
+      new Option("--strategy <name…>", "which; all when absent")
+        .choices(strategyNames)
+        .argParser((name: string, before: StrategyName[] = []) => [...before, name as StrategyName]),
     )
     .option("--report <file.html>", "also write a page of load, forecast, replicas and SLO over time")
     .option("--explain", "print each decision with its reasons")
@@ -74,7 +77,10 @@ export function replayCommand(): Command {
         onProgress: (name) => terminal.progress(`${name} done`),
       });
       if (flags.report !== undefined)
-        writeFileSync(flags.report, plannerReport(rows, `${flags.trace ?? flags.load ?? "sine"} on ${times.source}`));
+        writeFileSync(
+          flags.report,
+          plannerReport(rows, `${flags.trace ?? flags.load ?? "sine"} on ${times.source}`),
+        );
       terminal.json(rows.map(({ timeline: _timeline, decisions: _decisions, ...row }) => row));
       terminal.print(describe(rows));
       if (flags.explain === true) terminal.print(explain(rows));

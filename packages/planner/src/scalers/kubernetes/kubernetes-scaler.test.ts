@@ -42,7 +42,8 @@ async function standIn(): Promise<StandIn> {
         answer(status, { kind: "Status", apiVersion: "v1", status: "Failure", message, code: status });
       if (request.headers.authorization !== "Bearer secret") return failure(401, "Unauthorized");
       if (trouble[0] === 429) return failure(trouble.shift()!, "too many requests");
-      const [, name, scale] = /\/namespaces\/serving\/deployments\/([^/]+)(\/scale)?$/.exec(request.url!) ?? [];
+      const [, name, scale] =
+        /\/namespaces\/serving\/deployments\/([^/]+)(\/scale)?$/.exec(request.url!) ?? [];
       const object = objects.get(name ?? "");
       if (object === undefined) return failure(404, `deployments.apps "${name}" not found`);
       if (request.method === "PATCH") {
@@ -57,7 +58,10 @@ async function standIn(): Promise<StandIn> {
           spec: { replicas: number };
         };
         if (patch.metadata?.resourceVersion !== String(object.version))
-          return failure(409, "the object has been modified; please apply your changes to the latest version");
+          return failure(
+            409,
+            "the object has been modified; please apply your changes to the latest version",
+          );
         object.replicas = patch.spec.replicas;
         object.version += 1;
       }
@@ -95,7 +99,10 @@ test("reads targets and ready pods, and patches only the scale subresource", asy
   await scaler.scale({ prefill: 4, decode: 2 }, signal);
   expect([objects.get("prefill")!.replicas, objects.get("decode")!.replicas]).toEqual([4, 2]);
   const patches = seen.filter((call) => call.startsWith("PATCH"));
-  expect(patches.map((call) => call.split("/").slice(-2).join("/"))).toEqual(["decode/scale", "prefill/scale"]);
+  expect(patches.map((call) => call.split("/").slice(-2).join("/"))).toEqual([
+    "decode/scale",
+    "prefill/scale",
+  ]);
 });
 
 test("a conflict is read again and tried again; 429 waits as told", async () => {

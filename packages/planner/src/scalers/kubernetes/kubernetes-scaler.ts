@@ -80,7 +80,9 @@ export function kubernetesScaler(options: KubernetesScalerOptions): Scaler {
       if (status === 200) return;
       if (status !== 409) throw refused(target, status, body);
     }
-    throw refused(target, 409, { message: `it was changed by somebody else ${conflictTries} times in a row` });
+    throw refused(target, 409, {
+      message: `it was changed by somebody else ${conflictTries} times in a row`,
+    });
   };
 
   return {

@@ -1,0 +1,187 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { Command, Option } from "commander";
+import {
+  interpolationError,
+  parseProfile,
+  type DecodePoint,
+  type PrefillPoint,
+  type Profile,
+} from "@stator/planner";
+import { modelledTimes, profileOfTimes } from "@stator/simulator";
+import type { BackendName } from "@stator/simulator/performance-model";
+import { runLoad, type LoadReport } from "../load/load.ts";
+import { positive } from "../options.ts";
+import { bar, createTerminal, table, type Terminal } from "../terminal.ts";
+import { profilePage } from "../planner/profile-page.ts";
+
+interface Flags {
+  url?: string;
+  model?: string;
+  system: string;
+  quantization: string;
+  backend: BackendName;
+  tensor: number;
+  output?: string;
+  plot?: string;
+  inputs: number[];
+  concurrency: number[];
+  contexts: number[];
+  outputTokens: number;
+  maxKvTokens?: number;
+  apiKey?: string;
+  json?: boolean;
+}
+
+/** `stator profile`: what one worker can do, measured over HTTP or taken from the performance model. */
+export function profileCommand(): Command {
+  return new Command("profile")
+    .description("measure one worker for the planner, or take its profile from the performance model")
+    .option("--url <url>", "measure this OpenAI-compatible server; the performance model when absent")
+    .option("--model <name>", "model; the server's first, or meta-llama/Llama-3.1-8B")
+    .option("--system <name>", "performance model: h200, b200 …", "h200")
+    .option("--quantization <name>", "performance model: fp8, bf16 …", "fp8")
+    .addOption(
+      new Option("--backend <engine>", "performance model: which engine")
+        .choices(["trtllm", "vllm", "sglang"])
+        .default("vllm"),
+    )
+    .option("--tensor <n>", "GPUs of one worker", positive, 1)
+    .option("-o, --output <file.json>", "write it here; a measurement that was cut off goes on from here")
+    .option("--plot <file.html>", "also draw TTFT and ITL")
+    .option("--inputs <words,…>", "measured: prompt lengths", list, [32, 128, 512, 1024, 2048])
+    .option("--contexts <words,…>", "measured: prompt lengths while decoding", list, [128, 1024])
+    .option("--concurrency <n,…>", "measured: requests at once", list, [1, 2, 4, 8, 16, 32])
+    .option("--output-tokens <n>", "measured: output tokens of a request", positive, 64)
+    .option("--max-kv-tokens <n>", "measured: tokens of KV that the worker holds", positive)
+    .option("--api-key <key>", "bearer token")
+    .option("--json", "print the profile")
+    .action(async (flags: Flags) => {
+      const terminal = createTerminal(flags.json === true);
+      const profile = flags.url === undefined ? modelled(flags) : await measured(flags, flags.url, terminal);
+      if (flags.output !== undefined)
+        writeFileSync(flags.output, `${JSON.stringify(profile, undefined, 2)}\n`);
+      if (flags.plot !== undefined) writeFileSync(flags.plot, profilePage(profile));
+      terminal.json(profile);
+      terminal.print(describe(profile));
+    });
+}
+
+function list(text: string): number[] {
+  return text.split(",").map((part) => positive(part.trim()));
+}
+
+function modelled(flags: Flags): Profile {
+  const model = flags.model ?? "meta-llama/Llama-3.1-8B";
+  const { system, quantization, backend, tensor } = flags;
+  return profileOfTimes(modelledTimes({ model, system, quantization, backend, tensor }), model);
+}
+
+async function measured(flags: Flags, url: string, terminal: Terminal): Promise<Profile> {
+  const unfinished = flags.output === undefined ? undefined : `${flags.output}.partial`;
+  const known: Record<string, PrefillPoint | DecodePoint> =
+    unfinished !== undefined && existsSync(unfinished)
+      ? (JSON.parse(readFileSync(unfinished, "utf8")) as Record<string, PrefillPoint | DecodePoint>)
+      : {};
+  const controller = new AbortController();
+  process.once("SIGINT", () => controller.abort());
+  const all = flags.inputs.length + flags.contexts.length * flags.concurrency.length;
+  let done = 0;
+  let name = flags.model;
+
+  const measure = async <T extends PrefillPoint | DecodePoint>(
+    key: string,
+    load: {
+      readonly inputWords: number;
+      readonly outputTokens: number;
+      readonly concurrency: number;
+      readonly requests: number;
+    },
+    point: (report: LoadReport) => T,
+  ): Promise<T> => {
+    if (known[key] === undefined) {
+      const report = await runLoad({
+        url,
+        ...load,
+        signal: controller.signal,
+        seed: 1 + done,
+        ignoreEos: true,
+        ...(flags.model === undefined ? {} : { model: flags.model }),
+        ...(flags.apiKey === undefined ? {} : { apiKey: flags.apiKey }),
+      });
+      controller.signal.throwIfAborted();
+      name = report.model;
+      known[key] = point(report);
+      if (unfinished !== undefined) writeFileSync(unfinished, JSON.stringify(known));
+    }
+    done += 1;
+    terminal.progress(`${bar(done / all)}  ${key}`);
+    return known[key] as T;
+  };
+
+  const prefill: PrefillPoint[] = [];
+  for (const inputWords of flags.inputs)
+    prefill.push(
+      await measure(
+        `prefill of ${inputWords} words`,
+        { inputWords, outputTokens: 2, concurrency: 1, requests: 3 },
+        (report) => ({ inputTokens: report.inputTokens.mean, ttftMs: report.ttftMs.p50 }),
+      ),
+    );
+  const mostWords = Math.max(...flags.contexts) * Math.max(...flags.concurrency);
+  const maxKvTokens = flags.maxKvTokens ?? Math.max(mostWords * 2, 100_000);
+  const decode: DecodePoint[] = [];
+  for (const inputWords of flags.contexts)
+    for (const concurrency of flags.concurrency)
+      decode.push(
+        await measure(
+          `${concurrency} at once of ${inputWords} words`,
+          { inputWords, outputTokens: flags.outputTokens, concurrency, requests: 2 * concurrency },
+          (report) => {
+            const contextTokens = Math.round(report.inputTokens.mean + flags.outputTokens / 2);
+            return {
+              kvUsage: Math.min(1, (concurrency * contextTokens) / maxKvTokens),
+              contextTokens,
+              itlMs: report.itlMs.p50,
+            };
+          },
+        ),
+      );
+  return parseProfile({
+    version: 1,
+    ...(name === undefined ? {} : { model: name }),
+    source: `measured at ${url}, ${new Date().toISOString()}`,
+    prefill: { gpusPerWorker: flags.tensor, points: prefill },
+    decode: { gpusPerWorker: flags.tensor, maxKvTokens, points: sameContexts(decode, flags) },
+  });
+}
+
+/** Prompts of a given number of words differ by a token or two: one context for each length asked for. */
+function sameContexts(points: readonly DecodePoint[], { contexts, concurrency }: Flags): DecodePoint[] {
+  return contexts.flatMap((_, i) => {
+    const own = points.slice(i * concurrency.length, (i + 1) * concurrency.length);
+    const contextTokens = Math.round(own.reduce((sum, point) => sum + point.contextTokens, 0) / own.length);
+    return own.map((point) => ({ ...point, contextTokens }));
+  });
+}
+
+function describe(profile: Profile): string {
+  const error = interpolationError(profile);
+  const context = profile.decode.points[0]!.contextTokens;
+  return [
+    `${profile.model ?? "model"}: ${profile.source ?? ""}`,
+    "",
+    table([
+      ["input tokens", "TTFT ms"],
+      ...profile.prefill.points.map((point) => [Math.round(point.inputTokens), point.ttftMs.toFixed(1)]),
+    ]),
+    "",
+    table([
+      [`KV usage at ${context} tokens`, "ITL ms"],
+      ...profile.decode.points
+        .filter((point) => point.contextTokens === context)
+        .map((point) => [`${(point.kvUsage * 100).toFixed(1)} %`, point.itlMs.toFixed(2)]),
+    ]),
+    "",
+    `${profile.decode.maxKvTokens} tokens of KV; left out one by one, points are met within ${error.ttftMape.toFixed(1)} % (TTFT) and ${error.itlMape.toFixed(1)} % (ITL)`,
+  ].join("\n");
+}
