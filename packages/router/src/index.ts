@@ -54,6 +54,8 @@ export { composePolicy } from "./policies/compose-policy.ts";
 export { lowest } from "./policies/lowest.ts";
 
 export type { GraphOptions, GraphRuntime } from "./layout/graph-from-layout.ts";
+export type { DecisionSink, DecisionStream } from "./explain/decision-stream.ts";
+export { decisionLog } from "./explain/decision-stream.ts";
 export { graphFromLayout } from "./layout/graph-from-layout.ts";
 export { policyByName, policyNames } from "./layout/policy-by-name.ts";
 

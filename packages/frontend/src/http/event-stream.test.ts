@@ -308,6 +308,53 @@ describe("what else is mounted", () => {
     expect((await fetch(`${url}/consoles`)).status).toBe(404);
   });
 
+  it.each([true, false])(
+    "says in a header how a request was routed, when asked to: stream %s",
+    async (stream) => {
+      const engine = byteEngine(async function* (request, { onEvent }) {
+        onEvent?.({
+          type: "routed",
+          atMs: 0,
+          requestId: request.id,
+          choice: 0,
+          attempt: 0,
+          phase: "full",
+          worker: "wörker",
+          rank: 0,
+          cachedTokens: 16,
+          promptTokens: 32,
+          costMs: 1.23456,
+          policy: "kvAware",
+          decisionMs: 0.01,
+          candidates: Array.from({ length: 20 }, (_, i) => ({
+            worker: `w${i}`,
+            rank: 0,
+            cachedTokens: 0,
+            costMs: 20 - i,
+            terms: { queue: 1 },
+          })),
+          reason: "lowest cost",
+        });
+        yield { ids: [33] };
+      });
+      const ask = async (explain: boolean): Promise<string | null> => {
+        const { url } = await serve({ models: { m: engine }, explain });
+        const response = await fetch(`${url}/v1/completions`, completion({ max_tokens: 4, stream }));
+        await response.text();
+        return response.headers.get("x-stator-decision");
+      };
+      const [decision] = JSON.parse((await ask(true)) ?? "[]") as Record<string, unknown>[];
+      expect(decision).toMatchObject({
+        worker: "wörker",
+        costMs: 1.235,
+        reason: "lowest cost",
+        cachedTokens: 16,
+      });
+      expect((decision!["candidates"] as { worker: string }[]).map(({ worker }) => worker)[0]).toBe("w19");
+      expect(await ask(false)).toBeNull();
+    },
+  );
+
   it("passes a valid traceparent on and drops an invalid one", async () => {
     const seen: (string | undefined)[] = [];
     const { url } = await serve({

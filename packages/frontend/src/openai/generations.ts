@@ -2,6 +2,7 @@ import { setMaxListeners } from "node:events";
 import { silentLogger, StatorError, systemClock, type RequestObserver } from "@stator/core";
 import type { OffLoop } from "../text/off-loop.ts";
 import type { TextModel } from "../text/text-model.ts";
+import { createDecisionHeader } from "./decision-header.ts";
 import { prepareAnswer, streamAnswer, wholeAnswer, type AnswerJob } from "./answer.ts";
 import type { AnswerShape } from "./answer-shape.ts";
 import { clientGone, deadlinePassed, draining, modelNotFound, overloaded } from "./api-errors.ts";
@@ -105,6 +106,11 @@ export function createGenerations(
         startMs,
       });
       const { traceparent } = context;
+      const decisions = options.explain === true ? createDecisionHeader() : undefined;
+      const headers = (): Readonly<Record<string, string>> => ({
+        ...context.headers,
+        ...decisions?.headers(),
+      });
       const job: AnswerJob = {
         model,
         request: traceparent === undefined ? request : { ...request, text: { ...request.text, traceparent } },
@@ -117,17 +123,21 @@ export function createGenerations(
           logprobs: request.logprobs,
         },
         signal: work.signal,
-        onEvent: joined(measure === undefined ? observers : [measure.onEvent, ...observers]),
+        onEvent: joined([
+          ...(measure === undefined ? [] : [measure.onEvent]),
+          ...(decisions === undefined ? [] : [decisions.observer]),
+          ...observers,
+        ]),
         abort: (reason) => work.abort(reason),
       };
       const prepared = await prepareAnswer(job);
       letGo();
       if (request.stream) {
-        await streamAnswer(job, prepared, () => (sink ??= exchange.openEvents(context.headers)));
+        await streamAnswer(job, prepared, () => (sink ??= exchange.openEvents(headers())));
         return;
       }
       const whole = JSON.stringify(await wholeAnswer(job, prepared));
-      exchange.reply(200, { ...context.headers, "content-type": "application/json" }, whole);
+      exchange.reply(200, { ...headers(), "content-type": "application/json" }, whole);
     };
 
     try {

@@ -36,6 +36,8 @@ export interface OpenAIOptions {
   readonly metrics?: MetricsSource;
   /** Hear what happens to every request: consoles, spans, explanations. */
   readonly observers?: readonly RequestObserver[];
+  /** Tells clients in the header `x-stator-decision` how their request was routed. Default false: it names workers. */
+  readonly explain?: boolean;
   readonly limits?: OpenAILimits;
   /** Status for overload. Default 503; 529 for those who come from Dynamo. */
   readonly overloadStatus?: number;

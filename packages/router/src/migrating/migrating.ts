@@ -298,7 +298,7 @@ export function migrating(inner: Engine, options: MigratingOptions = {}): Migrat
       for (const one of dead) journal.shun(one);
       const isDeath =
         rule.class === "crashed" || rule.class === "dead" || rule.class === "stuck" || rule.class === "unfit";
-      if (isDeath && dead.map((one) => suspect.died(one)).includes(true)) {
+      if (isDeath && dead.map((one) => suspect.died(one, journal.next)).includes(true)) {
         tell(last, "failed", 0);
         throw quarantined(request, deadlines.quarantineMs);
       }

@@ -23,8 +23,11 @@ export interface Suspect {
   placed(life: WorkerEpoch): void;
   /** The new attempt spoke: whatever killed the last worker did not kill this one. */
   cleared(): void;
-  /** A worker that it ran on died. Returns whether the request is now quarantined. Call `cleared` before the next attempt. */
-  died(life: WorkerEpoch): boolean;
+  /**
+   * A worker that it ran on died, after `tokens` of its output. Returns whether the request is now quarantined. Call
+   * `cleared` before the next attempt.
+   */
+  died(life: WorkerEpoch, tokens?: number): boolean;
   /** The request is over. */
   gone(): void;
 }
@@ -88,6 +91,7 @@ export function createQuarantine({ clock, quarantineMs, burstMs = 1_000 }: Quara
       const at = new Set<string>();
       let deaths = 0;
       let blames = 0;
+      let diedAtToken = 0;
       let view: View | undefined;
 
       const leave = (): void => {
@@ -130,7 +134,7 @@ export function createQuarantine({ clock, quarantineMs, burstMs = 1_000 }: Quara
           refresh();
         },
         cleared: leave,
-        died(life) {
+        died(life, tokens = 0) {
           const key = keyOf(life);
           const nowMs = clock.now();
           const wasSole = at.has(key) && suspectsAt.get(key)?.size === 1;
@@ -139,6 +143,9 @@ export function createQuarantine({ clock, quarantineMs, burstMs = 1_000 }: Quara
           diedWith.add(key);
           // Workers that die together without this request die for another reason.
           if (recent.some((death) => !diedWith.has(death.key))) return false;
+          // A poison strikes again where it struck before: who came further was not what killed the earlier worker.
+          if (tokens > diedAtToken) deaths = blames = 0;
+          diedAtToken = tokens;
           deaths += 1;
           if (wasSole) blames += 1;
           if (blames < 2 && !(deaths >= deathsToQuarantine && wasSole)) return false;
