@@ -1,6 +1,8 @@
 export type { PlannerErrorCode } from "./planner-error.ts";
 export { PlannerError } from "./planner-error.ts";
 
+export type { DynamoProfileFiles, DynamoProfileOptions } from "./profile/dynamo-profile.ts";
+export { profileFromDynamo, profileToDynamo } from "./profile/dynamo-profile.ts";
 export type { DecodePoint, PrefillPoint, Profile } from "./profile/profile.ts";
 export { parseProfile } from "./profile/profile.ts";
 

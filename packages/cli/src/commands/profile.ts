@@ -1,8 +1,10 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import { Command, Option } from "commander";
 import {
   interpolationError,
   parseProfile,
+  profileToDynamo,
   type DecodePoint,
   type PrefillPoint,
   type Profile,
@@ -12,6 +14,7 @@ import type { BackendName } from "@stator/simulator/performance-model";
 import { runLoad, type LoadReport } from "../load/load.ts";
 import { positive } from "../options.ts";
 import { bar, createTerminal, table, type Terminal } from "../terminal.ts";
+import { dynamoFiles } from "./planner/flags.ts";
 import { profilePage } from "../planner/profile-page.ts";
 
 interface Flags {
@@ -22,6 +25,7 @@ interface Flags {
   backend: BackendName;
   tensor: number;
   output?: string;
+  npz?: string;
   plot?: string;
   inputs: number[];
   concurrency: number[];
@@ -47,6 +51,7 @@ export function profileCommand(): Command {
     )
     .option("--tensor <n>", "GPUs of one worker", positive, 1)
     .option("-o, --output <file.json>", "write it here; a measurement that was cut off goes on from here")
+    .option("--npz <folder>", "also write Dynamo's two npz files below this folder")
     .option("--plot <file.html>", "also draw TTFT and ITL")
     .option("--inputs <words,…>", "measured: prompt lengths", list, [32, 128, 512, 1024, 2048])
     .option("--contexts <words,…>", "measured: prompt lengths while decoding", list, [128, 1024])
@@ -60,10 +65,20 @@ export function profileCommand(): Command {
       const profile = flags.url === undefined ? modelled(flags) : await measured(flags, flags.url, terminal);
       if (flags.output !== undefined)
         writeFileSync(flags.output, `${JSON.stringify(profile, undefined, 2)}\n`);
+      if (flags.npz !== undefined) writeNpzFiles(flags.npz, profile);
       if (flags.plot !== undefined) writeFileSync(flags.plot, profilePage(profile));
       terminal.json(profile);
       terminal.print(describe(profile));
     });
+}
+
+function writeNpzFiles(folder: string, profile: Profile): void {
+  const files = profileToDynamo(profile);
+  for (const role of ["prefill", "decode"] as const) {
+    const file = path.join(folder, dynamoFiles[role]);
+    mkdirSync(path.dirname(file), { recursive: true });
+    writeFileSync(file, files[role]);
+  }
 }
 
 function list(text: string): number[] {

@@ -1,6 +1,7 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
+import path from "node:path";
 import { InvalidArgumentError } from "commander";
-import { parseProfile, type Profile, type Slo } from "@stator/planner";
+import { parseProfile, profileFromDynamo, type Profile, type Slo } from "@stator/planner";
 import { generateLoad, parseMooncakeTrace, type GeneratedLoad } from "@stator/simulator";
 
 /** `ttft=200,itl=10`, with `percentile=95` if wished; in milliseconds. */
@@ -22,8 +23,19 @@ export function slo(text: string): Slo {
   };
 }
 
+/** Files of Dynamo's profiler, below the folder it writes. */
+export const dynamoFiles: Readonly<Record<"prefill" | "decode", string>> = {
+  prefill: path.join("selected_prefill_interpolation", "raw_data.npz"),
+  decode: path.join("selected_decode_interpolation", "raw_data.npz"),
+};
+
+/** A profile.json, or a folder that Dynamo's profiler wrote. */
 export function readProfile(file: string): Profile {
-  return parseProfile(JSON.parse(readFileSync(file, "utf8")));
+  if (!statSync(file).isDirectory()) return parseProfile(JSON.parse(readFileSync(file, "utf8")));
+  return profileFromDynamo({
+    prefill: readFileSync(path.join(file, dynamoFiles.prefill)),
+    decode: readFileSync(path.join(file, dynamoFiles.decode)),
+  });
 }
 
 /** The requests of a trace file or of a generated load. */
