@@ -8,6 +8,7 @@ import { loadCommand } from "./commands/load.ts";
 import { plannerCommand } from "./commands/planner/index.ts";
 import { profileCommand } from "./commands/profile.ts";
 import { routerCommand } from "./commands/router.ts";
+import { simulateCommand } from "./commands/simulate.ts";
 import { transferCommand } from "./commands/transfer.ts";
 import { upCommand } from "./commands/up.ts";
 import { workerCommand } from "./commands/worker.ts";
@@ -30,6 +31,7 @@ export function createProgram(): Command {
     .addCommand(plannerCommand())
     .addCommand(profileCommand())
     .addCommand(conformanceCommand())
+    .addCommand(simulateCommand())
     .addCommand(configureCommand())
     .addCommand(initCommand(version));
 }
