@@ -89,7 +89,7 @@ kubectl -n ${name} rollout status deployment/${name}-frontend
 kubectl -n ${name} port-forward service/${name} 8000:80
 \`\`\`
 
-\`overlays/autoscaled\` is production with the planner as a Deployment that may scale the pools above; it needs a \`stator planner\` that runs against Kubernetes.
+\`overlays/autoscaled\` has one frontend and the planner, which scales the pools within ${recipe.gpus} GPUs by a predicted profile; measure your own, and raise the limit, in its \`planner-configuration.yaml\`.
 
 ## Try it
 

@@ -13,6 +13,7 @@ import type { GeneratedFile } from "../generate.ts";
 import type { RoleOverrides } from "../overrides.ts";
 import { kustomizeFiles } from "./kustomize.ts";
 import { launchScripts } from "./launch.ts";
+import { plannerFiles } from "./planner.ts";
 import { recipePools } from "./pools.ts";
 import { recipeReadme } from "./readme.ts";
 import { localRecipeFiles } from "./local-recipe.ts";
@@ -73,7 +74,7 @@ export function recipeFiles(recipe: Recipe | LocalRecipe): GeneratedFile[] {
     ...files,
     ...launchScripts({ layout, model: recipe.model, backend: recipe.engine, pools, gpusPerNode }),
     { name: "benchmark.sh", text: benchmarkScript(candidate, target, recipe.workload) },
-    ...kustomizeFiles(layout, manifests, recipe.frontends, gpus),
+    ...kustomizeFiles(layout, manifests, recipe.frontends, plannerFiles(recipe, layout, target, groups)),
     {
       name: "README.md",
       text: recipeReadme({ recipe, pools, gpusPerNode, points, name: layout.namespace }),
