@@ -8,6 +8,7 @@ import { constantRate, conversationWorkload } from "@stator/simulator/workload";
 interface Row {
   readonly layout: string;
   readonly workers: number;
+  readonly blockTokens: number;
   readonly requestsPerSecond: number;
   readonly requests: number;
   readonly virtualSeconds: number;
@@ -25,7 +26,8 @@ export async function run(args: readonly string[]): Promise<readonly Row[]> {
     args: [...args],
     options: {
       seconds: { type: "string", default: "1800" },
-      conversations: { type: "string", default: "1.5,3" },
+      conversations: { type: "string", default: "0.5,1.5" },
+      "block-tokens": { type: "string", default: "64,512" },
     },
   });
   const worker = modelledWorker({ model: "meta-llama/Llama-3.1-8B", system: "h100", backend: "vllm" });
@@ -34,6 +36,7 @@ export async function run(args: readonly string[]): Promise<readonly Row[]> {
     aggregated: { workers: { role: "both", replicas: 8 } },
     disaggregated: { prefill: { role: "prefill", replicas: 4 }, decode: { role: "decode", replicas: 4 } },
   };
+  const warm = conversationWorkload({ rate: constantRate(1), durationMs: 60_000 });
   for (const rate of values.conversations.split(",").map(Number)) {
     const workload = conversationWorkload({
       rate: constantRate(rate),
@@ -49,25 +52,29 @@ export async function run(args: readonly string[]): Promise<readonly Row[]> {
           },
         },
       });
-      const before = process.cpuUsage();
-      const result = simulateLayout({ layout, workload, worker });
-      const { user, system } = process.cpuUsage(before);
-      const processorSeconds = (user + system) / 1e6;
-      rows.push({
-        layout: name,
-        workers: 8,
-        requestsPerSecond: Number(result.requestsPerSecond.toFixed(2)),
-        requests: result.requests,
-        virtualSeconds: Math.round(result.durationMs / 1000),
-        processorSeconds: Number(processorSeconds.toFixed(2)),
-        timesRealTime: Math.round(result.durationMs / 1000 / processorSeconds),
-        meanBusyRatio: Number(
-          (result.workers.reduce((sum, one) => sum + one.busyRatio, 0) / result.workers.length).toFixed(2),
-        ),
-        hitRatio: Number(result.hitRatio.toFixed(3)),
-        ttftP50Ms: result.ttftMs.p50,
-        itlP50Ms: result.itlMs.p50,
-      });
+      simulateLayout({ layout, workload: warm, worker });
+      for (const blockTokens of values["block-tokens"].split(",").map(Number)) {
+        const before = process.cpuUsage();
+        const result = simulateLayout({ layout, workload, worker, blockTokens });
+        const { user, system } = process.cpuUsage(before);
+        const processorSeconds = (user + system) / 1e6;
+        rows.push({
+          layout: name,
+          workers: 8,
+          blockTokens,
+          requestsPerSecond: Number(result.requestsPerSecond.toFixed(2)),
+          requests: result.requests,
+          virtualSeconds: Math.round(result.durationMs / 1000),
+          processorSeconds: Number(processorSeconds.toFixed(2)),
+          timesRealTime: Math.round(result.durationMs / 1000 / processorSeconds),
+          meanBusyRatio: Number(
+            (result.workers.reduce((sum, one) => sum + one.busyRatio, 0) / result.workers.length).toFixed(2),
+          ),
+          hitRatio: Number(result.hitRatio.toFixed(3)),
+          ttftP50Ms: result.ttftMs.p50,
+          itlP50Ms: result.itlMs.p50,
+        });
+      }
     }
   }
   return rows;

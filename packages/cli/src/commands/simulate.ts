@@ -1,4 +1,5 @@
 import { writeFileSync } from "node:fs";
+import path from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { BackendName, WorkerChange } from "@stator/simulator";
 import { readLayout } from "../layout-file.ts";
@@ -93,7 +94,7 @@ export function simulateCommand(): Command {
       if (html !== undefined) {
         writeFileSync(
           html,
-          htmlReport(answers, `${file} under ${flags.trace ?? flags.load ?? "constant load"}`),
+          htmlReport(answers, `${path.basename(file)} under ${flags.trace ?? flags.load ?? "constant load"}`),
         );
       }
       terminal.json(
