@@ -46,7 +46,9 @@ export async function runFaults(options: FaultsOptions = {}): Promise<readonly F
       if (skipped !== undefined) line = { ...head, skipped };
       else {
         const startedMs = performance.now();
-        const result = await row.run({ seed, random: seededRandom(seed * 100 + row.row), profile, engine });
+        const context = { seed, random: seededRandom(seed * 100 + row.row), profile, engine };
+        // A row that cannot go on says so in its line; the others run.
+        const result = await row.run(context).catch(failed);
         line = { ...head, ...result, seconds: Math.round((performance.now() - startedMs) / 100) / 10 };
       }
       lines.push(line);
@@ -54,6 +56,20 @@ export async function runFaults(options: FaultsOptions = {}): Promise<readonly F
     }
   }
   return lines;
+}
+
+function failed(error: unknown): RowResult {
+  const isVoid = error instanceof Error ? error.message : String(error);
+  return {
+    faults: 0,
+    confirmed: 0,
+    requests: 0,
+    lost: 0,
+    duplicated: 0,
+    mismatched: 0,
+    recomputedTokens: 0,
+    isVoid,
+  };
 }
 
 /** What a line breaks of what every row must hold, and of the row's own zeros; empty when it holds. */

@@ -10,6 +10,7 @@ import { row08 } from "./row-08-store-down.ts";
 import { row09 } from "./row-09-store-empty.ts";
 import { row10 } from "./row-10-store-flaps.ts";
 import { row11 } from "./row-11-broker.ts";
+import { row12 } from "./row-12-frontend.ts";
 import { row13 } from "./row-13-prefill-before.ts";
 import { row14 } from "./row-14-prefill-during.ts";
 import { row15 } from "./row-15-prefill-after.ts";
@@ -36,6 +37,7 @@ export const rows: readonly Row[] = [
   row09,
   row10,
   row11,
+  row12,
   row13,
   row14,
   row15,
