@@ -1,5 +1,4 @@
 import { createRequest, nameBlocks, silentLogger, type Engine, type ModelCard } from "@stator/core";
-import { engineSuite } from "@stator/engines/testing";
 import { disaggregated, always, createPool } from "@stator/router";
 import { engineBesideServer, type ServerLayoutEngine } from "../processes/engine-beside-server.ts";
 
@@ -43,6 +42,7 @@ const notForServers = new Set([
 /** Runs the engine suite's cases that hold for servers, and those of handover and events, against live servers. */
 export async function runConformance(options: ConformanceOptions): Promise<ConformanceReport> {
   const { firstId, lastId, caseMs = 120_000 } = options;
+  const { engineSuite } = await import("@stator/engines/testing");
   // Another prompt at each run: a live server's cache is not ours to empty.
   const run = Math.floor(Math.random() * 2 ** 31);
   const prompt = (seed: number, tokens: number): Uint32Array =>
