@@ -47,7 +47,6 @@ async function addedTtft(): Promise<{ p50: number; p99: number; direct: object; 
 /** The same arrivals at the engine itself, in this process. */
 async function directTtfts(): Promise<number[]> {
   const engine = createSimulatedEngine({ stepTime: linearStepTime({ baseMs: stepMs }) });
-  const signal = new AbortController().signal;
   const ttfts: number[] = [];
   const one = async (index: number): Promise<void> => {
     const promptIds = Uint32Array.from({ length: 96 }, (_, i) => (i * 31 + index * 7) % 250);
@@ -55,7 +54,7 @@ async function directTtfts(): Promise<number[]> {
     let isFirst = true;
     for await (const _ of engine.generate(
       createRequest({ id: String(index), model: "simulated", promptIds }),
-      { signal },
+      { signal: new AbortController().signal },
     )) {
       if (isFirst) ttfts.push(performance.now() - startMs);
       isFirst = false;

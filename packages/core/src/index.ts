@@ -5,6 +5,8 @@ export { CoreError, cancelled } from "./errors/core-error.ts";
 
 export type { Clock, Timer } from "./ports/clock.ts";
 export { sleep, systemClock } from "./ports/clock.ts";
+export type { LinkedAbort } from "./ports/linked-abort.ts";
+export { linkAbort } from "./ports/linked-abort.ts";
 export type { VirtualClock } from "./ports/virtual-clock.ts";
 export { createVirtualClock } from "./ports/virtual-clock.ts";
 export type { LogFields, Logger } from "./ports/logger.ts";

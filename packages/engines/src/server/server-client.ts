@@ -1,4 +1,4 @@
-import { cancelled } from "@stator/core";
+import { cancelled, linkAbort } from "@stator/core";
 import { parseExactJson, stringifyExactJson } from "./exact-json.ts";
 import { serverError, serverGone } from "./server-errors.ts";
 
@@ -52,14 +52,17 @@ export function createServerClient({ url, apiKey, probeMs = 5_000 }: ServerClien
     }
   };
   const get = async (path: string, caller?: AbortSignal): Promise<string> => {
-    const limit = AbortSignal.timeout(probeMs);
-    const signal = caller === undefined ? limit : AbortSignal.any([caller, limit]);
+    const { signal, abort, unlink } = linkAbort(caller);
+    const timer = setTimeout(abort, probeMs);
     try {
       return await read(await call(path, { headers: authorization }, signal), signal);
     } catch (error) {
-      if (limit.aborted && caller?.aborted !== true)
+      if (signal.aborted && caller?.aborted !== true)
         throw serverGone(url, new Error(`no answer to ${path} within ${probeMs} ms`), false);
       throw error;
+    } finally {
+      clearTimeout(timer);
+      unlink();
     }
   };
   const post = (path: string, body: unknown, { signal, headers = {} }: PostOptions): Promise<Response> =>

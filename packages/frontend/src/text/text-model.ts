@@ -1,4 +1,4 @@
-import { systemClock, type Clock, type Engine, type ModelCard } from "@stator/core";
+import { linkAbort, systemClock, type Clock, type Engine, type ModelCard } from "@stator/core";
 import { createChoiceDecoder } from "./choice-decoder.ts";
 import { createArtifactCache } from "./model-artifacts.ts";
 import { createOffLoop, type OffLoop } from "./off-loop.ts";
@@ -72,12 +72,15 @@ export function createTextModel(engine: Engine, options: TextModelOptions = {}):
       );
     },
     async *generate(request, generateOptions = {}) {
-      const controller = new AbortController();
-      const signal =
-        generateOptions.signal === undefined
-          ? controller.signal
-          : AbortSignal.any([generateOptions.signal, controller.signal]);
-      const prepared = await model.prepare(request, { signal });
+      const linked = linkAbort(generateOptions.signal);
+      const { signal } = linked;
+      let prepared: PreparedText;
+      try {
+        prepared = await model.prepare(request, { signal });
+      } catch (error) {
+        linked.unlink();
+        throw error;
+      }
       const { onEvent } = generateOptions;
       const runs = prepared.choices.map((choice, index) => ({
         choice: choice.choice,
@@ -104,7 +107,8 @@ export function createTextModel(engine: Engine, options: TextModelOptions = {}):
             };
         }
       } finally {
-        controller.abort();
+        linked.abort();
+        linked.unlink();
       }
     },
     close: () => (options.offLoop === undefined ? offLoop.close() : Promise.resolve()),

@@ -1,3 +1,4 @@
+import { linkAbort } from "@stator/core";
 import { MetricsError } from "../metrics-error.ts";
 import { type GpuReading, type GpuSource, reading } from "./gpu-source.ts";
 import { type ExposedSample, parseExposition } from "./parse-exposition.ts";
@@ -44,10 +45,11 @@ export function dcgmExporter(options: DcgmExporterOptions = {}): GpuSource {
   return {
     name: "dcgm",
     async read(signal) {
+      const timeoutMs = options.timeoutMs ?? 1_000;
+      const limit = linkAbort(signal);
+      const timer = setTimeout(() => limit.abort(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
       try {
-        const response = await get(url, {
-          signal: AbortSignal.any([signal, AbortSignal.timeout(options.timeoutMs ?? 1_000)]),
-        });
+        const response = await get(url, { signal: limit.signal });
         if (!response.ok) throw new Error(`HTTP ${response.status}`);
         return readDcgm(parseExposition(await response.text()));
       } catch (cause) {
@@ -58,6 +60,9 @@ export function dcgmExporter(options: DcgmExporterOptions = {}): GpuSource {
           message: `dcgm-exporter at ${url} cannot be read: ${why}. Start it, or give its url.`,
           cause,
         });
+      } finally {
+        clearTimeout(timer);
+        limit.unlink();
       }
     },
   };

@@ -12,11 +12,11 @@ import {
   type Pool,
   type Reservation,
   type TokenBatch,
+  linkAbort,
 } from "@stator/core";
 
 import { routerError } from "../errors/router-error.ts";
 import { createPool } from "../pool/create-pool.ts";
-import { linkAbort } from "../streams/linked-abort.ts";
 import { withTail, type Prelude } from "../streams/tail.ts";
 import { deathOf, isAttemptFailure, isCallersFault, mustMigrate } from "./failures.ts";
 import { firstOfDecode, type HandOver } from "./first-of-decode.ts";

@@ -1,7 +1,6 @@
-import type { GenerateRequest, Handoff, Reservation, TokenBatch } from "@stator/core";
+import type { GenerateRequest, Handoff, Reservation, TokenBatch, LinkedAbort } from "@stator/core";
 
 import { routerError } from "../errors/router-error.ts";
-import type { LinkedAbort } from "../streams/linked-abort.ts";
 
 /** What prefill's stream said of the request. */
 export type PrefillResult =

@@ -1,15 +1,15 @@
-import type {
-  Engine,
-  GenerateRequest,
-  RequestEvent,
-  RequestObserver,
-  StatorError,
-  TokenBatch,
-  WorkerEpoch,
+import {
+  linkAbort,
+  type Engine,
+  type GenerateRequest,
+  type RequestEvent,
+  type RequestObserver,
+  type StatorError,
+  type TokenBatch,
+  type WorkerEpoch,
 } from "@stator/core";
 
 import { routerError } from "../errors/router-error.ts";
-import { linkAbort } from "../streams/linked-abort.ts";
 import type { Journal } from "./journal.ts";
 import type { Suspect } from "./quarantine.ts";
 
