@@ -18,7 +18,7 @@ beforeAll(async () => {
   writeFileSync(path.join(bin, "stator"), `#!/bin/sh\nexec "${process.execPath}" "${main}" "$@"\n`, {
     mode: 0o755,
   });
-  child = spawn("sh", [script, "--port", "0"], {
+  child = spawn("sh", [script, "--port", "0", "--namespace", `recipe-${process.pid}`], {
     env: { ...process.env, PATH: `${bin}:${process.env["PATH"] ?? ""}` },
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -52,7 +52,7 @@ test("the laptop's recipe starts, prefills apart and answers; Ctrl-C ends it wit
       messages: [{ role: "user", content: `What does a stator do? ${"Tell me more. ".repeat(30)}` }],
     }),
   });
-  expect(answer.status).toBe(200);
+  expect(answer.status, await answer.clone().text()).toBe(200);
   const { choices, usage } = (await answer.json()) as {
     choices: { message: { content: string }; finish_reason: string }[];
     usage: { prompt_tokens: number; completion_tokens: number };

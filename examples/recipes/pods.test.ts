@@ -118,7 +118,7 @@ describe.skipIf(!hasRedis)("the laptop's pods, as processes around a real Redis"
         messages: [{ role: "user", content: "What does a stator do? ".repeat(30) }],
       }),
     });
-    expect(answer.status).toBe(200);
+    expect(answer.status, await answer.clone().text()).toBe(200);
     expect(await answer.json()).toMatchObject({ usage: { completion_tokens: 8 } });
   });
 });
