@@ -130,7 +130,6 @@ export function createRequestFlow(options: RequestFlowOptions): RequestFlow {
   }
 
   function local(trip: Trip, select: SelectRequest): boolean {
-    let one: Leg | undefined;
     const job = jobOf(trip, "full", {
       prefilled(cachedTokens) {
         found(trip, one!, cachedTokens);
@@ -141,7 +140,7 @@ export function createRequestFlow(options: RequestFlowOptions): RequestFlow {
         finish(trip);
       },
     });
-    one = leg(trip, serving, select, job);
+    const one: Leg | undefined = leg(trip, serving, select, job);
     if (one !== undefined) run(one);
     return one !== undefined;
   }
@@ -155,7 +154,6 @@ export function createRequestFlow(options: RequestFlowOptions): RequestFlow {
 
   function remote(trip: Trip, select: SelectRequest): boolean {
     const attempt = trip.attempt;
-    let from: Leg | undefined;
     const job = jobOf(trip, "prefill", {
       prefilled(cachedTokens) {
         found(trip, from!, cachedTokens);
@@ -163,14 +161,13 @@ export function createRequestFlow(options: RequestFlowOptions): RequestFlow {
       },
       finished() {},
     });
-    from = leg(trip, prefill!, { ...select, phase: "prefill" }, job);
+    const from: Leg | undefined = leg(trip, prefill!, { ...select, phase: "prefill" }, job);
     if (from !== undefined) run(from);
     return from !== undefined;
   }
 
   function handOff(trip: Trip, select: SelectRequest, from: Leg, attempt: number): void {
     const startedMs = events.now();
-    let to: Leg | undefined;
     const job = jobOf(trip, "decode", {
       reserved(missingTokens, ready) {
         const bytes = missingTokens * options.kvBytesPerToken;
@@ -192,7 +189,7 @@ export function createRequestFlow(options: RequestFlowOptions): RequestFlow {
       },
     });
     job.produced = from.job.produced;
-    to = leg(
+    const to: Leg | undefined = leg(
       trip,
       serving,
       { ...select, phase: "decode", heldBy: { worker: from.worker.id, tokens: select.promptTokens } },
