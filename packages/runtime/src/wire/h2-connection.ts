@@ -56,6 +56,8 @@ export function openH2Connection(options: H2ConnectionOptions): H2Connection {
       if (!session.destroyed) session.destroy();
     };
     session.once("connect", () => {
+      // A reset that came with the connection: `close` tells next, and any call on the session would throw out of here.
+      if (session.destroyed) return;
       timer.cancel();
       session.setLocalWindowSize(windowBytes);
       resolve(session);
