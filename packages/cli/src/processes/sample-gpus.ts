@@ -1,7 +1,14 @@
 import type { Logger } from "@stator/core";
 import { openNvml } from "@stator/cuda-bindings";
 import type { Metrics } from "@stator/metrics";
-import { createGpuSampler, dcgmExporter, nvidiaSmi, nvml, type GpuSampler, type GpuSource } from "@stator/metrics/gpu";
+import {
+  createGpuSampler,
+  dcgmExporter,
+  nvidiaSmi,
+  nvml,
+  type GpuSampler,
+  type GpuSource,
+} from "@stator/metrics/gpu";
 
 /**
  * GPU figures of this machine, by the best source it has: NVML through our bindings, a dcgm-exporter beside us, or

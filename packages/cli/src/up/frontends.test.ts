@@ -9,7 +9,11 @@ test("several frontends share one port, and one that dies is replaced", async ()
   const [first, second] = await up.pids("main.js frontend");
   expect(second).toBeDefined();
   process.kill(first!, "SIGKILL");
-  await expect.poll(async () => (await up.pids("main.js frontend")).filter((pid) => pid !== first).length, { timeout: 20_000 }).toBe(2);
+  await expect
+    .poll(async () => (await up.pids("main.js frontend")).filter((pid) => pid !== first).length, {
+      timeout: 20_000,
+    })
+    .toBe(2);
   await expect.poll(async () => (await runLoad(load)).failed, { timeout: 20_000 }).toBe(0);
   expect(await up.stop()).toBe(0);
 });

@@ -67,7 +67,15 @@ export async function up(options: UpOptions): Promise<Up> {
     }
     frontends = createFrontends({
       main,
-      args: ["frontend", layoutFile, "--host", layout.frontend.host, "--log-level", logLevel, "--gpu-metrics"],
+      args: [
+        "frontend",
+        layoutFile,
+        "--host",
+        layout.frontend.host,
+        "--log-level",
+        logLevel,
+        "--gpu-metrics",
+      ],
       port: layout.frontend.port,
       count: layout.frontend.replicas,
       supervisor,

@@ -69,20 +69,20 @@ function llamaServerDriver({ connector, clock }: LlamaServerOptions): ServerDriv
     signal: AbortSignal,
   ): AsyncGenerator<TokenBatch> {
     if (request.mode === "prefill" && remainingTokens(request) > 1) {
-        yield await prefill(client, request, facts, slotFiles, habits, signal);
-        return;
-      }
-      if (request.handoff === undefined || slotFiles === undefined) {
-        yield* complete(client, request, undefined, habits, signal);
-        return;
-      }
-      const slot = slotFiles.take(facts.sequences ?? 1);
-      try {
-        await slotFiles.restore(client, slot.id, new TextDecoder().decode(request.handoff.opaque), signal);
-        yield* complete(client, request, slot.id, habits, signal);
-      } finally {
-        slot.free();
-      }
+      yield await prefill(client, request, facts, slotFiles, habits, signal);
+      return;
+    }
+    if (request.handoff === undefined || slotFiles === undefined) {
+      yield* complete(client, request, undefined, habits, signal);
+      return;
+    }
+    const slot = slotFiles.take(facts.sequences ?? 1);
+    try {
+      await slotFiles.restore(client, slot.id, new TextDecoder().decode(request.handoff.opaque), signal);
+      yield* complete(client, request, slot.id, habits, signal);
+    } finally {
+      slot.free();
+    }
   };
 
   return {
@@ -271,7 +271,11 @@ async function* complete(
   } catch (error) {
     if (!(error instanceof IdsLost)) throw error;
     const rest = { ...request, outputIds: Uint32Array.from([...request.outputIds, ...seen]) };
-    const whole = client.postJson("/completion", { ...bodyOf(rest, habits), ...onSlot, stream: false }, { signal });
+    const whole = client.postJson(
+      "/completion",
+      { ...bodyOf(rest, habits), ...onSlot, stream: false },
+      { signal },
+    );
     const once = async function* (): AsyncGenerator<unknown> {
       yield await whole;
     };
