@@ -7,6 +7,8 @@ export default defineConfig({
   test: {
     include: ["packages/*/{src,test}/**/*.test.ts", "examples/**/*.test.ts", "tools/**/*.test.ts"],
     server: { deps: { inline: [/@stator\//, /^stator$/] } },
+    // Limits only guard against hangs; nothing asserts how long it took.
+    expect: { poll: { timeout: 30_000, interval: 20 } },
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: "forks",

@@ -80,7 +80,7 @@ test("a trace goes with its request through the server and three workers, and no
   await expect
     .poll(() => decodeWorkers.current().length + prefillWorkers.current().length, { timeout: 15_000 })
     .toBe(3);
-  await expect.poll(async () => (await fetch(`${url}/health`)).status, { timeout: 10_000 }).toBe(200);
+  await expect.poll(async () => (await fetch(`${url}/health`)).status, { timeout: 30_000 }).toBe(200);
 
   const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
   const response = await fetch(`${url}/v1/completions`, {
@@ -112,8 +112,8 @@ test("a trace goes with its request through the server and three workers, and no
     return spans().filter(({ parentId }) => !ids.has(parentId ?? ""));
   };
   // Spans of other processes arrive when they arrive.
-  await expect.poll(() => new Set(spans().map((span) => span.pid)).size, { timeout: 10_000 }).toBe(4);
-  await expect.poll(orphans, { timeout: 10_000 }).toEqual([]);
+  await expect.poll(() => new Set(spans().map((span) => span.pid)).size, { timeout: 30_000 }).toBe(4);
+  await expect.poll(orphans, { timeout: 30_000 }).toEqual([]);
   expect(new Set(spans().map((span) => span.traceId))).toEqual(new Set([traceId]));
   const retried = exporter
     .getFinishedSpans()

@@ -107,7 +107,7 @@ describe.skipIf(!hasBrowser)("the page", () => {
     await page.waitForSelector("rect.band");
     await page.mouse.up();
     await expect
-      .poll(() => page.locator(".front .quiet").innerText(), { timeout: 5000 })
+      .poll(() => page.locator(".front .quiet").innerText(), { timeout: 30_000 })
       .toMatch(/Table shows/);
     await page.getByRole("button", { name: "Show all" }).click();
   });

@@ -32,7 +32,7 @@ describe("over memory", () => {
           else store(i);
           if (i % 7n === 0n) await new Promise((resolve) => setImmediate(resolve));
         }
-        await expect.poll(() => index.blocks("w"), { timeout: 5_000 }).toBe([...blocks].sort().join());
+        await expect.poll(() => index.blocks("w"), { timeout: 30_000 }).toBe([...blocks].sort().join());
       }),
       { numRuns: 20 },
     );
@@ -99,6 +99,6 @@ describe.runIf(hasServer("nats"))("over nats", () => {
     await server.stop();
     for (let i = 2n; i < 9n; i++) store(i);
     await server.start();
-    await expect.poll(() => index.blocks("w"), { timeout: 10_000 }).toBe("1,2,3,4,5,6,7,8");
+    await expect.poll(() => index.blocks("w"), { timeout: 30_000 }).toBe("1,2,3,4,5,6,7,8");
   });
 });

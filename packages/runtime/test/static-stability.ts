@@ -91,9 +91,9 @@ export function staticStability(fixture: Fixture): void {
     await using router = await createRuntime({ discovery: fixture.discovery(), deadlines, metrics });
     router.workers();
     await fixture.server().stop();
-    await expect.poll(() => values.at(-1), { timeout: 10_000 }).toBe(0);
+    await expect.poll(() => values.at(-1), { timeout: 30_000 }).toBe(0);
     await fixture.server().start();
-    await expect.poll(() => values.at(-1), { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => values.at(-1), { timeout: 30_000 }).toBe(1);
   });
 
   const absences: Record<

@@ -95,7 +95,7 @@ test("worker processes beside two vLLM servers: text through a frontend, KV even
   ]);
   const pool = createPool({ workers: runtime.workers({ model: "sim", role: "both" }) });
   const graph = migrating(pool);
-  await expect.poll(() => runtime.workers().current().length, { timeout: 10_000 }).toBe(2);
+  await expect.poll(() => runtime.workers().current().length, { timeout: 30_000 }).toBe(2);
 
   const server = createOpenAIServer({ models: { sim: graph } });
   const { url } = await server.listen({ port: 0 });
@@ -171,7 +171,7 @@ test("worker processes beside an SGLang pair and a vLLM pair disaggregate", asyn
     decode: createPool({ workers: runtime.workers({ model: "sim", role: "decode" }) }),
     when: always,
   });
-  await expect.poll(() => runtime.workers().current().length, { timeout: 10_000 }).toBe(4);
+  await expect.poll(() => runtime.workers().current().length, { timeout: 30_000 }).toBe(4);
   for (const [seed, kind] of [
     [1, "s"],
     [2, "v"],
