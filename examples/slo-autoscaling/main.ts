@@ -29,7 +29,7 @@ say(
   `Serving at ${running.url}. Objective: TTFT ${slo.ttftMs} ms and ITL ${slo.itlMs} ms for ${percentile} % of requests.\n`,
 );
 say("  time  requests/s                 planned for  TTFT      workers (█ serving, ░ starting)");
-await using planner = createPlanner({
+await using _planner = createPlanner({
   observe: createMetricsSource({
     urls: [`${running.url}/metrics`],
     model: "sim",
