@@ -1,7 +1,7 @@
 import type { RequestEvent, RequestObserver } from "@stator/core";
 
 /** Header that tells how a request was routed. */
-export const decisionHeader = "x-stator-decision";
+const decisionHeader = "x-stator-decision";
 
 /** Candidates and decisions that one header tells: servers and proxies refuse headers of more than 8 KiB in all. */
 const mostCandidates = 8;
