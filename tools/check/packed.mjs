@@ -45,7 +45,11 @@ for (const { folder, manifest } of packages) {
 
 for (const { folder, manifest } of packages) {
   run(path.resolve("node_modules/.bin/publint"), ["--strict", folder], ".");
-  const doors = Object.keys(manifest.exports).filter((door) => door !== "./package.json");
+  // An executable's own door would run it.
+  const executables = new Set(Object.values(manifest.bin ?? {}));
+  const doors = Object.keys(manifest.exports).filter(
+    (door) => door !== "./package.json" && !executables.has(manifest.exports[door].default),
+  );
   const home = path.join(work, manifest.name.replace("/", "-"));
   mkdirSync(home);
   writeFileSync(
@@ -57,11 +61,7 @@ for (const { folder, manifest } of packages) {
       overrides: tarballs,
     }),
   );
-  run(
-    "npm",
-    ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--omit=peer", "--prefer-offline"],
-    home,
-  );
+  run("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline"], home);
   const peers = Object.keys(manifest.peerDependencies ?? {});
   const lines = doors.map((door) => {
     const specifier = manifest.name + door.slice(1);
