@@ -15,7 +15,9 @@ import {
  * nvidia-smi. Without any: `stator_gpu_source_up 0` and no other series. One process of a machine does this.
  */
 export function sampleGpus(metrics: Metrics, logger: Logger): GpuSampler {
-  return createGpuSampler({ metrics, logger, sources: [...boundNvml(logger), dcgmExporter(), nvidiaSmi()] });
+  // A machine without a GPU is no trouble: the metric says it, and the log only when asked.
+  const quiet: Logger = { ...logger, warn: logger.debug };
+  return createGpuSampler({ metrics, logger: quiet, sources: [...boundNvml(logger), dcgmExporter(), nvidiaSmi()] });
 }
 
 function boundNvml(logger: Logger): GpuSource[] {
