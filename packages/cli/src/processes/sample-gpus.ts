@@ -17,7 +17,11 @@ import {
 export function sampleGpus(metrics: Metrics, logger: Logger): GpuSampler {
   // A machine without a GPU is no trouble: the metric says it, and the log only when asked.
   const quiet: Logger = { ...logger, warn: logger.debug };
-  return createGpuSampler({ metrics, logger: quiet, sources: [...boundNvml(logger), dcgmExporter(), nvidiaSmi()] });
+  return createGpuSampler({
+    metrics,
+    logger: quiet,
+    sources: [...boundNvml(logger), dcgmExporter(), nvidiaSmi()],
+  });
 }
 
 function boundNvml(logger: Logger): GpuSource[] {
