@@ -1,6 +1,7 @@
+import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { build } from "vite";
+import { promisify } from "node:util";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -11,23 +12,8 @@ export async function bundledProgram(name: "worker" | "frontend"): Promise<reado
   if (existsSync(file)) return [file];
   mkdirSync(outDir, { recursive: true });
   process.once("exit", () => rmSync(outDir, { recursive: true, force: true }));
-  await build({
-    root,
-    configFile: false,
-    logLevel: "error",
-    ssr: {
-      noExternal: [/^@stator\//],
-      resolve: { conditions: ["@stator/source"], externalConditions: ["@stator/source"] },
-    },
-    resolve: { conditions: ["@stator/source"] },
-    build: {
-      ssr: fileURLToPath(new URL(`${name}.ts`, import.meta.url)),
-      outDir,
-      emptyOutDir: false,
-      minify: false,
-      rollupOptions: { output: { entryFileNames: `${name}.mjs`, chunkFileNames: `${name}-[hash].mjs` } },
-    },
-  });
+  const bundler = fileURLToPath(new URL("bundle.mjs", import.meta.url));
+  await promisify(execFile)(process.execPath, [bundler, name, outDir]);
   return [file];
 }
 

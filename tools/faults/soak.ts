@@ -1,3 +1,4 @@
+import { readdir } from "node:fs/promises";
 import { createPool, disaggregated, migrating, uncachedTokensAbove } from "@stator/router";
 import { createProcessRig, startRigLoad } from "@stator/testing";
 import { bundledProgram } from "./program.ts";
@@ -5,7 +6,7 @@ import { createReference, requestsOf } from "./reference.ts";
 import { profiles } from "./row.ts";
 import { seededRandom } from "./statistics.ts";
 import { defaultWorkerConfig } from "./worker-config.ts";
-import { untilEnough } from "./rows/workers-left.ts";
+import { strikeAtRandom } from "./soak-faults.ts";
 
 export interface SoakOptions {
   readonly minutes: number;
@@ -22,6 +23,8 @@ export interface SoakSample {
   readonly heapMb: number;
   readonly rssMb: number;
   readonly handles: number;
+  /** Open file descriptors; 0 where the system does not tell. */
+  readonly descriptors: number;
   readonly listeners: number;
 }
 
@@ -38,21 +41,12 @@ export interface SoakResult {
   readonly heapSlopePercentPerHour: number;
   readonly first: SoakSample;
   readonly last: SoakSample;
+  /** About one a minute. */
+  readonly samples: readonly SoakSample[];
   /** KV blocks and offers still held by workers when all was over. */
   readonly leaked: number;
   readonly failures: readonly string[];
 }
-
-const faultNames = [
-  "kill",
-  "stop",
-  "freeze",
-  "drain",
-  "partition",
-  "cut",
-  "killPrefill",
-  "clientLeaves",
-] as const;
 
 /** Everything at once: a random fault every so often, for as long as asked; afterwards nothing may be left behind. */
 export async function soak(options: SoakOptions): Promise<SoakResult> {
@@ -68,7 +62,12 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
     ],
     process: ({ name, role }, discovery) => ({
       command: process.execPath,
-      args: [...program, JSON.stringify({ ...defaultWorkerConfig, name, role, discovery })],
+      // Small heaps, so that running out of memory takes little of the machine's.
+      args: [
+        "--max-old-space-size=128",
+        ...program,
+        JSON.stringify({ ...defaultWorkerConfig, name, role, discovery }),
+      ],
     }),
   });
   const reference = await createReference("simulated");
@@ -121,6 +120,7 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
         heapMb: round2(heapUsed / 2 ** 20),
         rssMb: round2(rss / 2 ** 20),
         handles: process.getActiveResourcesInfo().length,
+        descriptors: (await readdir("/proc/self/fd").catch(() => [])).length,
         listeners: process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0),
       };
       samples.push(sample);
@@ -128,46 +128,13 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
     }
   };
 
-  const strike = async (): Promise<void> => {
-    const fault = faultNames[Math.floor(random() * faultNames.length)]!;
-    await untilEnough(rig);
-    const role = fault === "killPrefill" ? "prefill" : "decode";
-    const ready = rig.workers.filter(
-      (w) => w.role === role && rig.handle(w.name)?.health.isSelectable === true,
-    );
-    const name = ready[Math.floor(random() * ready.length)]?.name;
-    if (name === undefined) return;
-    faults[fault] = (faults[fault] ?? 0) + 1;
-    switch (fault) {
-      case "kill":
-      case "killPrefill":
-        return rig.process(name).signal("SIGKILL");
-      case "drain":
-        return rig.process(name).signal("SIGTERM");
-      case "stop":
-        rig.process(name).signal("SIGSTOP");
-        await pause(3_000);
-        return rig.process(name).signal("SIGCONT");
-      case "freeze":
-        await rig.command(name, "freeze");
-        await pause(4_000);
-        await rig.command(name, "thaw");
-        return;
-      case "partition":
-        rig.proxy(name).set({ isBlackhole: true }, random() < 0.5 ? "down" : undefined);
-        await pause(2_000);
-        rig.proxy(name).heal();
-        return rig.proxy(name).cut();
-      case "cut":
-        return rig.proxy(name).cut();
-      case "clientLeaves":
-        for (const request of current?.inFlight().slice(0, 3) ?? []) request.leave();
-    }
-  };
   const strikes = async (): Promise<void> => {
     while (performance.now() + everySeconds * 1_000 < endMs) {
       await pause(everySeconds * 1_000);
-      await strike();
+      const fault = await strikeAtRandom({ rig, random, inFlight: () => current?.inFlight() ?? [] }).catch(
+        (error: unknown) => void failures.push(`a fault failed: ${String(error)}`),
+      );
+      if (fault !== undefined) faults[fault] = (faults[fault] ?? 0) + 1;
     }
   };
 
@@ -194,6 +161,7 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
     heapSlopePercentPerHour: slope(warm.map(({ minute, heapMb }) => [minute, heapMb])),
     first: warm[0]!,
     last: samples.at(-1)!,
+    samples: samples.filter((_, i) => i % 6 === 0),
     leaked,
     failures: failures.slice(0, 10),
   };

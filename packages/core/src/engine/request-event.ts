@@ -8,7 +8,8 @@ export type MigrationCause =
   | "overloaded"
   | "unfit"
   | "incompatible"
-  | "protocolFault";
+  | "protocolFault"
+  | "callerSilent";
 
 /** One candidate of a routing decision, as it was costed. */
 export interface RoutedCandidate {

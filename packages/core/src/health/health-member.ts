@@ -52,6 +52,7 @@ export function createHealthMember(options: HealthMemberOptions): HealthMember {
   const counts = { ejections: 0, deaths: 0, protocolFaults: 0 };
   let isRegistered = true;
   let isSessionOpen = false;
+  let isReconnecting = false;
   let heardMs = 0;
   let isSilent = false;
   let isStuck = false;
@@ -71,7 +72,7 @@ export function createHealthMember(options: HealthMemberOptions): HealthMember {
     if (isDraining) return "draining";
     const broken = circuit.state(nowMs);
     if (broken === "open") return "ejected";
-    if (isSessionOpen && nowMs - heardMs > deadlines.suspectMs) return "suspect";
+    if (isReconnecting || (isSessionOpen && nowMs - heardMs > deadlines.suspectMs)) return "suspect";
     if (nowMs < busyUntilMs) return "busy";
     return broken === "halfOpen" ? "probing" : "ready";
   };
@@ -130,10 +131,12 @@ export function createHealthMember(options: HealthMemberOptions): HealthMember {
     switch (observation.type) {
       case "connected":
         isSessionOpen = true;
+        isReconnecting = false;
         hear(nowMs);
         return undefined;
       case "disconnected":
         isSessionOpen = false;
+        isReconnecting = observation.isComingBack === true;
         progress.stop();
         return undefined;
       case "left":

@@ -23,12 +23,14 @@ export interface ObservationRule {
     | "unfit"
     | "contractMismatch"
     | "timeout"
-    | "protocolFault";
+    | "protocolFault"
+    | "ownFault";
   /**
-   * Whether the request goes on elsewhere: `free` uses up no attempt, `oncePerWorker` asks each worker at most once,
-   * `compatible` only goes where another contract is spoken, `thirdTime` drops the frame twice first.
+   * Whether the request goes on elsewhere: `free` uses up no attempt, `anywhere` neither and the same life may take it
+   * again, `oncePerWorker` asks each worker at most once, `compatible` only goes where
+   * another contract is spoken, `thirdTime` drops the frame twice first.
    */
-  readonly migrate: "no" | "yes" | "free" | "oncePerWorker" | "compatible" | "thirdTime";
+  readonly migrate: "no" | "yes" | "free" | "anywhere" | "oncePerWorker" | "compatible" | "thirdTime";
   /** What the worker's health does with it. */
   readonly effect:
     "none" | "reset" | "eject" | "drain" | "dead" | "busyLease" | "unfit" | "exclude" | "ejectThirdTime";
@@ -72,4 +74,5 @@ export const observationRules: Readonly<Record<OutcomeType, ObservationRule>> = 
     effect: "ejectThirdTime",
     cause: "protocolFault",
   },
+  callerSilent: { class: "ownFault", migrate: "anywhere", effect: "none", cause: "callerSilent" },
 };

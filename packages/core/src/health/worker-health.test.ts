@@ -99,6 +99,12 @@ describe("the table of observations, line by line", () => {
       { class: "protocolFault", migrate: "thirdTime" },
       "ready",
     ],
+    [
+      "a session that ended because we were silent is our own fault: go on, anywhere, no blame",
+      { type: "callerSilent" },
+      { class: "ownFault", migrate: "anywhere" },
+      "ready",
+    ],
   ];
   it.each(lines)("%s", (_name, observation, meaning, condition) => {
     const { health } = one();
@@ -175,6 +181,16 @@ describe("silence", () => {
     health.observe({ type: "disconnected" });
     clock.advance(10_000);
     expect(health.state).toBe("ready");
+  });
+
+  it("a session that comes back takes no work until it did", () => {
+    const { health } = one();
+    health.observe({ type: "connected" });
+    health.observe({ type: "callerSilent" });
+    health.observe({ type: "disconnected", isComingBack: true });
+    expect(health.condition).toBe("suspect");
+    health.observe({ type: "connected" });
+    expect([health.condition, health.counts.ejections]).toEqual(["ready", 0]);
   });
 
   it("a lost registration changes nothing while the session speaks", () => {

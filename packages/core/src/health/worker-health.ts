@@ -10,7 +10,7 @@ export type WorkerState = "ready" | "suspect" | "draining" | "ejected" | "dead";
 /** The same, told finely. */
 export type WorkerCondition =
   | "ready"
-  /** Silent for a moment. */
+  /** Silent for a moment, or its session is about to be opened again. */
   | "suspect"
   /** Said it was at capacity: a lease that expires by itself. */
   | "busy"
@@ -71,12 +71,14 @@ export type Observation =
   | { readonly type: "deadline" }
   /** A duplicate or out-of-order output index; every third one ejects. */
   | { readonly type: "protocolFault" }
+  /** It ended our session because *we* said nothing: our own loop was blocked. */
+  | { readonly type: "callerSilent" }
   /** Much slower than its peers: ejected unless half of its pool already is out. */
   | { readonly type: "outlier" }
   /** A session is open: from here on silence counts. */
   | { readonly type: "connected" }
-  /** We closed the session: silence means nothing any more. */
-  | { readonly type: "disconnected" }
+  /** The session is closed: silence means nothing any more. One that comes back takes no work until it did. */
+  | { readonly type: "disconnected"; readonly isComingBack?: boolean }
   /** Its registration is gone; nothing changes while its session speaks. */
   | { readonly type: "left" }
   /** Its registration is back. */

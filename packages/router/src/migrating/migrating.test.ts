@@ -310,6 +310,23 @@ describe("bounds", () => {
     expect(seen.length).toBeLessThan(20);
   });
 
+  it("our own silence uses up none and shuns nobody: the same life may go on", async () => {
+    const silence = routerError("ROUTER_ATTEMPT_FAILED", "The caller was silent.", {
+      worker: "w",
+      epoch: "e",
+      observation: "callerSilent",
+    });
+    const broken = [1, 2, 3, 4, 5, 6].map((until) => upTo(until, silence));
+    const { ids, seen, events } = await run([...broken, upTo(10, "finish")]);
+    expect(ids).toEqual(all);
+    expect(seen.at(-1)!.avoid).toEqual([]);
+    expect(migrations(events)).toHaveLength(6);
+    expect(migrations(events)[0]).toMatchObject({ cause: "callerSilent", outcome: "resumed" });
+    const endless = await run([upTo(0, silence)]);
+    expect(endless.error).toMatchObject({ code: "ROUTER_ATTEMPTS_EXHAUSTED" });
+    expect(endless.seen.length).toBeLessThan(20);
+  });
+
   it("the whole request's deadline, even when the engine hangs", async () => {
     const clock = createVirtualClock();
     const hang: Attempt = async function* () {

@@ -295,7 +295,8 @@ export function migrating(inner: Engine, options: MigratingOptions = {}): Migrat
       move = undefined;
       const last = { from: life?.worker ?? "unknown", cause: rule.cause };
 
-      for (const one of dead) journal.shun(one);
+      // Our own silence says nothing of the worker: the same life may go on with it, under another attempt number.
+      if (rule.migrate !== "anywhere") for (const one of dead) journal.shun(one);
       const isDeath =
         rule.class === "crashed" || rule.class === "dead" || rule.class === "stuck" || rule.class === "unfit";
       if (isDeath && dead.map((one) => suspect.died(one, journal.next)).includes(true)) {
@@ -314,7 +315,8 @@ export function migrating(inner: Engine, options: MigratingOptions = {}): Migrat
         tell(last, "failed", 0);
         throw refusal;
       }
-      if (rule.migrate === "free" || rule.migrate === "oncePerWorker") free += 1;
+      if (rule.migrate === "free" || rule.migrate === "anywhere" || rule.migrate === "oncePerWorker")
+        free += 1;
       else counted += 1;
 
       move = { ...last, outcome: journal.next > 0 ? "resumed" : "restarted", tokens: journal.tokens };

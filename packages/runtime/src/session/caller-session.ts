@@ -35,7 +35,7 @@ import { detailFromWire, readRows } from "./frame-reader.ts";
 import { longestRequestBytes } from "./limits.ts";
 import { createOutgoingStarts } from "./outgoing-starts.ts";
 import { createRemoteStream, type RemoteStream } from "./remote-stream.ts";
-import { closedError, cutError, failing, notConnected, startLost } from "./session-errors.ts";
+import { closedError, cutError, failing, isOurSilence, notConnected, startLost } from "./session-errors.ts";
 import type { SessionLink } from "./session-port.ts";
 import { createTurn, endOfTurn } from "./turn.ts";
 
@@ -277,8 +277,12 @@ export function openSession(options: CallerSessionOptions): CallerSession {
       }
       end(cutError(worker, undefined));
     } catch (error) {
-      // A refusal says why. Later it is a cut, whatever the transport calls it: `Canceled` is its word for a killed peer.
-      end(!isWelcome && StatorError.isInstance(error) ? error : cutError(worker, error));
+      // A refusal says why, and so does a worker that did not hear us. Any other end is a cut, whatever the transport calls it: `Canceled` is its word for a killed peer.
+      end(
+        StatorError.isInstance(error) && (!isWelcome || isOurSilence(error))
+          ? error
+          : cutError(worker, error),
+      );
     }
   };
   void listen();

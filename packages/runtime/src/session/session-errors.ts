@@ -1,4 +1,4 @@
-import type { StatorError, TokenBatch } from "@stator/core";
+import { StatorError, type TokenBatch } from "@stator/core";
 import { RuntimeError } from "../runtime-error.ts";
 
 /** An iterable that throws. */
@@ -6,12 +6,15 @@ export function failing(error: StatorError): AsyncIterable<TokenBatch> {
   return { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }) };
 }
 
-export function notConnected(worker: string): RuntimeError {
+export function notConnected(
+  worker: string,
+  observation: "neverStarted" | "callerSilent" = "neverStarted",
+): RuntimeError {
   return new RuntimeError({
     code: "RUNTIME_NOT_CONNECTED",
     kind: "unavailable",
     message: `There is no session with worker ${worker} now.`,
-    data: { worker, observation: "neverStarted" },
+    data: { worker, observation },
   });
 }
 
@@ -32,6 +35,11 @@ export function cutError(worker: string, cause: unknown): RuntimeError {
     cause,
     data: { worker, observation: "cut" },
   });
+}
+
+/** The worker ended the session because this process said nothing: its loop was blocked. */
+export function isOurSilence(error: unknown): boolean {
+  return StatorError.isInstance(error) && error.data?.["observation"] === "callerSilent";
 }
 
 export function startLost(worker: string): RuntimeError {

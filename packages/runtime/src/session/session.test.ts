@@ -420,7 +420,10 @@ test("a caller whose heartbeats stop: the worker aborts its requests and frees t
   await clock.pass(1_000);
   expect(aborted).toEqual([]);
   await clock.pass(500);
-  expect(await end).toMatchObject({ code: "RUNTIME_SESSION_CUT" });
+  expect(await end).toMatchObject({
+    code: "RUNTIME_CALLER_SILENT",
+    data: { observation: "callerSilent" },
+  });
   expect(aborted).toHaveLength(2);
   expect(host.active).toBe(0);
 });

@@ -126,9 +126,10 @@ export async function* serveSession(
       });
       end(
         new RuntimeError({
-          code: "RUNTIME_SESSION_CUT",
+          code: "RUNTIME_CALLER_SILENT",
           kind: "unavailable",
           message: `The caller was silent for ${Math.round(nowMs - heardMs)} ms.`,
+          data: { worker: host.worker.id, observation: "callerSilent" },
         }),
       );
       return;

@@ -16,7 +16,7 @@ import { workerFromWire } from "../codec/worker-codec.ts";
 import { RuntimeError } from "../runtime-error.ts";
 import { fetchBytes } from "../session/bulk.ts";
 import { openSession, type CallerSession } from "../session/caller-session.ts";
-import { failing, notConnected } from "../session/session-errors.ts";
+import { failing, isOurSilence, notConnected } from "../session/session-errors.ts";
 import type { SessionLink } from "../session/session-port.ts";
 import type { WorkerMetrics } from "./worker-metrics.ts";
 
@@ -67,6 +67,8 @@ export function connectWorker(options: WorkerConnectionOptions): WorkerConnectio
   let isClosed = false;
   let isRegistered = true;
   let failures = 0;
+  /** The last session ended because we were silent: until the next one, what finds none is no fault of the worker. */
+  let wasOurSilence = false;
   let lastSequence = 0n;
   let retry = { cancel: (): void => {} };
 
@@ -102,6 +104,7 @@ export function connectWorker(options: WorkerConnectionOptions): WorkerConnectio
     welcomeTimer.cancel();
     if (isClosed || welcome.card === undefined || welcome.worker === undefined) return;
     isOpen = true;
+    wasOurSilence = false;
     failures = 0;
     health.observe({ type: "connected" });
     if (handle !== undefined) return;
@@ -129,13 +132,15 @@ export function connectWorker(options: WorkerConnectionOptions): WorkerConnectio
     }
     if (wasOpen) {
       // Silence was told already, and one that was draining left in order.
-      if (health.condition !== "silent" && health.condition !== "draining")
+      wasOurSilence = isOurSilence(error);
+      if (wasOurSilence) health.observe({ type: "callerSilent" });
+      else if (health.condition !== "silent" && health.condition !== "draining")
         health.observe({ type: "cut", cause: error });
       logger.warn("session broke", { worker, error: String(error) });
     } else if (failures === 0) {
       health.observe({ type: "neverStarted", cause: error });
     }
-    health.observe({ type: "disconnected" });
+    health.observe({ type: "disconnected", isComingBack: true });
     failures += 1;
     const longest = Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(failures, 10));
     retry = clock.schedule(isRegistered ? longest * (0.5 + Math.random() / 2) : longestRetryMs, open);
@@ -162,7 +167,7 @@ export function connectWorker(options: WorkerConnectionOptions): WorkerConnectio
     },
     generate(request, { signal }) {
       return session === undefined || !isOpen
-        ? failing(notConnected(worker))
+        ? failing(notConnected(worker, wasOurSilence ? "callerSilent" : "neverStarted"))
         : session.generate(request, signal);
     },
     onStatus(listener) {

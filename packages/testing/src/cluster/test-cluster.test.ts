@@ -205,6 +205,23 @@ describe("a cluster in virtual time", () => {
     }
   });
 
+  it("a caller that nobody hears for 1.2 s, five times, loses no request and blames no worker", async () => {
+    const { clock } = await virtual();
+    const { graph } = graphOf(clock);
+    const long = request({ limits: { ...request().limits, maxTokens: 400 } });
+    const log = createEventLog();
+    const run = collect(graph, long, log);
+    for (let i = 0; i < 5; i++) {
+      await clock.pass(300);
+      for (const { name } of cluster!.workers) cluster!.unplug(name, { direction: "up" });
+      await clock.pass(1_400);
+      for (const { name } of cluster!.workers) cluster!.thaw(name);
+    }
+    expect(await clock.run(run)).toEqual(await cluster!.undisturbed(long));
+    expect(log.of("migrated").filter(({ cause }) => cause === "callerSilent").length).toBeGreaterThan(3);
+    for (const { health } of cluster!.runtime.workers().current()) expect(health.counts.ejections).toBe(0);
+  });
+
   it("drops what a stopped worker says late", async () => {
     const { clock } = await virtual();
     const { graph } = graphOf(clock);
