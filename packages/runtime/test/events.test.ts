@@ -3,7 +3,7 @@ import { natsDiscovery, natsEvents } from "@stator/runtime/nats";
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { blockEngine, indexOf, kvFeedBehaviour } from "./kv-feed-behaviour.ts";
-import { hasServer, startServer, type ServerProcess } from "./servers.ts";
+import { hasServer, startServer, type ServerProcess } from "@stator/runtime/testing";
 
 describe("over memory", () => {
   let discovery = memoryDiscovery();

@@ -1,7 +1,7 @@
 import { natsDiscovery } from "@stator/runtime/nats";
 import { discoveryCompliance } from "@stator/runtime/testing";
 import { afterAll, beforeAll, describe, test } from "vitest";
-import { hasServer, startServer, type ServerProcess } from "./servers.ts";
+import { hasServer, startServer, type ServerProcess } from "@stator/runtime/testing";
 import { staticStability } from "./static-stability.ts";
 
 describe.runIf(hasServer("nats"))("nats discovery", () => {

@@ -3,7 +3,7 @@ import { natsQueue } from "@stator/runtime/nats";
 import { workQueueCompliance } from "@stator/runtime/testing";
 import { afterAll, beforeAll, beforeEach, describe, test } from "vitest";
 import { queueBehaviour } from "./queue-behaviour.ts";
-import { hasServer, startServer, type ServerProcess } from "./servers.ts";
+import { hasServer, startServer, type ServerProcess } from "@stator/runtime/testing";
 
 describe("memory queue", () => {
   const suite = workQueueCompliance(() => {

@@ -3,7 +3,7 @@ import { discoveryCompliance } from "@stator/runtime/testing";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { staticStability } from "./static-stability.ts";
-import { hasServer, startServer, type ServerProcess } from "./servers.ts";
+import { hasServer, startServer, type ServerProcess } from "@stator/runtime/testing";
 
 describe.runIf(hasServer("redis"))("redis discovery", () => {
   let server: ServerProcess;

@@ -1,7 +1,7 @@
 import { createRequest, defineEngine, type WorkerHandle } from "@stator/core";
 import { createRuntime, type Discovery, type Runtime } from "@stator/runtime";
 import { expect, test } from "vitest";
-import type { ServerProcess } from "./servers.ts";
+import type { ServerProcess } from "@stator/runtime/testing";
 import { joined } from "./worker-processes.ts";
 
 const echo = defineEngine(

@@ -1,7 +1,7 @@
 import { createRuntime, fileDiscovery } from "@stator/runtime";
 import { natsEvents } from "@stator/runtime/nats";
 import { until } from "@stator/testing";
-import { startServer } from "../servers.ts";
+import { startServer } from "@stator/runtime/testing";
 import type { Row } from "../row.ts";
 import { trial } from "../trial.ts";
 import { pause } from "./store.ts";

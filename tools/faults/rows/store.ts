@@ -1,5 +1,5 @@
 import { redisDiscovery } from "@stator/runtime/redis";
-import { startServer, type Server } from "../servers.ts";
+import { startServer, type ServerProcess } from "@stator/runtime/testing";
 import { trial, type Trial } from "../trial.ts";
 import type { RowContext, RowResult } from "../row.ts";
 
@@ -7,7 +7,7 @@ import type { RowContext, RowResult } from "../row.ts";
 export async function storeFault(
   context: RowContext,
   faults: number,
-  happen: (redis: Server, trial: Trial) => Promise<readonly number[]>,
+  happen: (redis: ServerProcess, trial: Trial) => Promise<readonly number[]>,
 ): Promise<RowResult> {
   await using redis = await startServer("redis");
   const discovery = { discovery: redisDiscovery({ url: redis.url }), address: redis.url };

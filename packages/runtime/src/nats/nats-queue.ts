@@ -10,7 +10,7 @@ import {
   type JetStreamManager,
   type JsMsg,
 } from "@nats-io/jetstream";
-import type { NatsConnection } from "@nats-io/transport-node";
+import { headers, type NatsConnection } from "@nats-io/transport-node";
 import { sleep } from "@stator/core";
 import { queueFailed, queueFull } from "../queue/memory-queue.ts";
 import type { TakeOptions, WorkQueue, WorkQueueContext, WorkQueues } from "../queue/work-queue.ts";
@@ -188,11 +188,16 @@ function openQueue(link: NatsLink, options: NatsQueueOptions, context: WorkQueue
   const subscriptions = new Map<string, () => void>();
 
   return {
-    async submit(subject, payload, maxDepth) {
+    async submit(subject, payload, maxDepth, traceparent) {
       try {
         await ensure(subject, maxDepth);
         const { js } = await streams();
-        await js.publish(subjectOf(subject), payload, { timeout });
+        const sent = traceparent === undefined ? undefined : headers();
+        sent?.set("traceparent", traceparent as string);
+        await js.publish(subjectOf(subject), payload, {
+          timeout,
+          ...(sent === undefined ? {} : { headers: sent }),
+        });
       } catch (error) {
         if (error instanceof JetStreamApiError && error.code === streamFull)
           throw queueFull(subject, maxDepth);

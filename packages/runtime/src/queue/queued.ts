@@ -133,5 +133,5 @@ function submit(
   maxDepth: number,
 ): Promise<void> {
   const job = create(QueuedJobSchema, { reply, request: requestToWire(request) });
-  return queue.submit(subject, toBinary(QueuedJobSchema, job), maxDepth);
+  return queue.submit(subject, toBinary(QueuedJobSchema, job), maxDepth, request.traceparent);
 }

@@ -34,9 +34,10 @@ export interface WorkQueue {
    * Resolves once the job is stored.
    *
    * @param maxDepth jobs that may wait.
+   * @param traceparent W3C trace context of the job, shown where the queue's messages have headers.
    * @throws RuntimeError `RUNTIME_QUEUE_FULL`, `RUNTIME_QUEUE_FAILED`.
    */
-  submit(subject: string, payload: Uint8Array, maxDepth: number): Promise<void>;
+  submit(subject: string, payload: Uint8Array, maxDepth: number, traceparent?: string): Promise<void>;
   /** Takes jobs until stopped. `handle` resolves: done; throws: delivered again, to whoever is free. */
   take(
     subject: string,

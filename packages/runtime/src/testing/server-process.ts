@@ -5,9 +5,11 @@ import { connect, createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** A real server process of a test. */
+/** A real Redis or NATS server in a process of its own, for tests. */
 export interface ServerProcess extends AsyncDisposable {
   readonly port: number;
+  /** For a client: `redis://127.0.0.1:PORT`, `nats://127.0.0.1:PORT`. */
+  readonly url: string;
   signal(signal: NodeJS.Signals): void;
   /** Kills it. */
   stop(): Promise<void>;
@@ -20,7 +22,7 @@ const binaries = {
   nats: { command: "nats-server", version: ["--version"] },
 } as const;
 
-/** Whether the server is installed; if not, says so once, or fails where STATOR_REQUIRE asks for servers. */
+/** Whether the server is installed; if not, says so once, or throws where `STATOR_REQUIRE` asks for servers. */
 export function hasServer(kind: keyof typeof binaries): boolean {
   const { command, version } = binaries[kind];
   const path = `${process.env["PATH"] ?? ""}:/usr/sbin:/usr/local/sbin`;
@@ -32,6 +34,7 @@ export function hasServer(kind: keyof typeof binaries): boolean {
   return false;
 }
 
+/** Starts one on a free port, and waits until it listens. `args` are added to its command line. Disposing kills it and removes its data. */
 export async function startServer(
   kind: keyof typeof binaries,
   ...args: readonly string[]
@@ -45,6 +48,7 @@ export async function startServer(
       : ["-a", "127.0.0.1", "-p", String(port), "-js", "-sd", dir];
   const server: ServerProcess = {
     port,
+    url: `${kind}://127.0.0.1:${port}`,
     signal: (signal) => void child?.kill(signal),
     async stop() {
       if (child === undefined) return;
