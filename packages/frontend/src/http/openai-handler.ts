@@ -121,10 +121,11 @@ function eventStream(onGone: () => void): {
   return {
     stream,
     sink: {
-      write(events) {
+      write(events, atOnce = false) {
         if (isGone || isEnded) return;
         waiting += events;
-        schedule();
+        if (atOnce) flush();
+        else schedule();
       },
       room() {
         if (isGone || (controller.desiredSize ?? 0) > waiting.length) return undefined;

@@ -64,10 +64,13 @@ export function createSocketSink(
   });
 
   const sink: Flushable & EventSink = {
-    write(events) {
+    write(events, atOnce = false) {
       if (isEnded) return;
-      if (waiting === "" && !isWriting) flusher.add(sink);
+      const isIdle = waiting === "" && !isWriting;
       waiting += events;
+      if (!isIdle) return;
+      if (atOnce) sink.flush();
+      else flusher.add(sink);
     },
     flush() {
       if (isWriting || response.destroyed) return;

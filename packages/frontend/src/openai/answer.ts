@@ -84,14 +84,12 @@ export async function streamAnswer(
     let isFirst = true;
     for await (const step of run(job, one, at)) {
       sink ??= open();
-      if (isFirst) {
-        isFirst = false;
-        const events = writer.open();
-        if (events !== "") sink.write(events);
-      }
       count(counts, step, at);
-      for (const piece of step.pieces) sink.write(writer.piece(piece));
-      if (step.finish !== undefined) sink.write(writer.finish(step.finish.reason));
+      let events = isFirst ? writer.open() : "";
+      for (const piece of step.pieces) events += writer.piece(piece);
+      if (step.finish !== undefined) events += writer.finish(step.finish.reason);
+      if (events !== "") sink.write(events, isFirst);
+      isFirst = false;
       const room = sink.room();
       if (room !== undefined) await room;
     }

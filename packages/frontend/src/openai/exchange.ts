@@ -18,8 +18,11 @@ export interface Exchange {
 
 /** A stream of server-sent events to one client. */
 export interface EventSink {
-  /** Takes whole events. They leave together, once per turn of the event loop. Ignored after the client is gone. */
-  write(events: string): void;
+  /**
+   * Takes whole events. They leave together, once per turn of the event loop; `atOnce` leaves before other streams are
+   * served. Ignored after the client is gone.
+   */
+  write(events: string, atOnce?: boolean): void;
   /** Undefined while there is room; else resolves when the client has read enough, or is gone. */
   room(): Promise<void> | undefined;
   end(): void;

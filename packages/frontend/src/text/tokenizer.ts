@@ -7,10 +7,18 @@ export interface TextEncoding {
   encode(text: string): Uint32Array;
 }
 
+/**
+ * The library keeps the tokens of 10,000 words of up to 256 characters: whole prompts where the pre-tokenizer cuts little,
+ * 100 MB in the end. From 13 characters on V8 keeps a piece of a text as a window on all of it: one kept word keeps its prompt.
+ */
+const cachedWordCharacters = 13;
+
 /** Parses a `tokenizer.json`. Takes time in proportion to its size: about 0.1 s per 30,000 tokens. */
 export function createTextEncoding(bytes: Uint8Array): TextEncoding {
   const json = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>;
   const tokenizer = new HuggingFaceTokenizer(repairTokenizerJson(json), {});
+  const { model } = tokenizer as { readonly model: { max_length_to_cache?: number } | null };
+  if (model?.max_length_to_cache !== undefined) model.max_length_to_cache = cachedWordCharacters;
   return {
     encode: (text) =>
       text === ""

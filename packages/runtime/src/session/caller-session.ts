@@ -31,13 +31,13 @@ import { RuntimeError } from "../runtime-error.ts";
 import { fetchBytes, fetchSnapshot } from "./bulk.ts";
 import { decodeDetail } from "./engine-host.ts";
 import { createEventIntake } from "./event-intake.ts";
-import { detailFromWire, readRows } from "./frame-reader.ts";
+import { detailFromWire, readRows, type RowReader } from "./frame-reader.ts";
 import { longestRequestBytes } from "./limits.ts";
 import { createOutgoingStarts } from "./outgoing-starts.ts";
 import { createRemoteStream, type RemoteStream } from "./remote-stream.ts";
 import { closedError, cutError, failing, isOurSilence, notConnected, startLost } from "./session-errors.ts";
 import type { SessionLink } from "./session-port.ts";
-import { createTurn, endOfTurn } from "./turn.ts";
+import { createTurn, endOfTurn, microtasksDone } from "./turn.ts";
 
 export interface CallerSessionOptions {
   readonly link: SessionLink;
@@ -74,6 +74,8 @@ export interface CallerSession {
 
 interface Running {
   readonly stream: RemoteStream;
+  /** The frame that brought its first tokens. */
+  firstFrame: bigint | undefined;
   /** Batches wait behind a detail that comes over the bulk service. */
   behind: Promise<void> | undefined;
 }
@@ -82,6 +84,8 @@ export function openSession(options: CallerSessionOptions): CallerSession {
   const { link, worker, clock, deadlines, health } = options;
   const turn = createTurn();
   const running = new Map<number, Running>();
+  /** Those of them that have no tokens yet. */
+  const unheard = new Set<number>();
   const controller = new AbortController();
   const outgoing = createOutgoingStarts();
   let cancels: number[] = [];
@@ -113,6 +117,7 @@ export function openSession(options: CallerSessionOptions): CallerSession {
     const failure = error ?? closedError(worker);
     for (const { stream } of running.values()) stream.fail(failure);
     running.clear();
+    unheard.clear();
     options.onEnd(error);
   };
 
@@ -161,8 +166,13 @@ export function openSession(options: CallerSessionOptions): CallerSession {
     return message;
   };
 
+  const forget = (handle: number): boolean => {
+    unheard.delete(handle);
+    return running.delete(handle);
+  };
+
   const cancel = (handle: number): void => {
-    if (!running.delete(handle)) return;
+    if (!forget(handle)) return;
     if (!outgoing.remove(handle)) return;
     cancels.push(handle);
     turn.open();
@@ -172,16 +182,24 @@ export function openSession(options: CallerSessionOptions): CallerSession {
     unanswered.delete(handle);
     const request = running.get(handle);
     if (request === undefined || error === undefined) return;
-    running.delete(handle);
+    forget(handle);
     request.stream.fail(error);
   };
 
-  const onRow = (
-    handle: number,
-    firstIndex: number,
-    ids: readonly number[] | Uint32Array,
-    wire: OutputDetail | undefined,
-  ): void => {
+  /** The rows of requests that had no tokens yet. */
+  const onFirstRow: RowReader = (handle, firstIndex, ids, detail) => {
+    const request = running.get(handle);
+    if (request === undefined) return;
+    if (unheard.delete(handle)) request.firstFrame = lastFrame;
+    if (request.firstFrame === lastFrame) onRow(handle, firstIndex, ids, detail);
+  };
+
+  /** The rows of all others, after `onFirstRow` has seen the frame. */
+  const onLaterRow: RowReader = (handle, firstIndex, ids, detail) => {
+    if (running.get(handle)?.firstFrame !== lastFrame) onRow(handle, firstIndex, ids, detail);
+  };
+
+  const onRow: RowReader = (handle, firstIndex, ids, wire) => {
     const request = running.get(handle);
     if (request === undefined) return;
     const { stream } = request;
@@ -191,16 +209,16 @@ export function openSession(options: CallerSessionOptions): CallerSession {
     }
     if (wire?.bulk === undefined && request.behind === undefined) {
       stream.push(firstIndex, ids, wire && detailFromWire(wire));
-      if (stream.isOver) running.delete(handle);
+      if (stream.isOver) forget(handle);
       return;
     }
     const push = async (): Promise<void> => {
       try {
         const detail = wire?.bulk === undefined ? wire : await fetchDetail(wire.bulk);
         stream.push(firstIndex, ids, detail && detailFromWire(detail));
-        if (stream.isOver) running.delete(handle);
+        if (stream.isOver) forget(handle);
       } catch (error) {
-        running.delete(handle);
+        forget(handle);
         stream.fail(error);
       }
     };
@@ -227,10 +245,17 @@ export function openSession(options: CallerSessionOptions): CallerSession {
     }
   };
 
+  /** First tokens go all the way to their clients before anything else of their frame is looked at. */
+  const onFirstTokens = async ({ outputs, details }: StepFrame): Promise<void> => {
+    const before = unheard.size;
+    if (outputs === undefined || before === 0) return;
+    readRows(outputs, details, onFirstRow);
+    if (unheard.size < before) await microtasksDone();
+  };
+
   const onFrame = (frame: StepFrame): void => {
-    lastFrame = frame.sequence;
     checkAnswers(frame.heard);
-    if (frame.outputs !== undefined) readRows(frame.outputs, frame.details, onRow);
+    if (frame.outputs !== undefined) readRows(frame.outputs, frame.details, onLaterRow);
     for (const { handle, error } of frame.failed) {
       const request = running.get(handle);
       if (request?.behind === undefined) answer(handle, errorFromWire(error));
@@ -259,21 +284,25 @@ export function openSession(options: CallerSessionOptions): CallerSession {
     options.onStatus(events.length === 0 ? status : { ...status, events });
   };
 
-  const hear = (message: SessionResponse): void => {
+  const hear = async (message: SessionResponse): Promise<void> => {
     if (message.welcome !== undefined) {
       isWelcome = true;
       options.onWelcome(message.welcome);
     }
     for (const handle of message.accepted) answer(handle, undefined);
     for (const { handle, error } of message.rejected) answer(handle, errorFromWire(error));
-    if (message.frame !== undefined) onFrame(message.frame);
+    const { frame } = message;
+    if (frame === undefined) return;
+    lastFrame = frame.sequence;
+    if (unheard.size > 0) await onFirstTokens(frame);
+    if (ended === undefined) onFrame(frame);
   };
 
   const listen = async (): Promise<void> => {
     try {
       for await (const message of link.session(requests(), controller.signal)) {
         if (ended !== undefined) return;
-        hear(message);
+        await hear(message);
       }
       end(cutError(worker, undefined));
     } catch (error) {
@@ -311,7 +340,8 @@ export function openSession(options: CallerSessionOptions): CallerSession {
         if (hasLeft) cancel(handle);
       });
       signal.addEventListener("abort", onAbort, { once: true });
-      running.set(handle, { stream, behind: undefined });
+      running.set(handle, { stream, firstFrame: undefined, behind: undefined });
+      unheard.add(handle);
       outgoing.add(handle, bytes);
       turn.open();
       return stream;

@@ -5,12 +5,15 @@ import { given } from "../codec/names.ts";
 import { finishReasons } from "./frame-builder.ts";
 import type { RowDetail } from "./remote-stream.ts";
 
+export type RowReader = (
+  handle: number,
+  firstIndex: number,
+  ids: TokenIds,
+  detail: OutputDetail | undefined,
+) => void;
+
 /** Calls `each` for every row of a frame, in order. */
-export function readRows(
-  outputs: Outputs,
-  details: readonly OutputDetail[],
-  each: (handle: number, firstIndex: number, ids: TokenIds, detail: OutputDetail | undefined) => void,
-): void {
+export function readRows(outputs: Outputs, details: readonly OutputDetail[], each: RowReader): void {
   const handles = viewOf(outputs.handles);
   const firstIndexes = viewOf(outputs.firstIndexes);
   const counts = outputs.counts.length === 0 ? undefined : viewOf(outputs.counts);

@@ -301,6 +301,35 @@ describe.each(["memory", "h2"] as const)("over %s", (over) => {
     expect(rest).toHaveLength(2999);
   });
 
+  test("the first token of a request is through to its reader before the same frame's tokens of others are looked at", async () => {
+    const go = new Map<number, () => void>();
+    const gated = engineOf(async function* (request) {
+      for (const id of request.promptIds) {
+        await new Promise<void>((resolve) => go.set(id, resolve));
+        yield { ids: [id] };
+      }
+    });
+    await using ends = await pair(over, hostOf(gated));
+    const read: number[] = [];
+    const follow = async (promptIds: readonly number[]): Promise<void> => {
+      for await (const { ids } of ends.session.generate(requestOf(promptIds), never)) {
+        // As far as text is from ids.
+        for (let i = 0; i < 20; i++) await Promise.resolve();
+        read.push(...ids);
+      }
+    };
+    const open = async (...ids: readonly number[]): Promise<void> => {
+      await expect.poll(() => ids.every((id) => go.has(id))).toBe(true);
+      for (const id of ids) go.get(id)?.();
+    };
+    const old = follow([1, 2]);
+    await open(1);
+    const fresh = follow([3]);
+    await open(2, 3);
+    await Promise.all([old, fresh]);
+    expect(read).toEqual([1, 3, 2]);
+  });
+
   test("beyond its capacity a worker says busy, while draining it says so, and what runs goes on", async () => {
     let release: () => void = () => {};
     const gate = new Promise<void>((resolve) => (release = resolve));

@@ -37,3 +37,10 @@ export function endOfTurn(): Promise<void> {
     setImmediate(resolve);
   });
 }
+
+/** Ends when all that follows from what was done before has run, as far as it needs no event. */
+export function microtasksDone(): Promise<void> {
+  return new Promise((resolve) => {
+    process.nextTick(resolve);
+  });
+}

@@ -297,9 +297,10 @@ export async function* serveSession(
       await endOfTurn();
       const early = frameGapMs - (performance.now() - frameAtMs);
       if (early > 0 && !builder.isFull && ending === undefined) await gap.pass(early);
-      frameAtMs = performance.now();
       if (ending !== undefined) break;
       const next = frame();
+      // Answers and status cost little: tokens need not keep their distance from those.
+      if (next?.outputs !== undefined) frameAtMs = performance.now();
       if (next === undefined && accepted.length === 0 && rejected.length === 0) continue;
       const response = create(SessionResponseSchema, { accepted, rejected });
       accepted = [];
