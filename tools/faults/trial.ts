@@ -5,6 +5,7 @@ import {
   uncachedTokensAbove,
   type MigratingEngine,
 } from "@stator/router";
+import type { Engine } from "@stator/core";
 import type { Discovery } from "@stator/runtime";
 import {
   createProcessRig,
@@ -30,6 +31,8 @@ export interface Trial {
   readonly notes: readonly TimedNote[];
   /** A request in the middle of its output; resolves once there is one and what ran at the last pick has ended. */
   streaming(): Promise<RigRequest & { readonly worker: string }>;
+  /** Resolves once what ran at the last call has ended: one request, one fault. */
+  settled(): Promise<void>;
   /** Resolves when so many more requests have ended. */
   passed(requests: number): Promise<void>;
 }
@@ -50,6 +53,10 @@ export interface TrialOptions {
     n: number,
     usual: ReturnType<typeof requestsOf>,
   ) => ReturnType<ReturnType<typeof requestsOf>>;
+  /** Requests that may wait in the decode pool. Default: the pool's. */
+  readonly queue?: number;
+  /** What the clients do with the graph. Default: send to it. */
+  readonly client?: (graph: MigratingEngine) => Engine;
   /** Ends that the row itself asked for, such as a client's leaving. */
   readonly isExpected?: (request: RigRequest) => boolean;
 }
@@ -104,7 +111,11 @@ export async function trial(
   });
   const notes: TimedNote[] = [];
   rig.onNote((note) => notes.push(note));
-  const decoders = createPool({ workers: rig.runtime.workers({ role: "decode" }), name: "decode" });
+  const decoders = createPool({
+    workers: rig.runtime.workers({ role: "decode" }),
+    name: "decode",
+    ...(options.queue === undefined ? {} : { queue: options.queue }),
+  });
   const graph = migrating(
     prefill === 0
       ? decoders
@@ -118,7 +129,7 @@ export async function trial(
   const least = options.requests ?? profile.requests;
   let isStruck = false;
   const load = startRigLoad({
-    engine: graph,
+    engine: options.client?.(graph) ?? graph,
     clients: options.clients ?? profile.clients,
     request: (n) => options.request?.(n, usual) ?? usual(n),
     isOver: (sent) => isStruck && sent >= least,
@@ -131,12 +142,16 @@ export async function trial(
     graph,
     load,
     notes,
-    async streaming() {
-      let found: RigRequest | undefined;
-      // One request, one death: three in a row end it by the bound on attempts, which is another row's subject.
+    // One request, one death: three in a row end it by the bound on attempts, which is another row's subject.
+    async settled() {
       await until("what the last fault hurt has ended", () =>
         load.inFlight().every(({ sentMs }) => sentMs > lastPickMs),
       );
+      lastPickMs = performance.now();
+    },
+    async streaming() {
+      let found: RigRequest | undefined;
+      await one.settled();
       // At every token index alike: one of the present ones, not the oldest.
       await until("a request streams", () => {
         const candidates = load

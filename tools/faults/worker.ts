@@ -1,41 +1,13 @@
 // A worker process of the fault rig: real engine, real transfer, real runtime, and commands to hurt it from within.
 import { wrapEngine, type Engine } from "@stator/core";
 import { createSimulatedEngine, linearStepTime, type SimulatedEngine } from "@stator/engines/simulated";
-import { createTransferEnds, loopback, tcp, type TransferEnds } from "@stator/kv-transfer";
 import { closeOnSignal, createRuntime, fileDiscovery, type Discovery } from "@stator/runtime";
-import { answerRig, notedEngine, noteToRig } from "@stator/testing";
+import { answerRig, notedEngine } from "@stator/testing";
 import type { WorkerConfig } from "./worker-config.ts";
+import { createWorkerTransfer } from "./worker-transfer.ts";
 
 const config = JSON.parse(process.argv[2] ?? "{}") as WorkerConfig;
-const ends = await createTransferEnds(config.isTcp ? { transports: [loopback(), tcp()] } : {});
-let openOffers = 0;
-
-/** The ends, telling the rig of fetches and counting what is held for others. */
-const transfer: Pick<TransferEnds, "source" | "sink"> = {
-  source: {
-    async offer(options) {
-      const offer = await ends.source.offer(options);
-      openOffers += 1;
-      void offer.ended.then(() => (openOffers -= 1));
-      return offer;
-    },
-  },
-  sink: {
-    ...ends.sink,
-    async fetch(opaque, options) {
-      noteToRig({ type: "fetching" });
-      if (config.holdFetchMs > 0) await new Promise((resolve) => setTimeout(resolve, config.holdFetchMs));
-      try {
-        const blocks = await ends.sink.fetch(opaque, options);
-        noteToRig({ type: "fetched" });
-        return blocks;
-      } catch (error) {
-        noteToRig({ type: "fetchFailed", error: String(error) });
-        throw error;
-      }
-    },
-  },
-};
+const transfer = await createWorkerTransfer(config);
 
 let simulated: SimulatedEngine | undefined;
 const engine: Engine & { close(): Promise<void> } =
@@ -118,6 +90,7 @@ globalThis.Date = class extends RealDate {
 await answerRig({
   freeze: () => hurt().freeze(),
   thaw: () => hurt().thaw(),
+  hurtTransfer: (what) => transfer.hurtNext(what),
   slow: (factor) => hurt().slowDown(Number(factor)),
   /** Steps this process's wall clock. */
   skew(ms) {
@@ -134,7 +107,7 @@ await answerRig({
   },
   state: () => ({
     usedBlocks: simulated?.usedBlocks() ?? 0,
-    openOffers,
+    openOffers: transfer.openOffers,
     rssBytes: process.memoryUsage.rss(),
     handles: process.getActiveResourcesInfo().length,
   }),
@@ -142,5 +115,5 @@ await answerRig({
 
 await closeOnSignal(runtime);
 await engine.close();
-await ends.close();
+await transfer.close();
 process.exit(0);

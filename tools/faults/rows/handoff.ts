@@ -1,4 +1,5 @@
 import { until, type RigNote, type TimedNote } from "@stator/testing";
+import { heldAfter, untilEnough } from "./workers-left.ts";
 import type { RowContext, RowResult } from "../row.ts";
 import { trial, type TrialOptions } from "../trial.ts";
 
@@ -16,13 +17,15 @@ export interface HandoffFault {
 /** A worker dies at a point of the way of KV from prefill to decode; afterwards nothing may be held for anyone. */
 export function handoffFault(context: RowContext, fault: HandoffFault): Promise<RowResult> {
   const { profile, random } = context;
-  return trial(context, fault.options ?? {}, async ({ rig, notes, load }) => {
-    const recoveryMs: number[] = [];
+  return trial(context, fault.options ?? {}, async ({ rig, notes, load, settled }) => {
+    const recoveries: Promise<number>[] = [];
     const ttftMs: number[] = [];
     let confirmed = 0;
     let afterBytes = 0;
     for (let i = 0; i < profile.faults; i++) {
-      for (const { name } of rig.workers) await rig.selectable(name);
+      await settled();
+      await untilEnough(rig, 2);
+      await untilEnough(rig, 1, "prefill");
       const from = notes.length;
       let seen: TimedNote | undefined;
       await until(`a ${fault.of} worker notes ${fault.at}`, () => {
@@ -39,7 +42,7 @@ export function handoffFault(context: RowContext, fault: HandoffFault): Promise<
       rig.process(victim).signal("SIGKILL");
       await rig.unselectable(handle);
       confirmed += 1;
-      recoveryMs.push((await rig.selectable(victim, handle.worker.epoch)) - struckMs);
+      recoveries.push(rig.selectable(victim, handle.worker.epoch).then((atMs) => atMs - struckMs));
       for (const { firstTokenMs, sentMs } of running)
         if (firstTokenMs !== undefined && firstTokenMs > struckMs) ttftMs.push(firstTokenMs - sentMs);
       afterBytes += notes.slice(from).filter(({ note }) => note.type === "fetchFailed").length;
@@ -48,23 +51,12 @@ export function handoffFault(context: RowContext, fault: HandoffFault): Promise<
     return {
       faults: profile.faults,
       confirmed,
-      recoveryMs,
+      recoveryMs: await Promise.all(recoveries),
       more: {
         failedFetches: failed,
         ...(ttftMs.length === 0 ? {} : { slowestTtftMs: Math.round(Math.max(...ttftMs)) }),
       },
-      async after() {
-        const endMs = performance.now() + 12_000;
-        for (;;) {
-          const states = await Promise.all(rig.workers.map(({ name }) => rig.command(name, "state")));
-          const held = states.reduce(
-            (sum, state) => sum + Number(state["openOffers"]) + Number(state["usedBlocks"]),
-            0,
-          );
-          if (held === 0 || performance.now() > endMs) return { leaked: held };
-          await new Promise((resolve) => setTimeout(resolve, 100));
-        }
-      },
+      after: () => heldAfter(rig),
     };
   });
 }

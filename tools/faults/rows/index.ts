@@ -15,6 +15,7 @@ import { row13 } from "./row-13-prefill-before.ts";
 import { row14 } from "./row-14-prefill-during.ts";
 import { row15 } from "./row-15-prefill-after.ts";
 import { row16 } from "./row-16-decode-held.ts";
+import { row17 } from "./row-17-events.ts";
 import { row18 } from "./row-18-clock.ts";
 import { row19 } from "./row-19-memory.ts";
 import { row20 } from "./row-20-disk.ts";
@@ -42,6 +43,7 @@ export const rows: readonly Row[] = [
   row14,
   row15,
   row16,
+  row17,
   row18,
   row19,
   row20,

@@ -10,7 +10,7 @@ export function partition(usual: RowContext, direction?: ProxyDirection): Promis
   const context = { ...usual, profile: { ...usual.profile, tokens: [200, 400] as const, requests } };
   return trial(context, { isProxied: true }, async ({ rig, streaming, notes }) => {
     const detectMs: number[] = [];
-    const recoveryMs: number[] = [];
+    const recoveries: Promise<number>[] = [];
     const freedMs: number[] = [];
     let confirmed = 0;
     for (let i = 0; i < context.profile.faults; i++) {
@@ -42,13 +42,13 @@ export function partition(usual: RowContext, direction?: ProxyDirection): Promis
       proxy.heal();
       // What was swallowed is lost for good: those connections cannot go on.
       proxy.cut();
-      recoveryMs.push((await rig.selectable(worker)) - healedMs);
+      recoveries.push(rig.selectable(worker).then((atMs) => atMs - healedMs));
     }
     return {
       faults: context.profile.faults,
       confirmed,
       detectMs,
-      recoveryMs,
+      recoveryMs: await Promise.all(recoveries),
       more: { freedMs: Math.round(Math.max(...freedMs)) },
     };
   });

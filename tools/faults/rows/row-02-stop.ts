@@ -9,7 +9,7 @@ export const row02: Row = {
   run: (context) =>
     trial(context, {}, async ({ rig, streaming }) => {
       const detectMs: number[] = [];
-      const recoveryMs: number[] = [];
+      const recoveries: Promise<number>[] = [];
       let confirmed = 0;
       for (let i = 0; i < context.profile.faults; i++) {
         await untilEnough(rig);
@@ -24,8 +24,13 @@ export const row02: Row = {
         if (handle.health.condition === "silent" || handle.health.state === "dead") confirmed += 1;
         const thawedMs = performance.now();
         victim.signal("SIGCONT");
-        recoveryMs.push((await rig.selectable(worker)) - thawedMs);
+        recoveries.push(rig.selectable(worker).then((atMs) => atMs - thawedMs));
       }
-      return { faults: context.profile.faults, confirmed, detectMs, recoveryMs };
+      return {
+        faults: context.profile.faults,
+        confirmed,
+        detectMs,
+        recoveryMs: await Promise.all(recoveries),
+      };
     }),
 };

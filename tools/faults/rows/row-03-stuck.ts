@@ -10,7 +10,7 @@ export const row03: Row = {
   run: (context) =>
     trial(context, {}, async ({ rig, streaming, graph, passed }) => {
       const detectMs: number[] = [];
-      const recoveryMs: number[] = [];
+      const recoveries: Promise<number>[] = [];
       let confirmed = 0;
       // Undisturbed first: nobody is taken for stuck.
       await passed(context.profile.clients);
@@ -25,8 +25,9 @@ export const row03: Row = {
         if (handle.health.condition === "stuck") confirmed += 1;
         const thawedMs = performance.now();
         await rig.command(worker, "thaw");
-        recoveryMs.push((await rig.selectable(worker)) - thawedMs);
+        recoveries.push(rig.selectable(worker).then((atMs) => atMs - thawedMs));
       }
+      const recoveryMs = await Promise.all(recoveries);
       return { faults: context.profile.faults, confirmed, detectMs, recoveryMs, more: { falsePositives } };
     }),
 };

@@ -2,6 +2,7 @@ import { until } from "@stator/testing";
 import { percentile } from "../statistics.ts";
 import type { Row } from "../row.ts";
 import { trial } from "../trial.ts";
+import { heldAfter } from "./workers-left.ts";
 
 export const row23: Row = {
   row: 23,
@@ -38,12 +39,7 @@ export const row23: Row = {
               if (note.type === "ended" && note.why === "aborted" && atMs > leftMs)
                 abortMs.push(atMs - leftMs);
           }
-          const endMs = performance.now() + 12_000;
-          let leaked = 1;
-          while (leaked > 0 && performance.now() < endMs) {
-            const states = await Promise.all(rig.workers.map(({ name }) => rig.command(name, "state")));
-            leaked = states.reduce((sum, s) => sum + Number(s["usedBlocks"]) + Number(s["openOffers"]), 0);
-          }
+          const { leaked } = await heldAfter(rig);
           return {
             unheard,
             leaked,

@@ -20,8 +20,8 @@ export interface Circuit {
 const provenPaceMs = 30_000;
 
 /**
- * A slow worker answers its probe too, so that a success says nothing of its pace: those ejections stay in a row until
- * it kept up for `provenPaceMs`.
+ * A slow worker ends its requests well too, so that a success says nothing of its pace: what ran there when it was ejected
+ * does not bring it back, and those ejections stay in a row until it kept up for `provenPaceMs`.
  *
  * Ejections last `ejectionMs` times their number in a row, at most `ejectionMaxMs`, give or take 20 %.
  *
@@ -33,6 +33,7 @@ export function createCircuit(deadlines: Deadlines, random: () => number): Circu
   let ejections = 0;
   let openUntilMs = 0;
   let isOpen = false;
+  let isSlow = false;
   let closedAtMs = Number.NEGATIVE_INFINITY;
 
   const circuit: Circuit = {
@@ -50,7 +51,8 @@ export function createCircuit(deadlines: Deadlines, random: () => number): Circu
     eject(nowMs, why = "failed") {
       if (circuit.state(nowMs) === "open") return false;
       if (nowMs - closedAtMs > provenPaceMs) slowInARow = 0;
-      if (why === "slow") slowInARow += 1;
+      isSlow = why === "slow";
+      if (isSlow) slowInARow += 1;
       inARow += 1;
       ejections += 1;
       isOpen = true;
@@ -62,6 +64,8 @@ export function createCircuit(deadlines: Deadlines, random: () => number): Circu
       return true;
     },
     close(nowMs) {
+      // What still ran there ends well, late: no proof of pace.
+      if (isSlow && circuit.state(nowMs) === "open") return;
       circuit.isProbeOut = false;
       inARow = 0;
       if (!isOpen) return;

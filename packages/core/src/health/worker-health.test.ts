@@ -381,6 +381,20 @@ describe("ejection", () => {
     expect(outMs.at(-1)).toBe(5_000);
   });
 
+  it("what a slow worker still ran when it was ejected does not bring it back", () => {
+    const clock = createVirtualClock();
+    const group = createHealthGroup({ clock, random: half });
+    const [health] = ["w", "x", "y"].map((worker) => group.worker({ worker, epoch: "1" })) as [WorkerHealth];
+    health.observe({ type: "outlier" });
+    clock.advance(1_000);
+    health.observe({ type: "done" });
+    expect(health.condition).toBe("ejected");
+    clock.advance(4_100);
+    health.admit();
+    health.observe({ type: "done" });
+    expect(health.condition).toBe("ready");
+  });
+
   it("a busy lease ends by itself", () => {
     const { clock, health } = one();
     health.observe({ type: "busy" });

@@ -51,6 +51,8 @@ const mostFreeAttempts = 16;
 /** What a migrating engine has done so far. */
 export interface MigratingCounts {
   readonly active: number;
+  /** Of these, on their way to another worker now. */
+  readonly retrying: number;
   readonly trackedTokens: number;
   readonly resumed: number;
   readonly restarted: number;
@@ -102,6 +104,9 @@ export function migrating(inner: Engine, options: MigratingOptions = {}): Migrat
     .labels({});
   const counts = {
     active: 0,
+    get retrying(): number {
+      return budget.retrying;
+    },
     trackedTokens: 0,
     resumed: 0,
     restarted: 0,

@@ -280,10 +280,12 @@ export function createPool(options: PoolOptions): ClosablePool {
     // Named anew at each try: the block size is not known before the first worker joins. The names themselves are kept.
     const attempt = (): Reservation | undefined =>
       reserveNow(request, { ...nameOnce(request), phase }, reserveOptions);
-    const now = line.length === 0 ? attempt() : undefined;
+    const now = line.length === 0 || request.attempt > 0 ? attempt() : undefined;
     if (now !== undefined) return now;
     const waitMs = reserveOptions.waitMs ?? deadlines.queueWaitMs;
-    if (line.length >= queue || waitMs <= 0) throw refusalError(request, 0);
+    // Whoever lost its worker was let in before: it stands in front, and the line's bound is for those who come.
+    const isMoving = request.attempt > 0;
+    if ((line.length >= queue && !isMoving) || waitMs <= 0) throw refusalError(request, 0);
     onEvent?.({
       type: "queued",
       atMs: clock.now(),
@@ -294,7 +296,7 @@ export function createPool(options: PoolOptions): ClosablePool {
     });
     try {
       const waiting = line.wait({
-        priority: request.priority ?? 0,
+        priority: isMoving ? Number.POSITIVE_INFINITY : (request.priority ?? 0),
         waitMs,
         signal,
         attempt,

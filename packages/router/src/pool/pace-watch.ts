@@ -4,6 +4,8 @@ import type { Clock, WorkerHealth } from "@stator/core";
 export interface PaceWatch {
   /** A batch of `tokens` came `sinceMs` after the one before it, from the worker with this health. */
   see(health: WorkerHealth, sinceMs: number, tokens: number): void;
+  /** Whether a worker that was let in for one request only kept up with the others. */
+  isProbeSlow(health: WorkerHealth): boolean;
   forget(health: WorkerHealth): void;
 }
 
@@ -23,6 +25,8 @@ interface Pace {
 /** Batches of a worker before its pace means something, and workers before a comparison does. */
 const fewestSamples = 32;
 const fewestWorkers = 3;
+/** The same of one request that probes: it has a few tokens only. */
+const fewestProbeSamples = 4;
 /** A pace below this is never slow, however fast the others are, in ms per token. */
 const neverSlowMs = 5;
 
@@ -31,18 +35,22 @@ export function createPaceWatch({ clock, factor = 4, everyMs = 1_000 }: PaceWatc
   const paces = new Map<WorkerHealth, Pace>();
   let nextLookMs = clock.now() + everyMs;
 
+  /** Those whose pace means something, other than this one. */
+  const othersThan = (health: WorkerHealth): readonly number[] =>
+    [...paces]
+      .filter(
+        ([other, { samples }]) => other !== health && samples >= fewestSamples && other.state === "ready",
+      )
+      .map(([, { msPerToken }]) => msPerToken)
+      .sort((a, b) => a - b);
+  const isSlow = (health: WorkerHealth, { msPerToken }: Pace): boolean => {
+    const others = othersThan(health);
+    if (others.length + 1 < fewestWorkers) return false;
+    return msPerToken > Math.max(neverSlowMs, factor * others[Math.floor(others.length / 2)]!);
+  };
   const look = (): void => {
-    const known = [...paces].filter(
-      ([health, pace]) => pace.samples >= fewestSamples && health.state === "ready",
-    );
-    if (known.length < fewestWorkers) return;
-    for (const [health, pace] of known) {
-      const others = known
-        .filter(([other]) => other !== health)
-        .map(([, { msPerToken }]) => msPerToken)
-        .sort((a, b) => a - b);
-      const median = others[Math.floor(others.length / 2)]!;
-      if (pace.msPerToken <= Math.max(neverSlowMs, factor * median)) continue;
+    for (const [health, pace] of paces) {
+      if (pace.samples < fewestSamples || health.state !== "ready" || !isSlow(health, pace)) continue;
       paces.delete(health);
       health.observe({ type: "outlier" });
     }
@@ -59,6 +67,12 @@ export function createPaceWatch({ clock, factor = 4, everyMs = 1_000 }: PaceWatc
       if (nowMs < nextLookMs) return;
       nextLookMs = nowMs + everyMs;
       look();
+    },
+    isProbeSlow(health) {
+      const pace = paces.get(health);
+      if (pace === undefined || pace.samples < fewestProbeSamples || !isSlow(health, pace)) return false;
+      paces.delete(health);
+      return true;
     },
     forget: (health) => void paces.delete(health),
   };

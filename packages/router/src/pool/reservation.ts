@@ -154,7 +154,10 @@ export function createReservation({
         lastMs = nowMs;
       }
       if (batch.finish !== undefined) {
-        health.observe({ type: "done" });
+        // A slow worker answers its probe too: it stays out unless too many others are.
+        const isSlow = admission.isProbe && pace.isProbeSlow(health);
+        if (isSlow) health.observe({ type: "outlier" });
+        if (!isSlow || health.condition !== "ejected") health.observe({ type: "done" });
         end(true);
       }
       const tell = resolve;

@@ -56,7 +56,9 @@ function deadlineSafe({ deadlines }: DiscoveryContext) {
     socketTimeout: deadlines.redisSocketMs,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
-    autoResubscribe: true,
+    // Both are done on `ready` here: ioredis does not handle it when its own repetition times out, which ends the process.
+    autoResubscribe: false,
+    autoResendUnfulfilledCommands: false,
     keepAlive: 1_000,
     retryStrategy: (times: number) => Math.random() * Math.min(1_000, 25 * 2 ** Math.min(times, 10)),
   };
@@ -147,7 +149,10 @@ function openRedisStore(
   for (const connection of [commands, subscription]) connection.on("error", onError);
   subscription.on("message", lookSoon);
   subscription.on("ready", () => {
-    subscription.subscribe(channel).catch(onError);
+    subscription.subscribe(channel).catch((error: Error) => {
+      onError(error);
+      if (!isClosed) subscription.disconnect(true);
+    });
   });
   commands.on("ready", lookSoon);
   const ready = Promise.allSettled([commands.connect(), subscription.connect()]).then((results) => {

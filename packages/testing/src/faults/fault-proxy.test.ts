@@ -113,6 +113,24 @@ it("swallows one direction and leaves the connection open", async () => {
   expect(received().toString()).toBe("heard");
 });
 
+it("stops for what is to happen after so many bytes, flips one bit, and leads elsewhere", async () => {
+  const { socket, received, until } = await open();
+  let seen = -1;
+  proxy.at(100, () => (seen = proxy.bytes.down));
+  proxy.flip(150);
+  socket.write(Buffer.alloc(200));
+  await until(200);
+  expect(seen).toBe(100);
+  expect([...received().keys()].filter((i) => received()[i] !== 0)).toEqual([150]);
+  const other = createServer((peer) => peer.on("error", () => {}).end("other"));
+  await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+  proxy.lead({ host: "127.0.0.1", port: (other.address() as AddressInfo).port });
+  const next = await open();
+  await next.until(5);
+  expect(next.received().toString()).toBe("other");
+  other.close();
+});
+
 it("flips bits", async () => {
   proxy.set({ corruptProbability: 1 }, "down");
   const { socket, received, until } = await open();

@@ -41,8 +41,14 @@ export interface FaultProxy extends AsyncDisposable {
   heal(): void;
   /** Resets every open connection. With `afterBytes`: when so many more bytes went down. */
   cut(afterBytes?: number): void;
+  /** Calls back once so many more bytes went down: no byte after them has passed then. */
+  at(afterBytes: number, act: () => void): void;
+  /** Flips a bit of the byte that goes down after so many more. */
+  flip(afterBytes: number): void;
   /** New connections are reset until `heal`. */
   refuse(): void;
+  /** Resets every open connection; new ones go there. */
+  lead(target: FaultProxyOptions["target"]): void;
   close(): Promise<void>;
 }
 
@@ -54,10 +60,13 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
   const bytes: Record<ProxyDirection, number> = { up: 0, down: 0 };
   const pairs = new Set<readonly [Socket, Socket]>();
   let isRefusing = false;
-  let cutAtDown = Number.POSITIVE_INFINITY;
+  let { target } = options;
+  /** Of bytes down: where something is to happen, and where a bit is to be flipped. */
+  let point: { readonly atBytes: number; readonly act: () => void } | undefined;
+  let flipAtBytes: number | undefined;
 
   const cutAll = (): void => {
-    cutAtDown = Number.POSITIVE_INFINITY;
+    point = undefined;
     for (const [client, upstream] of [...pairs]) {
       client.resetAndDestroy();
       upstream.resetAndDestroy();
@@ -84,12 +93,27 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
         const at = Math.floor(random() * piece.length);
         piece[at] = piece[at]! ^ (1 << Math.floor(random() * 8));
       }
-      const isLast = direction === "down" && bytes.down + piece.length >= cutAtDown;
-      const passing = isLast ? piece.subarray(0, cutAtDown - bytes.down) : piece;
+      const reached =
+        direction === "down" && point !== undefined && bytes.down + piece.length >= point.atBytes
+          ? point
+          : undefined;
+      let passing = piece;
+      if (reached !== undefined) {
+        const before = piece.subarray(0, reached.atBytes - bytes.down);
+        passing = piece.subarray(before.length);
+        point = undefined;
+        bytes.down += before.length;
+        await new Promise<void>((resolve) => to.write(before, () => resolve()));
+        reached.act();
+        if (to.destroyed) return;
+      }
+      if (direction === "down" && flipAtBytes !== undefined && bytes.down + passing.length > flipAtBytes) {
+        const at = flipAtBytes - bytes.down;
+        passing[at] = passing[at]! ^ 1;
+        flipAtBytes = undefined;
+      }
       bytes[direction] += passing.length;
-      const hasRoom = to.write(passing, () => {
-        if (isLast) cutAll();
-      });
+      const hasRoom = to.write(passing);
       if (!hasRoom && !to.destroyed) {
         await new Promise<void>((resolve) => {
           const go = (): void => {
@@ -124,7 +148,7 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
       client.resetAndDestroy();
       return;
     }
-    const upstream = connect({ ...options.target, allowHalfOpen: true });
+    const upstream = connect({ ...target, allowHalfOpen: true });
     const pair = [client, upstream] as const;
     pairs.add(pair);
     client.setNoDelay(true);
@@ -160,7 +184,17 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
     },
     cut(afterBytes) {
       if (afterBytes === undefined) cutAll();
-      else cutAtDown = bytes.down + afterBytes;
+      else proxy.at(afterBytes, cutAll);
+    },
+    at(afterBytes, act) {
+      point = { atBytes: bytes.down + afterBytes, act };
+    },
+    flip(afterBytes) {
+      flipAtBytes = bytes.down + afterBytes;
+    },
+    lead(next) {
+      target = next;
+      cutAll();
     },
     refuse() {
       isRefusing = true;

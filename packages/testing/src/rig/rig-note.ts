@@ -7,6 +7,8 @@ export type RigNote =
       readonly from: number;
     }
   | { readonly type: "ended"; readonly request: string; readonly why: "done" | "aborted" | "failed" }
+  /** A fault that was to happen at a point within has happened. */
+  | { readonly type: "struck"; readonly fault: string }
   | { readonly type: "fetching" }
   | { readonly type: "fetched" }
   | { readonly type: "fetchFailed"; readonly error: string };
