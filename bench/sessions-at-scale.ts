@@ -13,6 +13,9 @@ interface Result {
   readonly workers: number;
   readonly streams: number;
   readonly tokensPerSecond: number;
+  /** Frames of all sessions that the router process took in. */
+  readonly framesPerSecond: number;
+  readonly tokensPerFrame: number;
   /** Of the router process: 1 is one core. */
   readonly cpuCores: number;
   readonly cpuMicrosecondsPerToken: number;
@@ -64,6 +67,17 @@ export async function run(args: readonly string[]): Promise<Result> {
       });
     }
     await pause(3_000);
+    // Every frame tells the worker's health; a session's status alone would miss those that carry only tokens.
+    let frames = 0;
+    for (const { health } of handles) {
+      const observe = health.observe.bind(health);
+      Object.assign(health, {
+        observe(observation: Parameters<typeof observe>[0]) {
+          if (observation.type === "frame") frames += 1;
+          return observe(observation);
+        },
+      });
+    }
     const before = tokens;
     const started = performance.now();
     const cpu = process.cpuUsage();
@@ -71,6 +85,7 @@ export async function run(args: readonly string[]): Promise<Result> {
     const { user, system } = process.cpuUsage(cpu);
     const seconds = (performance.now() - started) / 1_000;
     const counted = tokens - before;
+    const framesSeen = frames;
     const { rss } = process.memoryUsage();
 
     const victims = handles.filter(({ worker }) => worker.id.startsWith("0-"));
@@ -90,6 +105,8 @@ export async function run(args: readonly string[]): Promise<Result> {
       workers,
       streams,
       tokensPerSecond: Math.round(counted / seconds),
+      framesPerSecond: Math.round(framesSeen / seconds),
+      tokensPerFrame: round(counted / framesSeen),
       cpuCores: round((user + system) / 1e6 / seconds),
       cpuMicrosecondsPerToken: round((user + system) / counted),
       rssMb: Math.round(rss / 2 ** 20),

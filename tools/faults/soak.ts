@@ -36,7 +36,7 @@ export interface SoakResult {
   readonly lost: number;
   readonly duplicated: number;
   readonly mismatched: number;
-  /** After the first fifth of the time: least-squares slope over what there was then, in percent an hour. */
+  /** After the first fifth of the time: slope in percent of the median an hour. */
   readonly rssSlopePercentPerHour: number;
   readonly heapSlopePercentPerHour: number;
   readonly first: SoakSample;
@@ -167,16 +167,21 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
   };
 }
 
-/** Of values over minutes, in percent of their mean an hour. */
+/**
+ * Of values over minutes, in percent of their median an hour: the median of the slopes between all pairs of points (Theil and
+ * Sen), which a burst of load in the middle of a run does not move.
+ */
 function slope(points: readonly (readonly [number, number])[]): number {
-  const mean = (of: (point: readonly [number, number]) => number): number =>
-    points.reduce((sum, point) => sum + of(point), 0) / points.length;
-  const x = mean(([minute]) => minute);
-  const y = mean(([, value]) => value);
-  const spread = mean(([minute]) => (minute - x) ** 2);
-  return spread === 0
-    ? 0
-    : round2((mean(([minute, value]) => (minute - x) * (value - y)) / spread / y) * 6_000);
+  const slopes = points.flatMap(([x, y], i) =>
+    points.slice(i + 1).map(([later, value]) => (value - y) / (later - x)),
+  );
+  const level = median(points.map(([, value]) => value));
+  return slopes.length === 0 ? 0 : round2((median(slopes) / level) * 6_000);
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }
 
 const round2 = (value: number): number => Math.round(value * 100) / 100;

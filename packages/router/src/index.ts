@@ -73,3 +73,5 @@ export type {
   ReplicatedSelectorOptions,
 } from "./replicas/replicated-selector.ts";
 export { createReplicatedSelector } from "./replicas/replicated-selector.ts";
+export type { IndexSnapshots, IndexSnapshotsOptions } from "./snapshot/index-snapshots.ts";
+export { createIndexSnapshots } from "./snapshot/index-snapshots.ts";

@@ -39,11 +39,12 @@ export const row22: Row = {
         const capacity = await perSecond(4_000);
         const names = ["decode-0", "decode-1", "decode-2"];
         const lives = names.map((name) => rig.handle(name)!);
-        let mostRetries = 0;
+        let mostRetrying = 0;
+        let mostActive = 1;
         const watch = setInterval(() => {
           const { retrying, active } = graph.counts;
-          // The budget's floor of three is not a share.
-          if (retrying > 3) mostRetries = Math.max(mostRetries, retrying / active);
+          mostRetrying = Math.max(mostRetrying, retrying);
+          mostActive = Math.max(mostActive, active);
         }, 5);
         const struckMs = performance.now();
         for (const name of names) rig.process(name).signal("SIGKILL");
@@ -55,6 +56,7 @@ export const row22: Row = {
         const goodput = await perSecond(5_000);
         clearInterval(watch);
         const share = goodput / capacity;
+        const retries = mostRetrying / mostActive;
         return {
           faults: 3,
           confirmed: names.filter((name) => rig.process(name).lastExit?.signal === "SIGKILL").length,
@@ -63,8 +65,8 @@ export const row22: Row = {
           more: {
             rejects: rejects.length,
             rejectsAfterDrain: rejects.filter((atMs) => atMs > drainedMs + 2_000).length,
-            retriesPercent: Math.round(mostRetries * 1_000) / 10,
-            retriesOver20Percent: mostRetries > 0.2 ? 1 : 0,
+            retriesPercent: Math.round(retries * 1_000) / 10,
+            retriesOver20Percent: retries > 0.2 ? 1 : 0,
             requestsPerSecondBefore: Math.round(capacity),
             requestsPerSecondAfter: Math.round(goodput),
             goodputBelow90Percent: share < 0.9 ? 1 : 0,

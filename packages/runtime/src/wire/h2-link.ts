@@ -6,6 +6,9 @@ import type { SessionLink } from "../session/session-port.ts";
 import { fromConnectError } from "./connect-error.ts";
 import { openH2Connection, type H2Connection, type H2ConnectionOptions } from "./h2-connection.ts";
 
+/** How long the connection for what is big stays open without a use, in milliseconds. */
+const bulkIdleMs = 5_000;
+
 /**
  * The calls of a worker in another process. The session and what is big have a connection each: TCP would make tokens
  * wait behind an artefact even on another stream.
@@ -13,6 +16,24 @@ import { openH2Connection, type H2Connection, type H2ConnectionOptions } from ".
 export function openH2Link(options: H2ConnectionOptions): SessionLink {
   const sessionConnection = openH2Connection(options);
   let bulkConnection: H2Connection | undefined;
+  let fetches = 0;
+  let idle = { cancel: (): void => {} };
+
+  const closeBulk = (): void => {
+    bulkConnection?.close();
+    bulkConnection = undefined;
+  };
+  /** A connection that fetched something once is not kept for the life of the session. */
+  async function* counted<Message>(messages: AsyncIterable<Message>): AsyncGenerator<Message> {
+    idle.cancel();
+    fetches += 1;
+    try {
+      yield* messages;
+    } finally {
+      fetches -= 1;
+      if (fetches === 0) idle = options.clock.schedule(bulkIdleMs, closeBulk);
+    }
+  }
 
   const transport = (sessionManager: H2Connection) =>
     createGrpcTransport({
@@ -29,11 +50,14 @@ export function openH2Link(options: H2ConnectionOptions): SessionLink {
     session: (requests, signal) => translated(sessions.session(requests, { signal })),
     fetch(request, signal) {
       if (bulkConnection === undefined || bulkConnection.isOver) bulkConnection = openH2Connection(options);
-      return translated(createClient(BulkService, transport(bulkConnection)).fetch(request, { signal }));
+      return counted(
+        translated(createClient(BulkService, transport(bulkConnection)).fetch(request, { signal })),
+      );
     },
     close() {
       sessionConnection.close();
-      bulkConnection?.close();
+      idle.cancel();
+      closeBulk();
     },
   };
 }
