@@ -20,7 +20,7 @@ export async function createReference(engine: RowContext["engine"]): Promise<Ref
     modelPath: tinyModelPath(),
     exact: true,
     contextTokens: 1_024,
-    hostStoreBytes: 0,
+    tiers: [],
   });
   return { of: (request) => collect(alone, request), close: () => alone.close() };
 }

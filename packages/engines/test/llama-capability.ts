@@ -1,4 +1,4 @@
-import { loadLibrary, shareLlama, type LlamaShare } from "../src/llama/load-library.ts";
+import { loadLibrary, shareLlama, type LlamaShare } from "../src/llama/model/load-library.ts";
 
 /** llama.cpp for tests, or undefined with one line that says why; STATOR_REQUIRE=native makes its lack an error. */
 export async function llamaIfPresent(): Promise<LlamaShare["llama"] | undefined> {

@@ -16,6 +16,9 @@ interface Flags {
   decode?: number;
   frontends?: number;
   model?: string;
+  hostCacheMb?: number;
+  diskCache?: string;
+  diskCacheMb?: number;
   engine?: "llama" | "simulated";
   namespace?: string;
   logLevel: UpOptions["logLevel"];
@@ -32,6 +35,9 @@ export function upCommand(): Command {
     .option("--decode <n>", "decode workers", count)
     .option("--frontends <n>", "frontend processes that share the port", positive)
     .option("--model <file.gguf>", "a GGUF file for the llama engines")
+    .option("--host-cache-mb <n>", "llama: host memory of each worker for KV blocks, 0 for none", count)
+    .option("--disk-cache <folder>", "llama: where workers keep KV blocks that outlive them")
+    .option("--disk-cache-mb <n>", "llama: most megabytes of each worker in it", positive)
     .addOption(new Option("--engine <kind>", "another engine").choices(["llama", "simulated"]))
     .option(
       "--namespace <name>",
@@ -51,6 +57,9 @@ export function upCommand(): Command {
         ...(flags.decode === undefined ? {} : { decode: flags.decode }),
         ...(flags.frontends === undefined ? {} : { frontends: flags.frontends }),
         ...(flags.model === undefined ? {} : { modelPath: path.resolve(flags.model) }),
+        ...(flags.hostCacheMb === undefined ? {} : { hostCacheBytes: flags.hostCacheMb * 2 ** 20 }),
+        ...(flags.diskCache === undefined ? {} : { diskCache: path.resolve(flags.diskCache) }),
+        ...(flags.diskCacheMb === undefined ? {} : { diskCacheBytes: flags.diskCacheMb * 2 ** 20 }),
         ...(flags.engine === undefined ? {} : { engine: flags.engine }),
         ...(flags.namespace === undefined ? {} : { namespace: flags.namespace }),
       });

@@ -11,6 +11,9 @@ interface Flags {
   contextTokens?: number;
   sequences?: number;
   exact?: boolean;
+  hostCacheMb?: number;
+  diskCache?: string;
+  diskCacheMb?: number;
   stepMs?: number;
   prefillRate?: number;
   url?: string;
@@ -46,6 +49,12 @@ export function workerCommand(): Command {
     .option("--context-tokens <n>", "prompt and output of one request", positive)
     .option("--sequences <n>", "requests that run at once", positive)
     .option("--exact", "llama: settings under which the batch never changes the text")
+    .option("--host-cache-mb <n>", "llama: host memory for KV blocks of earlier requests, 0 for none", count)
+    .option(
+      "--disk-cache <folder>",
+      "llama: where KV blocks are kept that outlive the process; give --id too",
+    )
+    .option("--disk-cache-mb <n>", "llama: most megabytes in it", positive)
     .option("--step-ms <ms>", "simulated: duration of a step", count)
     .option("--prefill-rate <tokens/s>", "simulated: prompt tokens per second", positive)
     .option("--url <url>", "address of the engine's server beside this process")
@@ -101,6 +110,9 @@ function engineOf(flags: Flags): LayoutEngine {
           contextTokens: flags.contextTokens,
           sequences: flags.sequences,
           exact: flags.exact,
+          hostCacheBytes: flags.hostCacheMb === undefined ? undefined : flags.hostCacheMb * 2 ** 20,
+          diskCache: flags.diskCache,
+          diskCacheBytes: flags.diskCacheMb === undefined ? undefined : flags.diskCacheMb * 2 ** 20,
           stepMs: flags.stepMs,
           prefillTokensPerSecond: flags.prefillRate,
           url: flags.url,

@@ -1,12 +1,16 @@
-import type { Engine, LayoutEngine, Logger } from "@stator/core";
+import type { Engine, LayoutEngine, Logger, Meter } from "@stator/core";
 import type { ServerEngine } from "@stator/engines/vllm";
 import type { TransferEnds } from "@stator/kv-transfer";
+import { llamaTiers } from "./llama-tiers.ts";
 
 export interface EngineContext {
   /** Name that clients say. */
   readonly model: string;
+  /** Id of the worker that it is for. */
+  readonly worker: string;
   readonly transfer: TransferEnds;
   readonly logger: Logger;
+  readonly meter: Meter;
 }
 
 /** An engine that this process made and must close. */
@@ -19,7 +23,7 @@ export type OwnedEngine = Engine & { close(): Promise<void> } & Partial<Pick<Ser
  * @throws what the engine's own factory throws.
  */
 export async function engineFromLayout(engine: LayoutEngine, context: EngineContext): Promise<OwnedEngine> {
-  const { model, transfer, logger } = context;
+  const { model, worker, transfer, logger, meter } = context;
   switch (engine.kind) {
     case "llama": {
       const { createLlamaEngine, tinyModelPath } = await import("@stator/engines/llama");
@@ -27,8 +31,10 @@ export async function engineFromLayout(engine: LayoutEngine, context: EngineCont
         model,
         transfer,
         logger,
+        meter,
+        tiers: llamaTiers(engine, worker),
         modelPath: engine.modelPath ?? tinyModelPath(),
-        ...picked(engine, ["contextTokens", "sequences", "hostStoreBytes", "exact"]),
+        ...picked(engine, ["contextTokens", "sequences", "exact"]),
       });
     }
     case "simulated": {

@@ -40,7 +40,14 @@ export async function runWorker(options: WorkerProcessOptions): Promise<void> {
     // Reached from other hosts: KV goes the way that calls come.
     ...(host === "127.0.0.1" ? {} : { transports: [loopback(), tcp({ host, advertise })] }),
   });
-  const engine = await engineFromLayout(options.engine, { model: options.model, transfer, logger });
+  const engine = await engineFromLayout(options.engine, {
+    model: options.model,
+    // Without an id of its own a worker leaves nothing behind for a successor to find.
+    worker: options.id ?? `process-${process.pid}`,
+    transfer,
+    logger,
+    meter: metrics,
+  });
   const runtime = await createRuntime({
     discovery: await discoveryFrom(options.discovery),
     namespace: options.namespace,

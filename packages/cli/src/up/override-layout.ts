@@ -10,6 +10,10 @@ export interface LayoutOverrides {
   readonly decode?: number;
   /** A GGUF file for every llama engine. */
   readonly modelPath?: string;
+  /** KV tiers of every llama engine. */
+  readonly hostCacheBytes?: number;
+  readonly diskCache?: string;
+  readonly diskCacheBytes?: number;
   readonly engine?: "llama" | "simulated";
   readonly namespace?: string;
 }
@@ -69,8 +73,15 @@ function poolsOf(
 
 function engineOf(
   engine: LayoutPool["engine"],
-  { engine: kind, modelPath }: LayoutOverrides,
+  { engine: kind, modelPath, hostCacheBytes, diskCache, diskCacheBytes }: LayoutOverrides,
 ): LayoutPool["engine"] {
   const chosen = kind === undefined || kind === engine.kind ? engine : ({ kind } as LayoutPool["engine"]);
-  return chosen.kind === "llama" && modelPath !== undefined ? { ...chosen, modelPath } : chosen;
+  if (chosen.kind !== "llama") return chosen;
+  return {
+    ...chosen,
+    ...(modelPath === undefined ? {} : { modelPath }),
+    ...(hostCacheBytes === undefined ? {} : { hostCacheBytes }),
+    ...(diskCache === undefined ? {} : { diskCache }),
+    ...(diskCacheBytes === undefined ? {} : { diskCacheBytes }),
+  };
 }

@@ -30,7 +30,12 @@ export type LayoutEngine =
       readonly modelPath?: string | undefined;
       readonly contextTokens?: number | undefined;
       readonly sequences?: number | undefined;
-      readonly hostStoreBytes?: number | undefined;
+      /** Host memory for KV blocks whose sequence is used otherwise; 0 keeps none. */
+      readonly hostCacheBytes?: number | undefined;
+      /** A directory in which each worker keeps KV blocks that outlive it. */
+      readonly diskCache?: string | undefined;
+      /** Of each worker. */
+      readonly diskCacheBytes?: number | undefined;
       readonly exact?: boolean | undefined;
     }
   | {
@@ -105,7 +110,14 @@ const engine = z.discriminatedUnion("kind", [
     modelPath: z.string().optional().describe("GGUF file; the bundled tiny model when absent"),
     contextTokens: positive.optional(),
     sequences: positive.optional().describe("requests that run at once"),
-    hostStoreBytes: positive.optional(),
+    hostCacheBytes: z
+      .number()
+      .int()
+      .nonnegative()
+      .optional()
+      .describe("host memory for KV blocks; 0 keeps none"),
+    diskCache: z.string().optional().describe("directory for KV blocks that outlive a worker"),
+    diskCacheBytes: positive.optional().describe("of each worker, in diskCache"),
     exact: z.boolean().optional().describe("settings under which the batch never changes the text"),
   }),
   z.strictObject({

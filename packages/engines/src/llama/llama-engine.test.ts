@@ -5,14 +5,15 @@ import {
   createRequest,
   nameBlocks,
   type GenerateRequest,
-  type KvEvent,
   type RequestInit,
   type TokenBatch,
 } from "@stator/core";
+import { hostTier } from "@stator/kv-transfer";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { makeTinyModel } from "../../../../tools/make-tiny-model.mjs";
 import { llamaIfPresent } from "../../test/llama-capability.ts";
+import { heldBlocks, heldBySnapshot } from "../testing/held-blocks.ts";
 import { createLoopback } from "../handoff/loopback.ts";
 import { createLlamaEngine, type LlamaEngine } from "./llama-engine.ts";
 import type { LlamaEngineOptions } from "./options.ts";
@@ -124,14 +125,8 @@ describe.skipIf(!isPresent)("createLlamaEngine", () => {
   });
 
   it("keeps its promises: every block that the events say is there is not computed again", async () => {
-    const own = await make({ sequences: 2, hostStoreBytes: 40 * 8192 });
-    const held = new Set<bigint>();
-    const apply = (event: KvEvent): void => {
-      if (event.type === "stored") for (const name of event.sequenceHashes) held.add(name);
-      if (event.type === "removed")
-        for (const name of event.sequenceHashes) expect(held.delete(name)).toBe(true);
-    };
-    own.onStatus(({ events = [] }) => events.flatMap((batch) => batch.events).forEach(apply));
+    const own = await make({ sequences: 2, tiers: [hostTier({ budgetBytes: 40 * 8192 })] });
+    const held = heldBlocks(own);
     for (let i = 0; i < 12; i++) {
       const promptIds = prompt(i % 5, 100);
       own.snapshot();
@@ -142,10 +137,7 @@ describe.skipIf(!isPresent)("createLlamaEngine", () => {
       const [first] = await batches(own, { promptIds, limits: { maxTokens: 8 } });
       expect(first?.cachedTokens).toBeGreaterThanOrEqual(promised * 16);
     }
-    const snapshot = new Set(
-      own.snapshot()?.events.flatMap((event) => (event.type === "stored" ? [...event.sequenceHashes] : [])),
-    );
-    expect(snapshot).toEqual(held);
+    expect(heldBySnapshot(own.snapshot())).toEqual(held.all);
   });
 
   it("never shares KV between tenants", async () => {

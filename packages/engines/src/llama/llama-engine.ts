@@ -1,5 +1,6 @@
 import {
   cancelled,
+  noopMeter,
   silentLogger,
   systemClock,
   type Engine,
@@ -9,7 +10,7 @@ import {
   type GenerateRequest,
 } from "@stator/core";
 
-import { createTransferEnds } from "@stator/kv-transfer";
+import { createTierStore, createTransferEnds, hostTier } from "@stator/kv-transfer";
 
 import { EnginesError } from "../errors/engines-error.ts";
 import { queueFull } from "../errors/queue-full.ts";
@@ -18,21 +19,23 @@ import type { Transfer } from "../handoff/transfer.ts";
 import { createOfferBook } from "../handoff/offer-book.ts";
 import { createTokenOutput, type TokenOutput } from "../output/token-output.ts";
 import { createSampler } from "../sampling/sampler.ts";
-import { createBlockChain, type BlockChain } from "./block-chain.ts";
-import { createKvCache, type Slot } from "./kv-cache.ts";
-import { createKvExchange } from "./kv-exchange.ts";
-import { loadModel } from "./llama-model.ts";
-import { createEvaluateNext } from "./next-token.ts";
+import { createBlockChain, type BlockChain } from "./kv/block-chain.ts";
+import { createKvCache, type Slot } from "./kv/kv-cache.ts";
+import { createKvExchange } from "./kv/kv-exchange.ts";
+import { createKvPresence } from "./kv/kv-presence.ts";
+import { loadModel } from "./model/llama-model.ts";
+import { createEvaluateNext } from "./step/next-token.ts";
 import { checkLlamaOptions, type LlamaEngineOptions } from "./options.ts";
 import { refusal } from "./refusal.ts";
 import { createSlotQueue } from "./slot-queue.ts";
-import { createStateFolder } from "./state-folder.ts";
-import { createStepEstimate } from "./step-estimate.ts";
+import { createStateFolder } from "./kv/state-folder.ts";
+import { createStepEstimate } from "./step/step-estimate.ts";
 
 /** llama.cpp in this process, as an engine. */
 export type LlamaEngine = Required<Engine>;
 
 const heartbeatMs = 250;
+const defaultHostBytes = 128 * 2 ** 20;
 
 /** One request on its way. */
 interface Job {
@@ -59,7 +62,7 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Ll
   const {
     blockTokens = 16,
     batchTokens = 512,
-    hostStoreBytes = 128 * 2 ** 20,
+    tiers = [hostTier({ budgetBytes: defaultHostBytes })],
     maxWaiting = 256,
     worker = "llama",
     epoch = "0",
@@ -67,24 +70,46 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Ll
     onHandoffFailure = "fail",
     clock = systemClock,
     logger = silentLogger,
+    meter = noopMeter,
   } = options;
-  const folder = await createStateFolder(options.stateFolder);
-  const model = await loadModel(options, folder).catch(async (error: unknown) => {
-    await folder.close();
-    throw error;
-  });
-  const ownEnds =
-    options.transfer === undefined
-      ? await createTransferEnds({ logger }).catch(async (error: unknown) => {
-          await model.close();
-          await folder.close();
-          throw error;
-        })
-      : undefined;
-  const transfer: Transfer = options.transfer ?? ownEnds!;
+  // What was opened, to be closed in the opposite order.
+  const opened: (() => Promise<void>)[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const close of opened.splice(0).reverse()) await close();
+  };
+  const open = async <T>(opening: Promise<T>, close: (value: T) => Promise<void>): Promise<T> => {
+    try {
+      const value = await opening;
+      opened.push(() => close(value));
+      return value;
+    } catch (error) {
+      await closeAll();
+      throw error;
+    }
+  };
+  const transfer: Transfer =
+    options.transfer ?? (await open(createTransferEnds({ logger }), (ends) => ends.close()));
+  const folder = await open(createStateFolder(options.stateFolder), (value) => value.close());
+  const model = await open(loadModel(options, folder), (value) => value.close());
   const { card, layout, limit, vocabularySize } = model;
   if (limit !== undefined) logger.warn(limit, { model: card.model });
-  const cache = createKvCache({ sequences: model.sequences, card, layout, folder, hostStoreBytes, logger });
+  const presence = createKvPresence();
+  const store =
+    layout === undefined || tiers.length === 0
+      ? undefined
+      : await open(
+          createTierStore({
+            tiers,
+            scope: `${card.weightsDigest} ${card.kvLayoutDigest}`,
+            meter,
+            onChange: ({ type, tier, name, parent }) =>
+              type === "stored" ? presence.addOne(tier, name, parent) : presence.removeOne(tier, name),
+          }),
+          // The cache closes it.
+          () => Promise.resolve(),
+        );
+  const cache = createKvCache({ sequences: model.sequences, card, layout, folder, store, presence, logger });
+  opened.push(() => cache.close());
   const queue = createSlotQueue(cache.slotCount, maxWaiting);
   const offers = createOfferBook({ source: transfer.source, leaseMs, clock });
   const exchange = createKvExchange({
@@ -106,7 +131,7 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Ll
   const queuedPrefillTokens = (): number =>
     [...jobs].reduce((sum, { prefillTokens }) => sum + prefillTokens, 0);
   const report = (): void => {
-    const events = cache.drainEvents();
+    const events = presence.drainEvents();
     if (events.length > 0) eventSequence++;
     if (listeners.size === 0) return;
     const usedTokens = [...jobs].reduce(
@@ -319,7 +344,7 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Ll
           ),
     snapshot() {
       report();
-      return { worker, epoch, sequence: eventSequence, events: cache.snapshot(), isSnapshot: true };
+      return { worker, epoch, sequence: eventSequence, events: presence.snapshot(), isSnapshot: true };
     },
     renewHandoff: (handoff) => offers.renew(handoff),
     releaseHandoff: (handoff) => offers.release(handoff),
@@ -337,9 +362,7 @@ export async function createLlamaEngine(options: LlamaEngineOptions): Promise<Ll
         stop.abort(closed);
       }
       await Promise.allSettled(endings);
-      await model.close();
-      await folder.close();
-      await ownEnds?.close();
+      await closeAll();
     },
   };
 }

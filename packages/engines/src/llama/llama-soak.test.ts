@@ -1,7 +1,9 @@
-import { createRequest, greedy, type GenerateRequest, type KvEvent } from "@stator/core";
+import { createRequest, greedy, type GenerateRequest } from "@stator/core";
+import { hostTier } from "@stator/kv-transfer";
 import { expect, it } from "vitest";
 
 import { llamaIfPresent } from "../../test/llama-capability.ts";
+import { heldBlocks, heldBySnapshot } from "../testing/held-blocks.ts";
 import { createLoopback } from "../handoff/loopback.ts";
 import { createLlamaEngine, type LlamaEngine } from "./llama-engine.ts";
 import { tinyModelPath } from "./tiny-model.ts";
@@ -51,23 +53,15 @@ it.skipIf(!isPresent)("says in random company, with aborts and handoffs, what it
     modelPath: tinyModelPath(),
     contextTokens: 256,
     transfer,
-    hostStoreBytes: 60 * 8192,
+    tiers: [hostTier({ budgetBytes: 60 * 8192 })],
     batchTokens: 64,
   };
   const [prefill, decode, alone] = await Promise.all([
     createLlamaEngine({ ...options, sequences: 3 }),
     createLlamaEngine({ ...options, sequences: 2 }),
-    createLlamaEngine({ ...options, sequences: 1, hostStoreBytes: 0 }),
+    createLlamaEngine({ ...options, sequences: 1, tiers: [] }),
   ]);
-  const held = new Set<bigint>();
-  decode.onStatus(({ events = [] }) => {
-    const apply = (event: KvEvent): void => {
-      if (event.type === "stored") event.sequenceHashes.forEach((name) => held.add(name));
-      if (event.type === "removed")
-        event.sequenceHashes.forEach((name) => expect(held.delete(name)).toBe(true));
-    };
-    events.flatMap((batch) => batch.events).forEach(apply);
-  });
+  const held = heldBlocks(decode);
   const dice = createDice(2026);
   const one = async (): Promise<void> => {
     const wanted = request(dice(60));
@@ -91,9 +85,6 @@ it.skipIf(!isPresent)("says in random company, with aborts and handoffs, what it
     for (let i = 0; i < 20; i++) await one();
   };
   await Promise.all(Array.from({ length: 6 }, client));
-  const snapshot = decode
-    .snapshot()
-    ?.events.flatMap((event) => (event.type === "stored" ? [...event.sequenceHashes] : []));
-  expect(new Set(snapshot)).toEqual(held);
+  expect(heldBySnapshot(decode.snapshot())).toEqual(held.all);
   await Promise.all([prefill.close(), decode.close(), alone.close()]);
 });

@@ -1,4 +1,5 @@
-import type { Clock, Logger } from "@stator/core";
+import type { Clock, Logger, Meter } from "@stator/core";
+import type { TierPlugin } from "@stator/kv-transfer";
 
 import { EnginesError } from "../errors/engines-error.ts";
 import type { Transfer } from "../handoff/transfer.ts";
@@ -26,8 +27,12 @@ export interface LlamaEngineOptions {
   readonly exact?: boolean;
   /** Threads of llama.cpp. Default 1: with more threads than idle cores it becomes hundreds of times slower. */
   readonly threads?: number;
-  /** Host memory for KV blocks of earlier requests. Default 128 MiB; 0 keeps none. */
-  readonly hostStoreBytes?: number;
+  /**
+   * Where KV blocks of earlier requests are kept when their sequence is used for something else, fastest first; from there
+   * they come back in place of being computed again. Default: 128 MiB of host memory. `[]` keeps none. Blocks are written to
+   * tiers that outlive this process as soon as their request ends.
+   */
+  readonly tiers?: readonly TierPlugin[];
   /** Where state files are for a moment. Default: /dev/shm, else the system's temporary folder. */
   readonly stateFolder?: string;
   /** Requests that may wait; further ones are refused as overloaded. Default 256. */
@@ -44,6 +49,8 @@ export interface LlamaEngineOptions {
   readonly onHandoffFailure?: "fail" | "recompute";
   readonly clock?: Clock;
   readonly logger?: Logger;
+  /** Measures the tiers. */
+  readonly meter?: Meter;
 }
 
 /** Throws `ENGINES_OPTION_INVALID` for the first number outside its range. */
@@ -54,7 +61,6 @@ export function checkLlamaOptions(options: LlamaEngineOptions): void {
     blockTokens: 1,
     batchTokens: 2,
     threads: 1,
-    hostStoreBytes: 0,
     maxWaiting: 0,
     leaseMs: 1,
   };

@@ -1,6 +1,7 @@
 import { describe, it } from "vitest";
 
 import { llamaIfPresent } from "../../test/llama-capability.ts";
+import { hostTier } from "@stator/kv-transfer";
 import { createLlamaEngine, tinyModelPath } from "../llama/index.ts";
 import { createSimulatedEngine } from "../simulated/index.ts";
 import { engineSuite, type EngineFixture } from "./engine-suite.ts";
@@ -32,7 +33,7 @@ const fixtures: { name: string; isPresent: boolean; fixture: EngineFixture }[] =
           modelPath: tinyModelPath(),
           contextTokens: 512,
           sequences: 2,
-          hostStoreBytes: 30 * 8192,
+          tiers: [hostTier({ budgetBytes: 30 * 8192 })],
         }),
       prompt: prompt(3, 480),
     },

@@ -1,30 +1,8 @@
 import assert from "node:assert/strict";
-import { nameBlocks, type Engine, type KvEventBatch } from "@stator/core";
+import { nameBlocks } from "@stator/core";
 
 import { batchesOf, idsOf, type EngineCase } from "./engine-suite.ts";
-
-/** The block names that an engine's events say it holds. */
-function heldBy(engine: Engine): Set<bigint> {
-  const held = new Set<bigint>();
-  let sequence: bigint | undefined;
-  engine.onStatus?.(({ events = [] }) => {
-    for (const batch of events) {
-      if (sequence !== undefined)
-        assert.equal(batch.sequence, sequence + 1n, "event batches are numbered without gaps");
-      sequence = batch.sequence;
-      for (const event of batch.events) {
-        if (event.type === "cleared") held.clear();
-        else {
-          for (const name of event.sequenceHashes) {
-            if (event.type === "stored") held.add(name);
-            else assert.ok(held.delete(name), "only what was stored is removed");
-          }
-        }
-      }
-    }
-  });
-  return held;
-}
+import { heldBlocks, heldBySnapshot } from "./held-blocks.ts";
 
 export const kvCases: readonly EngineCase[] = [
   {
@@ -49,14 +27,10 @@ export const kvCases: readonly EngineCase[] = [
       const one = await engine();
       if (one.snapshot === undefined || one.onStatus === undefined) return "it tells nothing of its KV";
       const { blockTokens } = one.card!;
-      const held = heldBy(one);
+      const held = heldBlocks(one);
       for (let i = 0; i < 12; i++) {
         const promptIds = fixture.prompt(20 + (i % 5), 4 * blockTokens + 3);
-        const snapshot: KvEventBatch | undefined = one.snapshot();
-        const names: ReadonlySet<bigint> = new Set(
-          snapshot?.events.flatMap((event) => (event.type === "stored" ? [...event.sequenceHashes] : [])),
-        );
-        assert.deepEqual(names, held);
+        assert.deepEqual(heldBySnapshot(one.snapshot()), held.all);
         let promised = 0;
         for (const name of nameBlocks(promptIds, { blockTokens })) {
           if (!held.has(name)) break;

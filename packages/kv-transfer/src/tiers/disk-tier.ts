@@ -1,30 +1,27 @@
-import { mkdir, open as openFile, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
-import { createByteReader, createByteWriter } from "../byte-codec.ts";
 import { transferError } from "../transfer-error.ts";
+import { blockHeaderBytes, readBlockHeader, scopeNumber, writeBlockHeader } from "./block-file.ts";
 import { createEvictionOrder } from "./eviction-order.ts";
-import { keyText, type Tier, type TierPlugin } from "./kv-tier.ts";
-
-const magic = 0x4b54_5353;
-const formatVersion = 1;
-/** Magic, version, key, name, payload bytes, payload CRC-32, header CRC-32. */
-const headerBytes = 4 + 4 + 32 + 8 + 8 + 4 + 4;
+import { changeOf, keyText, type Tier, type TierBlock, type TierPlugin } from "./kv-tier.ts";
+import { recoverBlocks } from "./recover-blocks.ts";
 
 export interface DiskTierOptions {
   /** Directory of this tier alone. Made if missing. What fits and is whole in it from an earlier run is taken over. */
   readonly directory: string;
+  /** Most bytes of files in it. */
   readonly budgetBytes: number;
 }
 
-interface Stored {
-  readonly key: Uint8Array;
-  readonly name: bigint;
+interface Stored extends Omit<TierBlock, "bytes"> {
+  /** Another scope's, from an earlier run: it fills the budget until it is evicted, and nothing is told of it. */
+  readonly isForeign?: boolean;
 }
 
 /**
- * Blocks in files. Each is written beside its place and renamed, so a crash leaves whole blocks or none; header and payload carry checksums, and
- * what does not fit them is deleted instead of served.
+ * Blocks in files. Each is written beside its place and renamed, so a crash leaves whole blocks or none; header and
+ * payload carry checksums, and what does not fit them is deleted instead of served.
  */
 export function diskTier({ directory, budgetBytes }: DiskTierOptions): TierPlugin {
   if (!(budgetBytes >= 0))
@@ -32,59 +29,79 @@ export function diskTier({ directory, budgetBytes }: DiskTierOptions): TierPlugi
       budgetBytes,
     });
   return {
-    async open(onChange) {
+    async open(onChange, scopeText) {
+      const scope = scopeNumber(scopeText);
       const order = createEvictionOrder<Stored>();
       const writing = new Map<string, Promise<boolean>>();
-      let temporary = 0;
-      const pathOf = (key: string): string => join(directory, key.slice(0, 2), `${key}.kv`);
-      const drop = async (key: string): Promise<void> => {
-        const stored = order.delete(key);
+      const removing = new Map<string, Promise<void>>();
+      const made = new Set<string>();
+      let comingBytes = 0;
+      let files = 0;
+      const pathOf = (key: Uint8Array): string => {
+        const hex = Buffer.from(key).toString("hex");
+        return join(directory, hex.slice(0, 2), `${hex}.kv`);
+      };
+      const drop = async (id: string): Promise<void> => {
+        const stored = order.delete(id);
         if (stored === undefined) return;
-        onChange({ type: "removed", tier: "disk", key: stored.key, name: stored.name });
-        await rm(pathOf(key), { force: true });
+        if (stored.isForeign !== true) onChange(changeOf("removed", "disk", stored));
+        // A later write of the same key waits for this, or the file it renames would be deleted.
+        const removal = rm(pathOf(stored.key), { force: true })
+          .catch(() => undefined)
+          .finally(() => removing.delete(id));
+        removing.set(id, removal);
+        await removal;
       };
-      const makeRoom = async (bytes: number): Promise<void> => {
-        while (order.size > 0 && order.usedBytes + bytes > budgetBytes) await drop(order.victim() as string);
+      const makeRoom = async (): Promise<void> => {
+        while (order.size > 0 && order.usedBytes + comingBytes > budgetBytes)
+          await drop(order.victim() as string);
       };
-      const write = async (key: string, stored: Stored, bytes: Uint8Array): Promise<boolean> => {
-        const size = headerBytes + bytes.length;
-        if (size > budgetBytes) return false;
-        const body = createByteWriter(headerBytes)
-          .u32(magic)
-          .u32(formatVersion)
-          .raw(stored.key)
-          .u64(stored.name)
-          .offset(bytes.length)
-          .u32(crc32(bytes))
-          .finish();
-        const header = createByteWriter(headerBytes).raw(body).u32(crc32(body)).finish();
-        await mkdir(join(directory, key.slice(0, 2)), { recursive: true });
-        const path = join(directory, `${process.pid}-${(temporary += 1)}.tmp`);
+      const write = async (id: string, { bytes, ...stored }: TierBlock): Promise<boolean> => {
+        const size = blockHeaderBytes + bytes.length;
+        if (size + comingBytes > budgetBytes) return false;
+        comingBytes += size;
+        const path = join(directory, `${process.pid}-${(files += 1)}.tmp`);
         try {
-          const file = await openFile(path, "wx", 0o600);
-          try {
-            await file.writev([header, bytes]);
-            await file.datasync();
-          } finally {
-            await file.close();
+          await makeRoom();
+          const target = pathOf(stored.key);
+          const folder = join(target, "..");
+          if (!made.has(folder)) {
+            await mkdir(folder, { recursive: true, mode: 0o700 });
+            made.add(folder);
           }
-          await makeRoom(size);
-          await rename(path, pathOf(key));
+          {
+            // Not synced: after a power failure the checksums tell what is whole.
+            await using file = await open(path, "wx", 0o600);
+            const { bytesWritten } = await file.writev([
+              writeBlockHeader({ ...stored, scope }, bytes),
+              bytes,
+            ]);
+            if (bytesWritten !== size) throw new Error("The disk is full.");
+          }
+          await removing.get(id);
+          await rename(path, target);
         } catch {
           // A full or broken disk costs a block, never a request.
-          await rm(path, { force: true });
+          await rm(path, { force: true }).catch(() => undefined);
           return false;
+        } finally {
+          comingBytes -= size;
         }
-        order.set(key, stored, size);
-        onChange({ type: "stored", tier: "disk", key: stored.key, name: stored.name });
+        order.set(id, stored, size);
+        onChange(changeOf("stored", "disk", stored));
         return true;
       };
       await mkdir(directory, { recursive: true, mode: 0o700 });
-      await recover(directory, async (key, stored, size) => {
-        order.set(key, stored, size);
-        onChange({ type: "stored", tier: "disk", key: stored.key, name: stored.name });
-        await makeRoom(0);
-      });
+      const found = await recoverBlocks(directory);
+      // Oldest first, and before all of them what no prompt of this scope can use.
+      found.sort((a, b) => Number(b.header.scope !== scope) - Number(a.header.scope !== scope));
+      for (const { header, bytes } of found) {
+        const isForeign = header.scope !== scope;
+        const stored: Stored = { key: header.key, name: header.name, parent: header.parent, isForeign };
+        order.set(keyText(header.key), stored, bytes);
+        if (!isForeign) onChange(changeOf("stored", "disk", stored));
+        await makeRoom();
+      }
       const tier: Tier = {
         kind: "disk",
         budgetBytes,
@@ -96,37 +113,34 @@ export function diskTier({ directory, budgetBytes }: DiskTierOptions): TierPlugi
         },
         has: (key) => order.peek(keyText(key)) !== undefined,
         async get(key) {
-          const text = keyText(key);
-          await writing.get(text);
-          const stored = order.use(text);
+          const id = keyText(key);
+          const stored = order.use(id);
           if (stored === undefined) return undefined;
           try {
-            const file = await readFile(pathOf(text));
-            const { bytes, checksum } = readHeader(file, key);
-            const payload = file.subarray(headerBytes);
-            if (payload.length === bytes && crc32(payload) === checksum)
-              return { ...stored, bytes: new Uint8Array(payload) };
+            const bytes = await readBlock(pathOf(key), key, order.bytes(id) - blockHeaderBytes);
+            return { ...stored, bytes };
           } catch {
             // Unreadable is the same as damaged.
+            await drop(id);
+            return undefined;
           }
-          await drop(text);
-          return undefined;
         },
         put(block) {
-          const text = keyText(block.key);
-          if (order.use(text) !== undefined) return Promise.resolve(true);
-          let running = writing.get(text);
+          const id = keyText(block.key);
+          if (order.use(id) !== undefined) return Promise.resolve(true);
+          let running = writing.get(id);
           if (running === undefined) {
-            running = write(text, { key: Uint8Array.from(block.key), name: block.name }, block.bytes).finally(
-              () => writing.delete(text),
-            );
-            writing.set(text, running);
+            running = write(id, block).finally(() => writing.delete(id));
+            writing.set(id, running);
           }
           return running;
         },
-        remove: (key) => drop(keyText(key)),
+        async remove(key) {
+          await writing.get(keyText(key));
+          await drop(keyText(key));
+        },
         async close() {
-          await Promise.allSettled(writing.values());
+          await Promise.allSettled([...writing.values(), ...removing.values()]);
         },
       };
       return tier;
@@ -134,65 +148,14 @@ export function diskTier({ directory, budgetBytes }: DiskTierOptions): TierPlugi
   };
 }
 
-function readHeader(
-  file: Uint8Array,
-  expectedKey?: Uint8Array,
-): { readonly key: Uint8Array; readonly name: bigint; readonly bytes: number; readonly checksum: number } {
-  const body = file.subarray(0, headerBytes - 4);
-  const reader = createByteReader(file.subarray(0, headerBytes), "Block file");
-  const isOurs = reader.u32() === magic && reader.u32() === formatVersion;
-  const key = Uint8Array.from(reader.raw(32));
-  const name = reader.u64();
-  const bytes = reader.offset();
-  const checksum = reader.u32();
-  if (
-    !isOurs ||
-    reader.u32() !== crc32(body) ||
-    (expectedKey !== undefined && Buffer.compare(key, expectedKey) !== 0)
-  )
-    throw transferError("TRANSFER_CHECKSUM", "A block file is damaged or belongs to another key.");
-  return { key, name, bytes, checksum };
-}
-
-/** Takes over what an earlier run left, oldest first, and deletes what is not whole. */
-async function recover(
-  directory: string,
-  found: (key: string, stored: Stored, bytes: number) => Promise<void>,
-): Promise<void> {
-  const blocks: {
-    readonly key: string;
-    readonly stored: Stored;
-    readonly bytes: number;
-    readonly usedAtMs: number;
-  }[] = [];
-  for (const folder of await readdir(directory, { withFileTypes: true })) {
-    if (!folder.isDirectory()) {
-      if (folder.name.endsWith(".tmp")) await rm(join(directory, folder.name), { force: true });
-      continue;
-    }
-    for (const name of await readdir(join(directory, folder.name))) {
-      const path = join(directory, folder.name, name);
-      const file = await openFile(path, "r");
-      try {
-        const head = Buffer.alloc(headerBytes);
-        await file.read(head, 0, headerBytes, 0);
-        const { key, name: blockName, bytes } = readHeader(head);
-        const status = await stat(path);
-        if (status.size !== headerBytes + bytes || `${keyText(key)}.kv` !== name)
-          throw transferError("TRANSFER_CHECKSUM", "A block file has the wrong size or name.");
-        blocks.push({
-          key: keyText(key),
-          stored: { key, name: blockName },
-          bytes: status.size,
-          usedAtMs: status.mtimeMs,
-        });
-      } catch {
-        await rm(path, { force: true });
-      } finally {
-        await file.close();
-      }
-    }
-  }
-  blocks.sort((a, b) => a.usedAtMs - b.usedAtMs);
-  for (const { key, stored, bytes } of blocks) await found(key, stored, bytes);
+/** The payload of a block's file, checked. */
+async function readBlock(path: string, key: Uint8Array, bytes: number): Promise<Uint8Array> {
+  await using file = await open(path, "r");
+  const content = Buffer.allocUnsafeSlow(blockHeaderBytes + bytes);
+  const { bytesRead } = await file.read(content, 0, content.length, 0);
+  const header = readBlockHeader(content, key);
+  const payload = content.subarray(blockHeaderBytes);
+  if (bytesRead !== content.length || header.bytes !== bytes || crc32(payload) !== header.checksum)
+    throw transferError("TRANSFER_CHECKSUM", `The block file ${path} is damaged.`);
+  return payload;
 }

@@ -15,7 +15,8 @@ export interface EvictionOrder<Value> {
   delete(key: string): Value | undefined;
   /** The next one to go. */
   victim(): string | undefined;
-  values(): IterableIterator<Value>;
+  /** Bytes of an entry; 0 if there is none. */
+  bytes(key: string): number;
 }
 
 /** Entries that one search spares at most. */
@@ -64,9 +65,7 @@ export function createEvictionOrder<Value>(): EvictionOrder<Value> {
       }
       return entries.keys().next().value;
     },
-    *values() {
-      for (const entry of entries.values()) yield entry.value;
-    },
+    bytes: (key) => entries.get(key)?.bytes ?? 0,
   };
   return order;
 }

@@ -1,13 +1,13 @@
 import { transferError } from "../transfer-error.ts";
 import { createEvictionOrder } from "./eviction-order.ts";
-import { keyText, type Tier, type TierBlock, type TierPlugin } from "./kv-tier.ts";
+import { changeOf, keyText, type Tier, type TierBlock, type TierPlugin } from "./kv-tier.ts";
 
 export interface HostTierOptions {
-  /** Most bytes of blocks kept in this process's memory. */
+  /** Most bytes of blocks kept in this process's memory; 0 keeps none. */
   readonly budgetBytes: number;
 }
 
-/** Blocks in this process's memory, copied in: the caller's buffer is free again at once. */
+/** Blocks in this process's memory. */
 export function hostTier({ budgetBytes }: HostTierOptions): TierPlugin {
   if (!(budgetBytes >= 0))
     throw transferError("TRANSFER_OPTION_INVALID", "hostTier: budgetBytes must be at least 0.", {
@@ -18,8 +18,7 @@ export function hostTier({ budgetBytes }: HostTierOptions): TierPlugin {
       const order = createEvictionOrder<TierBlock>();
       const drop = (key: string): void => {
         const block = order.delete(key);
-        if (block !== undefined)
-          onChange({ type: "removed", tier: "host", key: block.key, name: block.name });
+        if (block !== undefined) onChange(changeOf("removed", "host", block));
       };
       const tier: Tier = {
         kind: "host",
@@ -37,12 +36,8 @@ export function hostTier({ budgetBytes }: HostTierOptions): TierPlugin {
           if (order.use(key) !== undefined) return Promise.resolve(true);
           if (block.bytes.length > budgetBytes) return Promise.resolve(false);
           while (order.usedBytes + block.bytes.length > budgetBytes) drop(order.victim() as string);
-          order.set(
-            key,
-            { key: Uint8Array.from(block.key), name: block.name, bytes: Uint8Array.from(block.bytes) },
-            block.bytes.length,
-          );
-          onChange({ type: "stored", tier: "host", key: block.key, name: block.name });
+          order.set(key, block, block.bytes.length);
+          onChange(changeOf("stored", "host", block));
           return Promise.resolve(true);
         },
         remove(key) {

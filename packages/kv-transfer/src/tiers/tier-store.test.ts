@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { diskTier } from "./disk-tier.ts";
 import { hostTier } from "./host-tier.ts";
-import { keyText, type TierBlock, type TierChange } from "./kv-tier.ts";
+import type { TierBlock, TierChange } from "./kv-tier.ts";
 import { createTierStore } from "./tier-store.ts";
 
 let directory = "";
@@ -81,7 +81,7 @@ describe("the disk tier", () => {
     for (const each of blocks) await first.put(each);
     await first.close();
     const pathOf = async (each: TierBlock): Promise<string> =>
-      (await filesOf()).find((path) => path.includes(keyText(each.key))) as string;
+      (await filesOf()).find((path) => path.includes(Buffer.from(each.key).toString("hex"))) as string;
     const flip = async (path: string, at: number): Promise<void> => {
       const file = await readFile(path);
       file[at] = (file[at] as number) ^ 1;

@@ -9,13 +9,13 @@ import {
   type ModelCard,
 } from "@stator/core";
 
-import { blockConnector } from "../handoff/offer-book.ts";
-import { convertTokenizer, type ConvertedTokenizer } from "./gguf/convert-tokenizer.ts";
-import { preTokenizers } from "./gguf/pre-tokenizers.ts";
-import { booleanOf, numberOf, stringOf, type GgufHeader } from "./gguf/read-gguf.ts";
-import { weightsDigest } from "./gguf/weights-digest.ts";
-import type { LlamaEngineOptions } from "./options.ts";
-import type { KvLayout } from "./state-file.ts";
+import { blockConnector } from "../../handoff/offer-book.ts";
+import { convertTokenizer, type ConvertedTokenizer } from "../gguf/convert-tokenizer.ts";
+import { preTokenizers } from "../gguf/pre-tokenizers.ts";
+import { booleanOf, numberOf, stringOf, type GgufHeader } from "../gguf/read-gguf.ts";
+import { weightsDigest } from "../gguf/weights-digest.ts";
+import type { LlamaEngineOptions } from "../options.ts";
+import type { KvLayout } from "../kv/state-file.ts";
 
 const defaultContextTokens = 4_096;
 

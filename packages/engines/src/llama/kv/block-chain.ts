@@ -1,6 +1,6 @@
 import { nameBlocks, type GenerateRequest } from "@stator/core";
 
-import { reuseKeys, type ReuseScope } from "../handoff/reuse-keys.ts";
+import { reuseKeys, type ReuseScope } from "../../handoff/reuse-keys.ts";
 
 /** Ids with the names and keys of their full blocks. */
 export interface BlockChain {

@@ -1,4 +1,4 @@
-import { EnginesError } from "../errors/engines-error.ts";
+import { EnginesError } from "../../errors/engines-error.ts";
 
 /** The part of node-llama-cpp that is used; its types are a peer's, so they stay inside this folder. */
 export type LlamaLibrary = typeof import("node-llama-cpp");

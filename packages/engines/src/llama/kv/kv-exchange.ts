@@ -1,8 +1,8 @@
 import type { GenerateRequest, Handoff, ModelCard } from "@stator/core";
 
-import { lacksFrom } from "../handoff/lacks-from.ts";
-import type { OfferBook } from "../handoff/offer-book.ts";
-import type { HandoffSink } from "../handoff/transfer.ts";
+import { lacksFrom } from "../../handoff/lacks-from.ts";
+import type { OfferBook } from "../../handoff/offer-book.ts";
+import type { HandoffSink } from "../../handoff/transfer.ts";
 import type { BlockChain } from "./block-chain.ts";
 import type { KvCache, Slot } from "./kv-cache.ts";
 

@@ -1,4 +1,4 @@
-import { EnginesError } from "../errors/engines-error.ts";
+import { EnginesError } from "../../errors/engines-error.ts";
 
 // llama.cpp's sequence-state file, version 3 (`llama_state_seq_save_file`), for plain attention without extra sections.
 const magic = 0x67677371;

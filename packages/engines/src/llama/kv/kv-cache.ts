@@ -1,9 +1,9 @@
 import type { LlamaContextSequence, Token } from "node-llama-cpp";
-import type { KvEvent, Logger, ModelCard } from "@stator/core";
+import type { Logger, ModelCard } from "@stator/core";
+import type { TierStore } from "@stator/kv-transfer";
 
 import { createBlockChain, type BlockChain } from "./block-chain.ts";
-import { createBlockStore } from "./block-store.ts";
-import { createKvPresence } from "./kv-presence.ts";
+import type { KvPresence } from "./kv-presence.ts";
 import { buildState, extractBlock, parseState, type KvLayout } from "./state-file.ts";
 import type { StateFolder } from "./state-folder.ts";
 
@@ -23,43 +23,39 @@ export interface KvCacheOptions {
   /** Undefined: KV is never reused, cut or moved. */
   readonly layout: KvLayout | undefined;
   readonly folder: StateFolder;
-  readonly hostStoreBytes: number;
+  /** Where blocks outlive a sequence; undefined: nowhere. */
+  readonly store: TierStore | undefined;
+  readonly presence: KvPresence;
   readonly logger: Logger;
 }
 
-/** All KV of one engine: idle sequences, and blocks in host memory. */
+/** All KV of one engine: idle sequences, and blocks in tiers. */
 export interface KvCache {
   readonly slotCount: number;
   /** Tokens of this chain that a new request would not compute now. */
   cachedTokens(chain: BlockChain): number;
-  /** Leading blocks held here, as content; brings what an idle sequence holds into host memory first. */
+  /** Leading blocks held here, as content; brings what an idle sequence holds into the tiers first. */
   localBlocks(chain: BlockChain): Promise<Uint8Array[]>;
   /** An idle slot, filled with as much of the chain as any place has; at least one token is left to compute. */
   take(
     chain: BlockChain,
     blocks: readonly Uint8Array[] | undefined,
   ): Promise<{ readonly slot: Slot; readonly cachedTokens: number }>;
-  /** The content of the leading `count` blocks of a working slot; they are kept in host memory too. */
+  /** The content of the leading `count` blocks of a working slot; they are kept in the tiers too. */
   cut(slot: Slot, chain: BlockChain, count: number): Promise<Uint8Array[]>;
   /** Ends the work of a slot. `isSound` false: its KV is not to be trusted. */
   give(slot: Slot, tenantSalt: string | undefined, isSound: boolean): Promise<void>;
-  drainEvents(): KvEvent[];
-  snapshot(): KvEvent[];
+  /** Waits for copies on their way, and closes the tiers. */
+  close(): Promise<void>;
 }
 
-export function createKvCache({
-  sequences,
-  card,
-  layout,
-  folder,
-  hostStoreBytes,
-  logger,
-}: KvCacheOptions): KvCache {
+export function createKvCache(options: KvCacheOptions): KvCache {
+  const { sequences, card, layout, folder, store, presence, logger } = options;
   const { blockTokens } = card;
-  const presence = createKvPresence();
-  const store = createBlockStore(layout === undefined ? 0 : hostStoreBytes, presence);
   const slots = sequences.map((sequence): Slot => ({ sequence, held: undefined, isBusy: false, usedAt: 0 }));
   const copying = new Set<Promise<unknown>>();
+  // Host memory dies with the sequences, so it gets a block when its sequence is needed; what outlives the process gets it at once.
+  const outlives = store?.tiers.some(({ kind }) => kind !== "host") === true;
   let uses = 0;
 
   const common = (held: BlockChain, chain: BlockChain): number => {
@@ -88,48 +84,58 @@ export function createKvCache({
   };
   const reusableBlocks = ({ ids }: BlockChain): number => Math.floor((ids.length - 1) / blockTokens);
 
-  const storedBlocks = (chain: BlockChain): Uint8Array[] => {
+  const findBlocks = async (chain: BlockChain): Promise<number> =>
+    store === undefined ? 0 : store.find(chain.keys.slice(0, reusableBlocks(chain)));
+  const readBlocks = async (chain: BlockChain, count: number): Promise<Uint8Array[]> =>
+    store === undefined || count === 0
+      ? []
+      : (await store.read(chain.keys.slice(0, count))).map(({ bytes }) => bytes);
+
+  /** Copies the leading `count` blocks of a slot's KV into the tiers, and gives them. */
+  const copyBlocks = async (slot: Slot, chain: BlockChain, count: number): Promise<Uint8Array[]> => {
+    if (store !== undefined && chain.keys.slice(0, count).every((key) => store.where(key) === "host")) {
+      const known = await readBlocks(chain, count);
+      if (known.length === count) return known;
+    }
+    const file = await folder.read((path) => slot.sequence.saveStateToFile(path));
+    const state = parseState(file);
     const blocks: Uint8Array[] = [];
-    for (const key of chain.keys.slice(0, reusableBlocks(chain))) {
-      const bytes = store.get(key);
-      if (bytes === undefined) break;
+    for (let index = 0; index < count; index++) {
+      const bytes = extractBlock(file, state, index, blockTokens);
       blocks.push(bytes);
+      await store?.put({
+        key: chain.keys[index]!,
+        name: chain.names[index]!,
+        parent: index === 0 ? undefined : chain.names[index - 1],
+        bytes,
+      });
     }
     return blocks;
   };
-
-  /** Copies the leading `count` blocks of a slot's KV into host memory, and gives them. */
-  const copyBlocks = async (slot: Slot, chain: BlockChain, count: number): Promise<Uint8Array[]> => {
-    const known = chain.keys.slice(0, count).map((key) => store.get(key));
-    if (known.every((bytes) => bytes !== undefined)) return known;
-    const file = await folder.read((path) => slot.sequence.saveStateToFile(path));
-    const state = parseState(file);
-    return known.map((bytes, index) => {
-      if (bytes !== undefined) return bytes;
-      const block = extractBlock(file, state, index, blockTokens);
-      store.put(
-        chain.keys[index]!,
-        block,
-        chain.names[index]!,
-        index === 0 ? undefined : chain.names[index - 1],
-      );
-      return block;
+  /** Lends an idle slot to a copy; others wait for it only when no other slot is free. */
+  const copyIdle = (slot: Slot, chain: BlockChain, count: number): Promise<Uint8Array[]> => {
+    slot.isBusy = true;
+    const copy = copyBlocks(slot, chain, count).finally(() => {
+      slot.isBusy = false;
+      copying.delete(copy);
     });
+    copying.add(copy);
+    return copy;
   };
+  const isKept = (chain: BlockChain): boolean =>
+    store === undefined || chain.keys.every((key) => store.tiers.every((tier) => tier.has(key)));
+  const warn = (error: unknown): void =>
+    logger.warn("KV of an idle sequence could not be kept", { error: String(error) });
 
-  /** What an idle slot holds goes to host memory before the slot is used otherwise, so that no promise is broken. */
+  /** What an idle slot holds goes to the tiers before the slot is used otherwise, so that no promise is broken. */
   const empty = async (slot: Slot): Promise<void> => {
     const { held } = slot;
     if (held === undefined) return;
-    if (hostStoreBytes > 0) {
-      await copyBlocks(slot, held, held.names.length).catch((error: unknown) => {
-        logger.warn("KV of an idle sequence could not be kept", { error: String(error) });
-      });
-    }
+    if (store !== undefined && store.leading(held.keys) < held.keys.length)
+      await copyBlocks(slot, held, held.names.length).catch(warn);
     presence.remove(held.names, held.names.length);
     slot.held = undefined;
   };
-
   const load = async (slot: Slot, chain: BlockChain, blocks: readonly Uint8Array[]): Promise<boolean> => {
     try {
       const file = buildState(layout!, chain.ids, blocks, blockTokens);
@@ -152,35 +158,31 @@ export function createKvCache({
       return Math.max(blocks * blockTokens, bestIdle(chain).tokens);
     },
     async localBlocks(chain) {
-      const stored = storedBlocks(chain);
+      const found = await findBlocks(chain);
       const { slot, tokens } = bestIdle(chain);
       const idle = Math.floor(tokens / blockTokens);
-      if (slot === undefined || idle <= stored.length) return stored;
-      slot.isBusy = true;
-      const copied = copyBlocks(slot, chain, idle).finally(() => {
-        slot.isBusy = false;
-        copying.delete(copied);
-      });
-      copying.add(copied);
-      return copied;
+      return slot === undefined || idle <= found ? readBlocks(chain, found) : copyIdle(slot, chain, idle);
     },
     async take(chain, given) {
-      // One is free by the queue's count, but may be lent to `localBlocks` for a moment.
+      const found = layout === undefined ? 0 : (given?.length ?? (await findBlocks(chain)));
+      const count = Math.min(found, reusableBlocks(chain));
+      // One is free by the queue's count, but may be lent to a copy for a moment.
       while (slots.every(({ isBusy }) => isBusy)) await Promise.race(copying);
-      const blocks =
-        layout === undefined ? [] : (given ?? storedBlocks(chain)).slice(0, reusableBlocks(chain));
       const idle = layout === undefined ? { slot: undefined, tokens: 0 } : bestIdle(chain);
-      const isIdleLonger = idle.slot !== undefined && idle.tokens >= blocks.length * blockTokens;
+      const isIdleLonger = idle.slot !== undefined && idle.tokens >= count * blockTokens;
       const slot = isIdleLonger ? idle.slot! : leastUsed();
       slot.isBusy = true;
       slot.usedAt = ++uses;
       try {
-        await empty(slot);
+        // Read while the slot is emptied, and before what it held pushes others out.
+        const reading = isIdleLonger ? undefined : (given ?? readBlocks(chain, count));
+        const [read = []] = await Promise.all([reading, empty(slot)]);
         if (isIdleLonger) {
           await slot.sequence.adaptStateToTokens([...chain.ids.subarray(0, idle.tokens)] as Token[], false);
           if (slot.sequence.nextTokenIndex === idle.tokens) return { slot, cachedTokens: idle.tokens };
         }
         await slot.sequence.clearHistory();
+        const blocks = read.slice(0, count);
         const isLoaded = blocks.length > 0 && (await load(slot, chain, blocks));
         return { slot, cachedTokens: isLoaded ? blocks.length * blockTokens : 0 };
       } catch (error) {
@@ -188,20 +190,23 @@ export function createKvCache({
         throw error;
       }
     },
-    cut: (slot, chain, count) => copyBlocks(slot, chain, count),
+    cut: copyBlocks,
     async give(slot, tenantSalt, isSound) {
-      if (isSound && layout !== undefined) {
-        slot.held = createBlockChain(
-          Uint32Array.from(slot.sequence.contextTokens),
-          tenantSalt,
-          card,
-          blockTokens,
-        );
-        presence.add(slot.held.names, slot.held.names.length);
-      } else await slot.sequence.clearHistory();
+      if (!isSound || layout === undefined) {
+        await slot.sequence.clearHistory();
+        slot.isBusy = false;
+        return;
+      }
       slot.isBusy = false;
+      const ids = Uint32Array.from(slot.sequence.contextTokens);
+      const held = createBlockChain(ids, tenantSalt, card, blockTokens);
+      slot.held = held;
+      presence.add(held.names, held.names.length);
+      if (outlives && !isKept(held)) copyIdle(slot, held, held.names.length).catch(warn);
     },
-    drainEvents: () => presence.drainEvents(),
-    snapshot: () => presence.snapshot(),
+    async close() {
+      while (copying.size > 0) await Promise.allSettled(copying);
+      await store?.close();
+    },
   };
 }

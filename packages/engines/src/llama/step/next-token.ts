@@ -1,8 +1,8 @@
 import type { ControlledEvaluateInputItem, LlamaContextSequence, Token } from "node-llama-cpp";
 import type { TokenLogprob } from "@stator/core";
 
-import { logprobOf } from "../sampling/logprob.ts";
-import type { Logits, Sampler } from "../sampling/sampler.ts";
+import { logprobOf } from "../../sampling/logprob.ts";
+import type { Logits, Sampler } from "../../sampling/sampler.ts";
 
 export interface NextTokenOptions {
   readonly vocabularySize: number;

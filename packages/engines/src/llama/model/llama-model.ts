@@ -1,13 +1,13 @@
 import type { LlamaContext, LlamaContextSequence, LlamaModel, Token } from "node-llama-cpp";
 
-import { EnginesError } from "../errors/engines-error.ts";
-import { listOf, readGguf } from "./gguf/read-gguf.ts";
+import { EnginesError } from "../../errors/engines-error.ts";
+import { listOf, readGguf } from "../gguf/read-gguf.ts";
 import { ggufFacts, llamaCard, type LlamaCard } from "./llama-card.ts";
 import { loadLibrary, shareLlama } from "./load-library.ts";
-import type { LlamaEngineOptions } from "./options.ts";
-import { parseState, type KvLayout } from "./state-file.ts";
-import type { StateFolder } from "./state-folder.ts";
-import { createStepCounter, type StepCounter } from "./step-counter.ts";
+import type { LlamaEngineOptions } from "../options.ts";
+import { parseState, type KvLayout } from "../kv/state-file.ts";
+import type { StateFolder } from "../kv/state-folder.ts";
+import { createStepCounter, type StepCounter } from "../step/step-counter.ts";
 
 /** A model in memory with its one context and all of that context's sequences. */
 export interface LoadedModel extends LlamaCard {

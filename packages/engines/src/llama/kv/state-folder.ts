@@ -3,7 +3,7 @@ import { access, constants, mkdir, readFile, readdir, rm, stat, writeFile } from
 import { tmpdir } from "node:os";
 import path from "node:path";
 
-import { EnginesError } from "../errors/engines-error.ts";
+import { EnginesError } from "../../errors/engines-error.ts";
 
 const prefix = "stator-llama-";
 
