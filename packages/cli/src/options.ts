@@ -46,3 +46,16 @@ export function keyValue(text: string, previous: Record<string, string> = {}): R
   if (at < 1) throw new InvalidArgumentError("expected key=value");
   return { ...previous, [text.slice(0, at)]: text.slice(at + 1) };
 }
+
+const binary: Readonly<Record<string, number>> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
+
+/** `4096`, `4k,64k,1m`: whole numbers of at least 1, with binary units. */
+export function sizes(text: string): number[] {
+  return text.split(",").map((part) => {
+    const match = /^(\d+)([kmg]?)$/i.exec(part.trim());
+    const value = match === null ? 0 : Number(match[1]) * binary[match[2]!.toLowerCase()]!;
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw new InvalidArgumentError("expected sizes such as 4096 or 4k,64k,1m");
+    return value;
+  });
+}

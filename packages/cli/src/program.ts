@@ -9,7 +9,7 @@ import { plannerCommand } from "./commands/planner/index.ts";
 import { profileCommand } from "./commands/profile.ts";
 import { routerCommand } from "./commands/router.ts";
 import { simulateCommand } from "./commands/simulate.ts";
-import { transferCommand } from "./commands/transfer.ts";
+import { transferCommand } from "./commands/transfer/index.ts";
 import { upCommand } from "./commands/up.ts";
 import { workerCommand } from "./commands/worker.ts";
 

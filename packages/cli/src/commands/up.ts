@@ -19,6 +19,7 @@ interface Flags {
   hostCacheMb?: number;
   diskCache?: string;
   diskCacheMb?: number;
+  sharedCache?: string;
   engine?: "llama" | "simulated";
   namespace?: string;
   logLevel: UpOptions["logLevel"];
@@ -38,6 +39,7 @@ export function upCommand(): Command {
     .option("--host-cache-mb <n>", "llama: host memory of each worker for KV blocks, 0 for none", count)
     .option("--disk-cache <folder>", "llama: where workers keep KV blocks that outlive them")
     .option("--disk-cache-mb <n>", "llama: most megabytes of each worker in it", positive)
+    .option("--shared-cache <name>", "llama: a `stator transfer store` of the namespace")
     .addOption(new Option("--engine <kind>", "another engine").choices(["llama", "simulated"]))
     .option(
       "--namespace <name>",
@@ -60,6 +62,7 @@ export function upCommand(): Command {
         ...(flags.hostCacheMb === undefined ? {} : { hostCacheBytes: flags.hostCacheMb * 2 ** 20 }),
         ...(flags.diskCache === undefined ? {} : { diskCache: path.resolve(flags.diskCache) }),
         ...(flags.diskCacheMb === undefined ? {} : { diskCacheBytes: flags.diskCacheMb * 2 ** 20 }),
+        ...(flags.sharedCache === undefined ? {} : { sharedCache: flags.sharedCache }),
         ...(flags.engine === undefined ? {} : { engine: flags.engine }),
         ...(flags.namespace === undefined ? {} : { namespace: flags.namespace }),
       });

@@ -14,6 +14,7 @@ interface Flags {
   hostCacheMb?: number;
   diskCache?: string;
   diskCacheMb?: number;
+  sharedCache?: string;
   stepMs?: number;
   prefillRate?: number;
   url?: string;
@@ -55,6 +56,7 @@ export function workerCommand(): Command {
       "llama: where KV blocks are kept that outlive the process; give --id too",
     )
     .option("--disk-cache-mb <n>", "llama: most megabytes in it", positive)
+    .option("--shared-cache <name>", "llama: a `stator transfer store` that keeps KV blocks for all workers")
     .option("--step-ms <ms>", "simulated: duration of a step", count)
     .option("--prefill-rate <tokens/s>", "simulated: prompt tokens per second", positive)
     .option("--url <url>", "address of the engine's server beside this process")
@@ -113,6 +115,7 @@ function engineOf(flags: Flags): LayoutEngine {
           hostCacheBytes: flags.hostCacheMb === undefined ? undefined : flags.hostCacheMb * 2 ** 20,
           diskCache: flags.diskCache,
           diskCacheBytes: flags.diskCacheMb === undefined ? undefined : flags.diskCacheMb * 2 ** 20,
+          sharedCache: flags.sharedCache,
           stepMs: flags.stepMs,
           prefillTokensPerSecond: flags.prefillRate,
           url: flags.url,

@@ -1,6 +1,6 @@
 import type { Engine, LayoutEngine, Logger, Meter } from "@stator/core";
 import type { ServerEngine } from "@stator/engines/vllm";
-import type { TransferEnds } from "@stator/kv-transfer";
+import type { SharedTierOptions, TransferEnds } from "@stator/kv-transfer";
 import { llamaTiers } from "./llama-tiers.ts";
 
 export interface EngineContext {
@@ -9,6 +9,8 @@ export interface EngineContext {
   /** Id of the worker that it is for. */
   readonly worker: string;
   readonly transfer: TransferEnds;
+  /** Reaches a `stator transfer store` by name. */
+  readonly sharedCache: (name: string) => SharedTierOptions;
   readonly logger: Logger;
   readonly meter: Meter;
 }
@@ -32,7 +34,7 @@ export async function engineFromLayout(engine: LayoutEngine, context: EngineCont
         transfer,
         logger,
         meter,
-        tiers: llamaTiers(engine, worker),
+        tiers: llamaTiers(engine, worker, context.sharedCache),
         modelPath: engine.modelPath ?? tinyModelPath(),
         ...picked(engine, ["contextTokens", "sequences", "exact"]),
       });

@@ -1,8 +1,9 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { once } from "node:events";
+import { TransferService } from "@stator/contracts";
 import type { LayoutEngine, WorkerRole } from "@stator/core";
-import { createTransferEnds, loopback, tcp } from "@stator/kv-transfer";
+import { createTransferEnds, createTransferService, loopback, tcp } from "@stator/kv-transfer";
 import { createMetrics, type Metrics } from "@stator/metrics";
 import { closeOnSignal, createRuntime, notifyReady, watchSupervisor } from "@stator/runtime";
 import { discoveryFrom } from "./discovery-from-layout.ts";
@@ -40,20 +41,21 @@ export async function runWorker(options: WorkerProcessOptions): Promise<void> {
     // Reached from other hosts: KV goes the way that calls come.
     ...(host === "127.0.0.1" ? {} : { transports: [loopback(), tcp({ host, advertise })] }),
   });
-  const engine = await engineFromLayout(options.engine, {
-    model: options.model,
-    // Without an id of its own a worker leaves nothing behind for a successor to find.
-    worker: options.id ?? `process-${process.pid}`,
-    transfer,
-    logger,
-    meter: metrics,
-  });
   const runtime = await createRuntime({
     discovery: await discoveryFrom(options.discovery),
     namespace: options.namespace,
     listen: { host, advertise },
     metrics,
     logger,
+  });
+  const engine = await engineFromLayout(options.engine, {
+    model: options.model,
+    // Without an id of its own a worker leaves nothing behind for a successor to find.
+    worker: options.id ?? `process-${process.pid}`,
+    transfer,
+    sharedCache: (name) => ({ client: runtime.client(TransferService, { name }), agent: transfer.agent }),
+    logger,
+    meter: metrics,
   });
   const served = await runtime.serveEngine(engine, {
     role: options.role,
@@ -71,6 +73,8 @@ export async function runWorker(options: WorkerProcessOptions): Promise<void> {
           },
         }),
   });
+  const control = createTransferService({ agent: transfer.agent });
+  await runtime.serveService(TransferService, control.implementation, { name: served.worker.id });
   const scrape =
     options.metricsPort === undefined
       ? undefined
@@ -83,6 +87,7 @@ export async function runWorker(options: WorkerProcessOptions): Promise<void> {
   await closeOnSignal(runtime);
   scrape?.close();
   scrape?.closeAllConnections();
+  await control.close();
   await engine.close();
   await transfer.close();
 }

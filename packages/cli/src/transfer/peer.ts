@@ -1,10 +1,33 @@
-// The other process of `stator transfer bench`: one agent with one region, until its parent is gone.
-import { createAgent } from "@stator/kv-transfer";
-import { transportNamed } from "./transports.ts";
+// One agent of `stator transfer bench` and `explain`, controlled over TransferService, until its parent is gone.
+import { TransferService } from "@stator/contracts";
+import { createAgent, createTransferService, type Transport } from "@stator/kv-transfer";
+import { createRuntime, fileDiscovery } from "@stator/runtime";
+import { transportNamed, transportProblem } from "./transports.ts";
 
-const [name = "tcp", bytes = "0"] = process.argv.slice(2);
-const agent = await createAgent({ name: `peer-${process.pid}`, transports: [transportNamed(name)] });
-const region = await agent.allocate({ bytes: Number(bytes) });
-region.write(0, new Uint8Array(Number(bytes)).fill(7));
-process.once("disconnect", () => void agent.close().finally(() => process.exit(0)));
-process.send?.({ metadata: Buffer.from(agent.exportMetadata()).toString("base64") });
+const [name = "peer", names = "tcp", dir = ""] = process.argv.slice(2);
+const problems: Record<string, string> = {};
+const transports: Transport[] = [];
+for (const each of names.split(",")) {
+  const problem = transportProblem(each) ?? (await openingProblem(each));
+  if (problem === undefined) transports.push(transportNamed(each));
+  else problems[each] = problem;
+}
+if (transports.length === 0) throw new Error(Object.values(problems).join("; "));
+const agent = await createAgent({ name: `${name}-${process.pid}`, transports });
+const service = createTransferService({ agent });
+const runtime = await createRuntime({ discovery: fileDiscovery({ dir }) });
+await runtime.serveService(TransferService, service.implementation, { name });
+process.once("disconnect", () => {
+  void Promise.all([service.close(), agent.close(), runtime.close()]).finally(() => process.exit(0));
+});
+process.send?.({ problems });
+
+/** Why a transport cannot be opened on this machine. */
+async function openingProblem(transport: string): Promise<string | undefined> {
+  try {
+    await (await createAgent({ transports: [transportNamed(transport)] })).close();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}

@@ -14,6 +14,7 @@ export interface LayoutOverrides {
   readonly hostCacheBytes?: number;
   readonly diskCache?: string;
   readonly diskCacheBytes?: number;
+  readonly sharedCache?: string;
   readonly engine?: "llama" | "simulated";
   readonly namespace?: string;
 }
@@ -73,7 +74,7 @@ function poolsOf(
 
 function engineOf(
   engine: LayoutPool["engine"],
-  { engine: kind, modelPath, hostCacheBytes, diskCache, diskCacheBytes }: LayoutOverrides,
+  { engine: kind, modelPath, hostCacheBytes, diskCache, diskCacheBytes, sharedCache }: LayoutOverrides,
 ): LayoutPool["engine"] {
   const chosen = kind === undefined || kind === engine.kind ? engine : ({ kind } as LayoutPool["engine"]);
   if (chosen.kind !== "llama") return chosen;
@@ -83,5 +84,6 @@ function engineOf(
     ...(hostCacheBytes === undefined ? {} : { hostCacheBytes }),
     ...(diskCache === undefined ? {} : { diskCache }),
     ...(diskCacheBytes === undefined ? {} : { diskCacheBytes }),
+    ...(sharedCache === undefined ? {} : { sharedCache }),
   };
 }

@@ -36,6 +36,8 @@ export type LayoutEngine =
       readonly diskCache?: string | undefined;
       /** Of each worker. */
       readonly diskCacheBytes?: number | undefined;
+      /** Name of a `stator transfer store`, which keeps KV blocks for all workers. */
+      readonly sharedCache?: string | undefined;
       readonly exact?: boolean | undefined;
     }
   | {
@@ -118,6 +120,7 @@ const engine = z.discriminatedUnion("kind", [
       .describe("host memory for KV blocks; 0 keeps none"),
     diskCache: z.string().optional().describe("directory for KV blocks that outlive a worker"),
     diskCacheBytes: positive.optional().describe("of each worker, in diskCache"),
+    sharedCache: z.string().optional().describe("name of a `stator transfer store`"),
     exact: z.boolean().optional().describe("settings under which the batch never changes the text"),
   }),
   z.strictObject({

@@ -5,6 +5,7 @@ import { type TransferError, transferError } from "../transfer-error.ts";
 import type { OpenTransport, RegionMemory, TransportHost } from "../transport/transport.ts";
 import type { DescribedRegion } from "./descriptors.ts";
 import { createInbox } from "./inbox.ts";
+import { createTotalsBook } from "./agent-totals.ts";
 import { createLeaseBook } from "./lease.ts";
 import { decodeMetadata, encodeMetadata } from "./metadata.ts";
 import { createPeerEntry, type PeerEntry } from "./peer-entry.ts";
@@ -90,6 +91,7 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
       );
     return series;
   };
+  const totals = createTotalsBook();
   let nextRegion = 1;
   let isClosed = false;
   const open: OpenTransport[] = [];
@@ -191,6 +193,16 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
     get peers() {
       return [...peers.values()].map((entry) => entry.peer);
     },
+    transports: open.map((transport) => transport.name),
+    totals,
+    get regions() {
+      return [...regions.values()];
+    },
+    get leases() {
+      return leases.leases;
+    },
+    endLease: (id) => leases.release(id),
+    renewLease: (id) => leases.renew(id),
     get heldLeases() {
       return leases.held;
     },
@@ -313,6 +325,7 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
           const series = seriesOf(path, request.operation);
           series.seconds.observe(stats.totalMicros / 1e6);
           series.bytes.add(stats.bytes);
+          totals.done(path, request.operation, stats.bytes);
           if (request.notify !== undefined)
             request.peer.notify(request.notify.tag, request.notify.payload).catch((error: unknown) => {
               logger.warn("a transfer's notification was not delivered", {
@@ -323,6 +336,7 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
         },
         onFailed(error) {
           failures.labels({ code: error.code }).add();
+          totals.failed(error.code);
           if (error.code === "TRANSFER_PEER_LOST") void loseIfUnreachable(entry, error);
         },
         onFallback(transport, preferred, reason) {

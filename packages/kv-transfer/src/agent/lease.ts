@@ -16,6 +16,7 @@ export interface Lease {
 
 export interface LeaseBook {
   readonly held: number;
+  readonly leases: readonly Lease[];
   grant(durationMs: number, onEnd: (end: LeaseEnd) => void): Lease;
   /** From peers: false where the lease is not known (any more). */
   renew(id: string): boolean;
@@ -29,6 +30,9 @@ export function createLeaseBook(clock: Clock): LeaseBook {
   return {
     get held() {
       return leases.size;
+    },
+    get leases() {
+      return [...leases.values()].map(({ lease }) => lease);
     },
     grant(durationMs, onEnd) {
       const id = randomBytes(16).toString("hex");

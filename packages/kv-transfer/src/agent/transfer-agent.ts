@@ -8,6 +8,7 @@ import type {
   Transport,
   TransferOperation,
 } from "../transport/transport.ts";
+import type { AgentTotals } from "./agent-totals.ts";
 import type { Descriptors } from "./descriptors.ts";
 import type { Notification } from "./inbox.ts";
 import type { Lease, LeaseEnd } from "./lease.ts";
@@ -140,6 +141,11 @@ export interface TransferAgent {
   /** 32 hex digits, drawn at creation: tells a restarted agent from the one before. */
   readonly incarnation: string;
   readonly peers: readonly Peer[];
+  /** Names, in order of preference. */
+  readonly transports: readonly string[];
+  /** Live ones. */
+  readonly regions: readonly Region[];
+  readonly totals: AgentTotals;
   /** Memory in the form that the first transport which has its own carries best (shared memory), else plain. */
   allocate(options: AllocateOptions): Promise<Region>;
   /** Registers memory of the caller; several buffers become one region, end to end. */
@@ -163,6 +169,10 @@ export interface TransferAgent {
   /** Keeps something for peers; `onEnd` runs once, after `durationMs` without a renewal at the latest. */
   lease(durationMs: number, onEnd: (end: LeaseEnd) => void): Lease;
   readonly heldLeases: number;
+  readonly leases: readonly Lease[];
+  /** By id, for whoever a peer asked: false where no such lease is held. */
+  renewLease(id: string): boolean;
+  endLease(id: string): boolean;
   /** Ends running transfers, leases, regions and transports. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

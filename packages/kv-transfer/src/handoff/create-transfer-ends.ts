@@ -12,6 +12,7 @@ import { createHandoffSource, type HandoffSource } from "./handoff-source.ts";
 
 /** Both ends of KV handoffs on one agent, as an engine takes them. */
 export interface TransferEnds extends AsyncDisposable {
+  readonly agent: TransferAgent;
   readonly source: HandoffSource;
   readonly sink: HandoffSink;
   /** Ends the agent: running fetches fail, offers are freed. */
@@ -26,6 +27,7 @@ export interface TransferEnds extends AsyncDisposable {
 export async function createTransferEnds(options: Partial<TransferAgentOptions> = {}): Promise<TransferEnds> {
   const agent = await openAgent(options);
   return {
+    agent,
     source: createHandoffSource({ agent }),
     sink: createHandoffSink({ agent }),
     close: () => agent.close(),

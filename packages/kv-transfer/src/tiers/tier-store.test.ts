@@ -38,7 +38,7 @@ describe("a store of host and disk", () => {
     expect(store.leading(blocks.map((each) => each.key))).toBe(3);
     const hit = await store.get(gone.key);
     expect(hit?.tier).toBe("disk");
-    expect(Buffer.compare(hit?.bytes as Uint8Array, gone.bytes)).toBe(0);
+    expect(Buffer.compare(hit?.block.bytes as Uint8Array, gone.bytes)).toBe(0);
     expect(store.where(gone.key)).toBe("host");
     const count = (type: string, tier: string): number =>
       changes.filter((change) => change.type === type && change.tier === tier).length;
@@ -54,8 +54,8 @@ describe("a store of host and disk", () => {
     await store.put(first);
     expect(await store.get(second.key)).toBeUndefined();
     await store.put(second);
-    expect(Buffer.compare((await store.get(first.key))?.bytes as Uint8Array, first.bytes)).toBe(0);
-    expect(Buffer.compare((await store.get(second.key))?.bytes as Uint8Array, second.bytes)).toBe(0);
+    expect(Buffer.compare((await store.get(first.key))?.block.bytes as Uint8Array, first.bytes)).toBe(0);
+    expect(Buffer.compare((await store.get(second.key))?.block.bytes as Uint8Array, second.bytes)).toBe(0);
     await store.close();
   });
 
@@ -69,7 +69,7 @@ describe("a store of host and disk", () => {
     original.bytes.fill(0);
     await store.settled();
     await store.tiers[0]?.remove(original.key);
-    expect(Buffer.compare((await store.get(original.key))?.bytes as Uint8Array, content)).toBe(0);
+    expect(Buffer.compare((await store.get(original.key))?.block.bytes as Uint8Array, content)).toBe(0);
     await store.close();
   });
 });
@@ -104,7 +104,7 @@ describe("the disk tier", () => {
     ).toEqual([0n, 1n]);
     expect(
       Buffer.compare(
-        (await second.get((blocks[0] as TierBlock).key))?.bytes as Uint8Array,
+        (await second.get((blocks[0] as TierBlock).key))?.block.bytes as Uint8Array,
         (blocks[0] as TierBlock).bytes,
       ),
     ).toBe(0);
@@ -138,4 +138,49 @@ it("a block that is used often outlives a burst of others, and one too large is 
   for (let i = 0; i < 400; i += 1) await store.put(block(`later ${i}`));
   expect(store.where(hot.key)).toBeUndefined();
   await store.close();
+});
+
+it("gives up blocks that a slow tier has no room to wait for, and counts them", async () => {
+  const counted = new Map<string, number>();
+  const family = (name: string) => ({
+    labels: ({ tier }: { tier: string }) => ({
+      add: (value = 1) => void counted.set(`${name} ${tier}`, (counted.get(`${name} ${tier}`) ?? 0) + value),
+      set: (value: number) => void counted.set(`${name} ${tier}`, value),
+      observe: () => undefined,
+    }),
+    remove: () => undefined,
+  });
+  const make = ({ name }: { name: string }) => family(name) as never;
+  const store = await createTierStore({
+    tiers: [hostTier({ budgetBytes: 1e6 }), diskTier({ directory, budgetBytes: 1e6 })],
+    maxPendingBytes: 2_500,
+    meter: { counter: make, gauge: make, histogram: make },
+  });
+  const blocks = ["a", "b", "c", "d"].map((seed) => block(seed));
+  for (const each of blocks) await store.put(each);
+  await store.settled();
+  expect(store.tiers.map(({ blocks: held }) => held)).toEqual([4, 2]);
+  expect(counted.get("kv_tier_dropped_blocks disk")).toBe(2);
+  expect(counted.get("kv_tier_blocks host")).toBe(4);
+  await store.close();
+});
+
+it("says which blocks of another scope it must not tell of, and evicts them first", async () => {
+  const open = (scope: string, changes: TierChange[]) =>
+    createTierStore({
+      tiers: [diskTier({ directory, budgetBytes: 4_500 })],
+      scope,
+      onChange: (change) => changes.push(change),
+    });
+  const first = await open("one model", []);
+  for (const seed of ["a", "b"]) await first.put(block(seed));
+  await first.close();
+  const changes: TierChange[] = [];
+  const second = await open("another", changes);
+  expect(second.tiers[0]?.blocks).toBe(2);
+  const own = ["c", "d", "e", "f"].map((seed) => block(seed));
+  for (const each of own) await second.put(each);
+  expect(changes.map(({ type }) => type)).toEqual(["stored", "stored", "stored", "stored"]);
+  expect(second.leading(own.map(({ key }) => key))).toBe(4);
+  await second.close();
 });

@@ -19,8 +19,7 @@ export interface TierStoreOptions {
 /** A block found, and where. */
 export interface TierHit {
   readonly tier: KvTier;
-  /** Not to be written to. */
-  readonly bytes: Uint8Array;
+  readonly block: TierBlock;
 }
 
 /** KV blocks over several tiers. */
@@ -114,7 +113,7 @@ export async function createTierStore(options: TierStoreOptions): Promise<TierSt
       metrics.hits.add();
       metrics.hitBytes.add(block.bytes.length);
       for (const above of levels.slice(0, depth)) await keep(above, block);
-      return { tier: tier.kind, bytes: block.bytes };
+      return { tier: tier.kind, block };
     }
     return undefined;
   };

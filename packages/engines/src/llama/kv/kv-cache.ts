@@ -89,7 +89,7 @@ export function createKvCache(options: KvCacheOptions): KvCache {
   const readBlocks = async (chain: BlockChain, count: number): Promise<Uint8Array[]> =>
     store === undefined || count === 0
       ? []
-      : (await store.read(chain.keys.slice(0, count))).map(({ bytes }) => bytes);
+      : (await store.read(chain.keys.slice(0, count))).map(({ block }) => block.bytes);
 
   /** Copies the leading `count` blocks of a slot's KV into the tiers, and gives them. */
   const copyBlocks = async (slot: Slot, chain: BlockChain, count: number): Promise<Uint8Array[]> => {
