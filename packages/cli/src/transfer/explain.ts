@@ -41,7 +41,7 @@ export async function explainTransports(names: readonly string[]): Promise<Trans
   const [from, to] = [agents.client("initiator"), agents.client("target")];
   const { reports } = await explainPath(from, to, 65_536);
   const { metadata } = await to.openBench({ bytes: 4_096n, leaseMs: 60_000 });
-  return Promise.all(
+  return await Promise.all(
     names.map(async (transport): Promise<TransportReport> => {
       const problem = agents.problems.get(transport);
       if (problem !== undefined) return { transport, works: false, reason: problem };
