@@ -221,26 +221,35 @@ function createNormal(seed) {
 /**
  * The bytes of a tiny GGUF.
  *
- * @param {{ tokenizer?: "spm" | "bpe", pre?: string, seed?: number, extra?: (entries: object) => void }} options
- *   `pre` names how the BPE cuts text into words; `seed` draws other weights; `extra` adds metadata entries.
+ * @param {{ tokenizer?: "spm" | "bpe", pre?: string, seed?: number, name?: string, shape?: Partial<typeof shape>,
+ *   extra?: (entries: object) => void }} options
+ *   `pre` names how the BPE cuts text into words; `seed` draws other weights; `name` and `shape` make another model; `extra` adds metadata entries.
  */
-export function makeTinyModel({ tokenizer = "spm", pre = "gpt-2", seed = 1, extra = () => {} } = {}) {
+export function makeTinyModel({
+  tokenizer = "spm",
+  pre = "gpt-2",
+  seed = 1,
+  name: modelName = `stator-tiny-${tokenizer}`,
+  shape: changes = {},
+  extra = () => {},
+} = {}) {
+  const dimensions = { ...shape, ...changes };
   const vocabulary = tokenizer === "bpe" ? bytePairVocabulary(pre) : sentencePieceVocabulary();
-  const { width, layers, heads, kvHeads, hidden } = shape;
+  const { width, layers, heads, kvHeads, hidden } = dimensions;
   const headWidth = width / heads;
   const kvWidth = headWidth * kvHeads;
 
   const entries = createEntries();
   entries.string("general.architecture", "llama");
-  entries.string("general.name", `stator-tiny-${tokenizer}`);
+  entries.string("general.name", modelName);
   entries.string("general.license", "apache-2.0");
-  entries.u32("llama.context_length", shape.contextTokens);
+  entries.u32("llama.context_length", dimensions.contextTokens);
   entries.u32("llama.embedding_length", width);
   entries.u32("llama.block_count", layers);
   entries.u32("llama.feed_forward_length", hidden);
   entries.u32("llama.attention.head_count", heads);
   entries.u32("llama.attention.head_count_kv", kvHeads);
-  entries.f32("llama.attention.layer_norm_rms_epsilon", shape.normEpsilon);
+  entries.f32("llama.attention.layer_norm_rms_epsilon", dimensions.normEpsilon);
   entries.u32("llama.rope.dimension_count", headWidth);
   entries.u32("llama.vocab_size", vocabulary.tokens.length);
   vocabulary.entries(entries);

@@ -21,7 +21,14 @@ if (!isReady)
 it("the committed PTX loads on drivers of the 550 line and names every kernel", () => {
   const [, major, minor] = /\.version (\d+)\.(\d+)/.exec(kvKernelsPtx) as unknown as [string, string, string];
   expect(Number(major) * 10 + Number(minor)).toBeLessThanOrEqual(84);
-  for (const kernel of ["stator_copy_table", "stator_regroup", "stator_fp8_to_bf16", "stator_checksum"])
+  for (const kernel of [
+    "stator_copy_table",
+    "stator_regroup",
+    "stator_permute",
+    "stator_fp8_to_bf16",
+    "stator_bf16_to_fp8",
+    "stator_checksum",
+  ])
     expect(kvKernelsPtx).toContain(`.entry ${kernel}(`);
 });
 
@@ -126,6 +133,8 @@ describe.skipIf(!isReady)("against fake drivers", () => {
     writeFileSync(log, "");
     const context = openCuda({ library: cudaLibrary }).context(0);
     const table = context.allocate(64);
+    const piece = context.allocate(16);
+    context.copy(table, new Uint8Array(new BigUint64Array(4).fill(piece.address).buffer));
     for (let i = 0; i < 3; i += 1)
       context.launch("stator_copy_table", {
         grid: 4,
@@ -135,6 +144,7 @@ describe.skipIf(!isReady)("against fake drivers", () => {
     expect(calls().filter((name) => name === "cuModuleLoadData").length).toBe(1);
     expect(calls().filter((name) => name === "cuLaunchKernel").length).toBe(3);
     table.close();
+    piece.close();
   });
 
   it("turns driver failures into typed errors with the driver's own name", async () => {

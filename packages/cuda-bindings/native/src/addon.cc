@@ -1,7 +1,11 @@
-#include "library.h"
+#include "handle.h"
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
-  gpu::InitCuda(env, exports);
+  gpu::DefineDevices(env, exports);
+  gpu::DefineMemory(env, exports);
+  gpu::DefineOrder(env, exports);
+  gpu::DefineSharing(env, exports);
+  gpu::DefineKernels(env, exports);
   gpu::InitNvml(env, exports);
   return exports;
 }

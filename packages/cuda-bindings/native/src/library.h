@@ -30,7 +30,6 @@ class Library {
   void* handle_;
 };
 
-void InitCuda(Napi::Env env, Napi::Object exports);
 void InitNvml(Napi::Env env, Napi::Object exports);
 
 }  // namespace gpu

@@ -1,9 +1,17 @@
-// A libcuda.so.1 for tests: device memory is host memory, streams run at once. FAKE_CUDA_FAIL="cuMemAlloc_v2=2,…" makes calls fail, FAKE_CUDA_LOG names a
+// A libcuda.so.1 for tests: device memory is host memory, streams run at once, and kernels are the real ones, compiled as plain C++. FAKE_CUDA_FAIL="cuMemAlloc_v2=2,…" makes calls fail, FAKE_CUDA_LOG names a
 // file that every call is appended to, FAKE_CUDA_DEVICES sets the number of devices.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
+
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+
+#define STATOR_ON_CPU
+#include "../../native/kernels/kv-kernels.cu"
 
 using Result = int;
 using Pointer = unsigned long long;
@@ -34,7 +42,7 @@ Result cuDeviceGet(int* device, int index) { BEGIN("cuDeviceGet"); *device = ind
 Result cuDeviceGetName(char* name, int bytes, int device) { snprintf(name, bytes, "Fake GPU %d", device); return 0; }
 Result cuDeviceGetUuid(unsigned char* uuid, int device) { memset(uuid, device + 1, 16); return 0; }
 Result cuDeviceTotalMem_v2(size_t* bytes, int) { *bytes = 80ull << 30; return 0; }
-Result cuDeviceGetAttribute(int* value, int attribute, int) { *value = attribute == 75 ? 9 : attribute == 16 ? 132 : 0; return 0; }
+Result cuDeviceGetAttribute(int* value, int attribute, int) { *value = attribute == 75 ? 9 : attribute == 16 ? 132 : attribute == 115 || attribute == 102 || attribute == 103 || attribute == 128; return 0; }
 Result cuDeviceGetPCIBusId(char* text, int bytes, int device) { snprintf(text, bytes, "0000:0%d:00.0", device + 1); return 0; }
 Result cuDeviceCanAccessPeer(int* can, int a, int b) { *can = a != b; return 0; }
 Result cuDevicePrimaryCtxRetain(void** context, int device) { BEGIN("cuDevicePrimaryCtxRetain"); *context = reinterpret_cast<void*>(static_cast<size_t>(device) + 0x100); return 0; }
@@ -68,6 +76,81 @@ Result cuIpcOpenMemHandle_v2(Pointer* pointer, Ipc handle, unsigned) { BEGIN("cu
 Result cuIpcCloseMemHandle(Pointer) { return Call("cuIpcCloseMemHandle"); }
 Result cuModuleLoadData(void** module, const void*) { BEGIN("cuModuleLoadData"); *module = malloc(1); return 0; }
 Result cuModuleUnload(void* module) { BEGIN("cuModuleUnload"); free(module); return 0; }
-Result cuModuleGetFunction(void** function, void*, const char*) { BEGIN("cuModuleGetFunction"); *function = reinterpret_cast<void*>(1); return 0; }
-Result cuLaunchKernel(void*, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void*, void**, void**) { return Call("cuLaunchKernel"); }
+Result cuEventSynchronize(void*) { return Call("cuEventSynchronize"); }
+Result cuModuleGetFunction(void** function, void*, const char* name) {
+  BEGIN("cuModuleGetFunction");
+  static const char* const names[] = {"stator_copy_table", "stator_regroup", "stator_permute", "stator_fp8_to_bf16", "stator_bf16_to_fp8", "stator_checksum"};
+  for (size_t i = 0; i < 6; i += 1)
+    if (strcmp(name, names[i]) == 0) {
+      *function = reinterpret_cast<void*>(i + 1);
+      return 0;
+    }
+  return 500;  // CUDA_ERROR_NOT_FOUND
+}
+Result cuLaunchKernel(void* function, unsigned grid, unsigned, unsigned, unsigned block, unsigned, unsigned, unsigned, void*, void** args, void**) {
+  BEGIN("cuLaunchKernel");
+  auto pointer = [&](int i) { return *static_cast<u64*>(args[i]); };
+  auto word = [&](int i) { return *static_cast<u32*>(args[i]); };
+  gridDim.x = grid;
+  blockDim.x = block;
+  for (blockIdx.x = 0; blockIdx.x < grid; blockIdx.x += 1)
+    for (threadIdx.x = 0; threadIdx.x < block; threadIdx.x += 1) switch (reinterpret_cast<size_t>(function)) {
+        case 1: stator_copy_table((const u64*)pointer(0), (const u64*)pointer(1), pointer(2), word(3)); break;
+        case 2: stator_regroup((u8*)pointer(0), (const u8*)pointer(1), (const u64*)pointer(2), (const u64*)pointer(3), word(4)); break;
+        case 3: stator_permute((u8*)pointer(0), (const u8*)pointer(1), (const u64*)pointer(2)); break;
+        case 4: stator_fp8_to_bf16((u16*)pointer(0), (const u8*)pointer(1), (const float*)pointer(2), pointer(3), pointer(4)); break;
+        case 5: stator_bf16_to_fp8((u8*)pointer(0), (const u16*)pointer(1), (const float*)pointer(2), pointer(3), pointer(4)); break;
+        case 6: stator_checksum((u32*)pointer(0), (const u64*)pointer(1), pointer(2), word(3)); break;
+      }
+  return 0;
+}
+
+Result cuMemAllocAsync(Pointer* pointer, size_t bytes, void*) { BEGIN("cuMemAllocAsync"); *pointer = reinterpret_cast<Pointer>(malloc(bytes)); return 0; }
+Result cuMemFreeAsync(Pointer pointer, void*) { BEGIN("cuMemFreeAsync"); free(reinterpret_cast<void*>(pointer)); return 0; }
+
+// Mapped memory: a backing is a memfd, so that a descriptor of it really shares it.
+Result cuMemGetAllocationGranularity(size_t* bytes, const void*, int) { BEGIN("cuMemGetAllocationGranularity"); *bytes = 2 << 20; return 0; }
+Result cuMemCreate(unsigned long long* backing, size_t bytes, const void*, unsigned long long) {
+  BEGIN("cuMemCreate");
+  const int fd = static_cast<int>(syscall(SYS_memfd_create, "fake-cuda", 0));
+  if (fd < 0 || ftruncate(fd, static_cast<off_t>(bytes)) != 0) return 2;
+  *backing = static_cast<unsigned long long>(fd);
+  return 0;
+}
+Result cuMemRelease(unsigned long long backing) { BEGIN("cuMemRelease"); close(static_cast<int>(backing)); return 0; }
+Result cuMemAddressReserve(Pointer* pointer, size_t bytes, size_t, Pointer, unsigned long long) {
+  BEGIN("cuMemAddressReserve");
+  *pointer = reinterpret_cast<Pointer>(mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  return 0;
+}
+Result cuMemAddressFree(Pointer pointer, size_t bytes) { BEGIN("cuMemAddressFree"); munmap(reinterpret_cast<void*>(pointer), bytes); return 0; }
+Result cuMemMap(Pointer pointer, size_t bytes, size_t, unsigned long long backing, unsigned long long) {
+  BEGIN("cuMemMap");
+  return mmap(reinterpret_cast<void*>(pointer), bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, static_cast<int>(backing), 0) == MAP_FAILED ? 1 : 0;
+}
+Result cuMemUnmap(Pointer pointer, size_t bytes) {
+  BEGIN("cuMemUnmap");
+  mmap(reinterpret_cast<void*>(pointer), bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  return 0;
+}
+Result cuMemSetAccess(Pointer, size_t, const void*, size_t) { return Call("cuMemSetAccess"); }
+Result cuMemExportToShareableHandle(void* handle, unsigned long long backing, int kind, unsigned long long) {
+  BEGIN("cuMemExportToShareableHandle");
+  const int fd = dup(static_cast<int>(backing));
+  if (kind == 1) *static_cast<int*>(handle) = fd;
+  else {
+    // A fabric handle of this process: its number stays valid as long as the process lives.
+    memset(handle, 0, 64);
+    memcpy(handle, &fd, sizeof(fd));
+  }
+  return 0;
+}
+Result cuMemImportFromShareableHandle(unsigned long long* backing, void* handle, int kind) {
+  BEGIN("cuMemImportFromShareableHandle");
+  int fd = 0;
+  if (kind == 1) fd = static_cast<int>(reinterpret_cast<long>(handle));
+  else memcpy(&fd, handle, sizeof(fd));
+  *backing = static_cast<unsigned long long>(dup(fd));
+  return 0;
+}
 }
