@@ -37,7 +37,11 @@ export function frontendCommand(): Command {
         logLevel: flags.logLevel,
         // Of several that share a port, the first.
         measuresGpus: flags.gpuMetrics === true && (cluster.worker?.id ?? 1) === 1,
-        onReady: (url) => process.stdout.write(`listening on ${url}\n`),
+        onReady(url, withoutWorkers) {
+          process.stdout.write(`listening on ${url}\n`);
+          for (const model of withoutWorkers)
+            process.stderr.write(`no worker serves ${model} yet; requests wait 8 s for one, then get 503\n`);
+        },
       });
     });
 }

@@ -15,7 +15,8 @@ export interface FrontendProcessOptions {
   readonly logLevel: "silent" | "error" | "warn" | "info" | "debug";
   /** Whether this process measures the GPUs of its machine. */
   readonly measuresGpus: boolean;
-  readonly onReady: (url: string) => void;
+  /** Called once every model has a worker; after 10 s also without, with the models that have none. */
+  readonly onReady: (url: string, withoutWorkers: readonly string[]) => void;
 }
 
 /** One frontend process: the layout's graph behind an OpenAI server, until a signal; then it drains. */
@@ -42,8 +43,9 @@ export async function runFrontend(options: FrontendProcessOptions): Promise<void
   });
   const { url, port } = await server.listen({ port: options.port, host: options.host });
   watchSupervisor();
+  const withoutWorkers = await server.ready();
   notifyReady({ url, port });
-  options.onReady(url);
+  options.onReady(url, withoutWorkers);
   await closeOnSignal(server, runtime);
   page.close();
   gpus?.close();

@@ -1,5 +1,6 @@
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { generateText, streamText } from "ai";
+import type { Engine } from "@stator/core";
 import OpenAI from "openai";
 import { afterEach, describe, expect, it } from "vitest";
 import { byteEngine, byteTokenizer, echo, repeating, saying, until } from "../../test/kit.ts";
@@ -318,6 +319,30 @@ describe("a deadline", () => {
     expect(text).toContain('"code":"deadline_exceeded"');
     expect(text).not.toContain("[DONE]");
     expect(server.activeRequests).toBe(0);
+  });
+});
+
+describe("starting", () => {
+  it("is ready once every model has a worker; a request that came before waits for it", async () => {
+    const later = byteEngine(saying("ok"));
+    let isThere = false;
+    const engine: Engine = {
+      get card() {
+        return isThere ? later.card : undefined;
+      },
+      artifact: later.artifact!,
+      generate: (request, options) => later.generate(request, options),
+    };
+    const { client, server, url } = await serve({ models: { bytes: engine } });
+    expect(await server.ready(1)).toEqual(["bytes"]);
+    expect((await fetch(`${url}/health`)).status).toBe(503);
+    const ready = server.ready();
+    const early = client.chat.completions.create({ model: "bytes", messages: hello });
+    await until(() => server.activeRequests === 1, "the early request");
+    isThere = true;
+    expect(await ready).toEqual([]);
+    expect((await early).choices[0]!.message.content).toBe("ok");
+    expect((await fetch(`${url}/health`)).status).toBe(200);
   });
 });
 

@@ -59,6 +59,11 @@ export interface OpenAIServer {
   /** The node server, to add to it what this package does not know. */
   readonly http: Server;
   readonly activeRequests: number;
+  /**
+   * Resolves once every model has a worker, with an empty list; after `waitMs` (default 10 s) with the models that have none.
+   * Not needed for correctness: a request waits for its model's first worker too.
+   */
+  ready(waitMs?: number): Promise<readonly string[]>;
   /** `/health` turns 503, new generations are refused, running ones end; after `deadlineMs` (default 30 s) they are ended. */
   drain(deadlineMs?: number): Promise<void>;
   /** Stops listening and ends every connection. */
@@ -167,6 +172,7 @@ export function createOpenAIServer(options: OpenAIServerOptions): OpenAIServer {
           resolve({ port: address.port, url: `http://${shown}:${address.port}` });
         });
       }),
+    ready: (waitMs = 10_000) => api.ready(waitMs),
     async drain(deadlineMs = 30_000) {
       const startMs = performance.now();
       await api.drain(deadlineMs);

@@ -1,3 +1,4 @@
+import { defaultDeadlines } from "@stator/core";
 import { invalidOption } from "./option-error.ts";
 
 /** Bounds on what a client may send and hold. All are on by default. */
@@ -22,6 +23,8 @@ export interface OpenAILimits {
   readonly activeRequests?: number;
   /** Bytes of all bodies held at once, until they have become token ids; more is answered 503 `overloaded`. Default 512 MiB. */
   readonly heldBodyBytes?: number;
+  /** How long a request waits for its model's first worker, in ms: `queueWaitMs` of the deadline table. Default 8 s. */
+  readonly workerWaitMs?: number;
   /** A whole request in ms, from its body to its last byte. Default 10 min. */
   readonly requestMs?: number;
 }
@@ -38,7 +41,8 @@ export const defaultOpenAILimits: Required<OpenAILimits> = {
   choices: 128,
   activeRequests: 10_000,
   heldBodyBytes: 512 * 1024 * 1024,
-  requestMs: 600_000,
+  workerWaitMs: defaultDeadlines.queueWaitMs,
+  requestMs: defaultDeadlines.requestMs,
 };
 
 /** @throws FrontendError `FRONTEND_OPTION_INVALID` naming the limit that is not a positive integer. */

@@ -1,6 +1,7 @@
-import { silentLogger, StatorError } from "@stator/core";
+import { silentLogger, StatorError, systemClock } from "@stator/core";
 import { createOffLoop } from "../text/off-loop.ts";
 import { createTextModel, type TextModel } from "../text/text-model.ts";
+import { waitForCard } from "../text/wait-for-card.ts";
 import { methodNotAllowed, modelNotFound, routeNotFound } from "./api-errors.ts";
 import { chatRequestParser } from "./chat-request.ts";
 import { chatShape } from "./chat-shape.ts";
@@ -19,6 +20,8 @@ export interface OpenAIApi {
   /** Answers one exchange. Never rejects. */
   handle(exchange: Exchange): Promise<void>;
   readonly activeRequests: number;
+  /** Resolves with the models that have no worker yet: none as soon as all have one, else those left after `waitMs`. */
+  ready(waitMs: number): Promise<readonly string[]>;
   /** Takes no new generations, and resolves when the running ones have ended; after `deadlineMs` it ends them. */
   drain(deadlineMs: number): Promise<void>;
   /** Ends what still runs. */
@@ -33,7 +36,7 @@ export function createOpenAIApi(options: OpenAIOptions): OpenAIApi {
   const models = new Map<string, TextModel>();
   for (const [name, engine] of Object.entries(options.models)) {
     const clock = options.clock === undefined ? {} : { clock: options.clock };
-    models.set(name, createTextModel(engine, { offLoop, ...clock }));
+    models.set(name, createTextModel(engine, { offLoop, workerWaitMs: limits.workerWaitMs, ...clock }));
   }
   const generations = createGenerations(options, models, limits, offLoop);
   const endpoints = new Map<string, Endpoint>([
@@ -126,6 +129,13 @@ export function createOpenAIApi(options: OpenAIOptions): OpenAIApi {
       } catch (error) {
         replyError(exchange, context, error);
       }
+    },
+    async ready(waitMs) {
+      const { signal } = new AbortController();
+      const clock = options.clock ?? systemClock;
+      const engines = Object.entries(options.models);
+      await Promise.all(engines.map(([, engine]) => waitForCard(engine, waitMs, clock, signal)));
+      return engines.filter(([, { card }]) => card === undefined).map(([name]) => name);
     },
     drain: (deadlineMs) => generations.drain(deadlineMs),
     async close() {

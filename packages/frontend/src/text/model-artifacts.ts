@@ -1,8 +1,9 @@
-import { StatorError, type Engine, type ModelCard } from "@stator/core";
+import { StatorError, type Clock, type Engine, type ModelCard } from "@stator/core";
 import { FrontendError } from "../errors.ts";
 import { createChatTemplate, type ChatTemplate } from "./chat-template.ts";
 import type { OffLoop } from "./off-loop.ts";
 import { createTextEncoding } from "./tokenizer.ts";
+import { waitForCard } from "./wait-for-card.ts";
 import { createVocabulary, type TokenizerJson, type Vocabulary } from "./vocabulary.ts";
 
 /** Everything between text and ids for one model card. */
@@ -33,7 +34,7 @@ interface Loaded {
 export function createArtifactCache(
   engine: Engine,
   offLoop: OffLoop,
-  keep = 4,
+  { clock, workerWaitMs, keep = 4 }: { clock: Clock; workerWaitMs: number; keep?: number },
 ): { current(signal: AbortSignal): Promise<ModelArtifacts> } {
   const tokenizers = new Map<string, Promise<Loaded>>();
   let last: (ModelArtifacts & { readonly tokenizer: Loaded }) | undefined;
@@ -87,12 +88,12 @@ export function createArtifactCache(
 
   return {
     async current(signal) {
-      const { card } = engine;
+      const card = engine.card ?? (await waitForCard(engine, workerWaitMs, clock, signal));
       if (card === undefined) {
         throw new FrontendError({
           code: "FRONTEND_MODEL_NOT_READY",
           kind: "unavailable",
-          message: "No worker serves this model now. Start one, or retry in a moment.",
+          message: `No worker serves this model, and none came within ${workerWaitMs} ms. Start one, or retry in a moment.`,
           data: { retryAfterMs: 1000 },
         });
       }

@@ -154,16 +154,30 @@ describe("a text model", () => {
     expect(fetched).toBe(2);
   });
 
-  it("has no workers until a card is known", async () => {
+  it("waits for its first worker, and has none when the wait is over or its caller left", async () => {
+    const later = byteEngine(saying("ok"));
+    let isThere = false;
     const engine: Engine = {
-      card: undefined,
-      generate: () => {
-        throw new Error("never");
+      get card() {
+        return isThere ? later.card : undefined;
       },
+      artifact: later.artifact!,
+      generate: (request, options) => later.generate(request, options),
     };
-    await expect(collect(textModel(engine).generate(chat("x")))).rejects.toMatchObject({
+    const hasty = createTextModel(engine, { workerWaitMs: 30 });
+    models.push(hasty);
+    await expect(collect(hasty.generate(chat("x")))).rejects.toMatchObject({
+      code: "FRONTEND_MODEL_NOT_READY",
       kind: "unavailable",
     });
+    const model = textModel(engine);
+    const left = new AbortController();
+    const leaving = collect(model.generate(chat("x"), { signal: left.signal }));
+    left.abort();
+    await expect(leaving).rejects.toMatchObject({ kind: "cancelled" });
+    const waiting = collect(model.generate(chat("x")));
+    isThere = true;
+    expect(text(await waiting)).toBe("ok");
   });
 
   it("calls an engine's stream without a finish, out of order or given up a failure", async () => {

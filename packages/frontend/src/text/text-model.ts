@@ -1,4 +1,11 @@
-import { linkAbort, systemClock, type Clock, type Engine, type ModelCard } from "@stator/core";
+import {
+  defaultDeadlines,
+  linkAbort,
+  systemClock,
+  type Clock,
+  type Engine,
+  type ModelCard,
+} from "@stator/core";
 import { createChoiceDecoder } from "./choice-decoder.ts";
 import { createArtifactCache } from "./model-artifacts.ts";
 import { createOffLoop, type OffLoop } from "./off-loop.ts";
@@ -9,6 +16,8 @@ import type { PreparedText, TextOptions, TextPart, TextRequest } from "./text-re
 export interface TextModelOptions {
   /** The thread for long texts, when several models are to share one. Default: an own one, started on first use. */
   readonly offLoop?: OffLoop;
+  /** How long a request waits for the model's first worker, ms. Default 8,000: `queueWaitMs` of the deadline table. */
+  readonly workerWaitMs?: number;
   /** Default: the machine's. */
   readonly clock?: Clock;
 }
@@ -42,7 +51,10 @@ export interface TextModel {
 export function createTextModel(engine: Engine, options: TextModelOptions = {}): TextModel {
   const clock = options.clock ?? systemClock;
   const offLoop = options.offLoop ?? createOffLoop();
-  const artifacts = createArtifactCache(engine, offLoop);
+  const artifacts = createArtifactCache(engine, offLoop, {
+    clock,
+    workerWaitMs: options.workerWaitMs ?? defaultDeadlines.queueWaitMs,
+  });
   const vocabularies = new WeakMap<
     PreparedText,
     Awaited<ReturnType<typeof artifacts.current>>["vocabulary"]
