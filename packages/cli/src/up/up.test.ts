@@ -97,6 +97,12 @@ describe("npm start: two prefill and two decode processes on llama.cpp", () => {
     }, 60_000);
   }
 
+  test("a model file that is not there ends the start at once, with one sentence", async () => {
+    await expect(runUp(["--model", "/none/such.gguf"])).rejects.toThrow(
+      /ended with \d[^]*\/none\/such\.gguf/,
+    );
+  });
+
   test("Ctrl-C lets a running stream end, exits 0, and leaves no process behind", async () => {
     let begun: () => void = () => undefined;
     const hasBegun = new Promise<void>((resolve) => (begun = resolve));

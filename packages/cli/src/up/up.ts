@@ -42,7 +42,7 @@ export async function up(options: UpOptions): Promise<Up> {
   const folder = await mkdtemp(path.join(tmpdir(), "stator-up-"));
   const layoutFile = path.join(folder, "layout.json");
   await writeFile(layoutFile, JSON.stringify(layout), { mode: 0o600 });
-  const supervisor = createSupervisor({ logger, restart: { firstMs: 200 } });
+  const supervisor = createSupervisor({ logger, restart: { firstMs: 200, finalCode: 2 } });
   let frontends: Frontends | undefined;
 
   const start = (

@@ -222,6 +222,23 @@ describe("a bad body", () => {
     expect(reply.toLowerCase()).toContain("connection: close");
   });
 
+  it("that is far too large gets its answer read before the connection ends, though most of it is still to come", async () => {
+    const bytes = 16 * 1024 * 1024;
+    const reply = await new Promise<string>((resolve, reject) => {
+      const socket = connect(port, "127.0.0.1");
+      let text = "";
+      socket.on("data", (chunk) => (text += String(chunk)));
+      socket.on("close", () => resolve(text));
+      socket.on("error", reject);
+      socket.write(
+        `POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: ${bytes}\r\n\r\n`,
+      );
+      socket.end(Buffer.alloc(bytes, "x"));
+    });
+    expect(reply).toMatch(/^HTTP\/1\.1 413 /);
+    expect(reply).toContain("request_too_large");
+  });
+
   it("is 415 when it is not JSON or compressed", async () => {
     expect((await post("/v1/chat/completions", chat(""), { "content-type": "text/plain" })).status).toBe(415);
     const bomb = gzipSync(Buffer.alloc(10_000_000, 32));

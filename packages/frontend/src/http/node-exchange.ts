@@ -27,7 +27,9 @@ export function nodeExchange(
     reply(status, headers, body) {
       if (response.destroyed || response.headersSent) return;
       response.writeHead(status, { ...headers, "content-length": Buffer.byteLength(body) });
-      response.end(request.method === "HEAD" ? undefined : body);
+      const content = request.method === "HEAD" ? undefined : body;
+      if (content !== undefined && hasUnreadBody(request)) endAfter(request, response, content);
+      else response.end(content);
     },
     openEvents(headers) {
       if (!response.destroyed) {
@@ -41,6 +43,25 @@ export function nodeExchange(
       return createSocketSink(response, flusher, blockedMs);
     },
   };
+}
+
+function hasUnreadBody({ complete, headers }: IncomingMessage): boolean {
+  return !complete && (headers["transfer-encoding"] !== undefined || Number(headers["content-length"]) > 0);
+}
+
+/** How long the rest of a body that nobody wants is read, in ms. */
+const lingerMs = 2_000;
+
+/**
+ * Answers before the body is complete. Were the connection closed at once, the unread rest would reset it, and the client would see
+ * that instead of the answer.
+ */
+function endAfter(request: IncomingMessage, response: ServerResponse, body: string | Uint8Array): void {
+  const timer = setTimeout(() => response.end(), lingerMs);
+  response.once("close", () => clearTimeout(timer));
+  request.once("end", () => response.end());
+  response.write(body);
+  request.resume();
 }
 
 function readBody(

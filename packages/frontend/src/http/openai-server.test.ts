@@ -322,6 +322,85 @@ describe("a deadline", () => {
   });
 });
 
+describe("a page of another origin", () => {
+  const preflight = (url: string, origin: string): Promise<Response> =>
+    fetch(`${url}/v1/chat/completions`, {
+      method: "OPTIONS",
+      headers: {
+        origin,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization,content-type,x-mine",
+      },
+    });
+
+  it("may call when its origin is allowed, and hears nothing of CORS when it is not", async () => {
+    const models = { bytes: byteEngine(saying("ok")) };
+    const { url } = await serve({ models, corsOrigins: ["https://chat.example"] });
+    const allowed = await preflight(url, "https://chat.example");
+    expect(allowed.status).toBe(204);
+    expect(allowed.headers.get("access-control-allow-origin")).toBe("https://chat.example");
+    expect(allowed.headers.get("access-control-allow-headers")).toContain("x-mine");
+    expect((await preflight(url, "https://evil.example")).status).toBe(405);
+    const ask = (origin: string): Promise<Response> =>
+      fetch(`${url}/v1/chat/completions`, {
+        method: "POST",
+        headers: { ...json, origin },
+        body: JSON.stringify({ model: "bytes", messages: hello, stream: true }),
+      });
+    const answer = await ask("https://chat.example");
+    expect(answer.headers.get("access-control-allow-origin")).toBe("https://chat.example");
+    expect(await answer.text()).toContain("[DONE]");
+    expect((await ask("https://evil.example")).headers.get("access-control-allow-origin")).toBeNull();
+    const wrong = await fetch(`${url}/v1/nothing`, { headers: { origin: "https://chat.example" } });
+    expect(wrong.headers.get("access-control-allow-origin")).toBe("https://chat.example");
+    const { url: open } = await serve({ models, corsOrigins: "*" });
+    expect((await preflight(open, "null")).headers.get("access-control-allow-origin")).toBe("*");
+    const { url: closed } = await serve({ models });
+    expect((await preflight(closed, "https://chat.example")).status).toBe(405);
+  });
+
+  it("is named by its origin alone", () => {
+    const options = { models: {}, corsOrigins: ["https://chat.example/app"] };
+    expect(() => createOpenAIServer(options)).toThrow(/corsOrigins/);
+  });
+});
+
+describe("a long silence", () => {
+  it("is filled with comments that clients skip, before the first token and after", async () => {
+    let first: () => void = () => {};
+    let second: () => void = () => {};
+    const engine = byteEngine(async function* () {
+      await new Promise<void>((resolve) => (first = resolve));
+      yield { ids: [104] };
+      await new Promise<void>((resolve) => (second = resolve));
+      yield { ids: [105, byteTokenizer().eos] };
+    });
+    const { url } = await serve({ models: { bytes: engine }, keepAliveMs: 10 });
+    const response = await fetch(`${url}/v1/chat/completions`, {
+      method: "POST",
+      headers: json,
+      body: JSON.stringify({ model: "bytes", messages: hello, stream: true }),
+    });
+    expect(response.status).toBe(200);
+    let text = "";
+    const decoder = new TextDecoder();
+    for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+      text += decoder.decode(chunk);
+      const parts = text.split('"content":"h"');
+      if (parts[0]!.includes(": keep-alive\n\n")) first();
+      if (parts[1]?.includes(": keep-alive\n\n")) second();
+    }
+    expect(text).toContain("[DONE]");
+    const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: "none", maxRetries: 0 });
+    const stream = await client.chat.completions.create({ model: "bytes", messages: hello, stream: true });
+    const timer = setInterval(() => (first(), second()), 30);
+    let said = "";
+    for await (const chunk of stream) said += chunk.choices[0]?.delta.content ?? "";
+    clearInterval(timer);
+    expect(said).toBe("hi");
+  });
+});
+
 describe("starting", () => {
   it("is ready once every model has a worker; a request that came before waits for it", async () => {
     const later = byteEngine(saying("ok"));

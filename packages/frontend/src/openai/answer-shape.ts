@@ -46,5 +46,7 @@ export function usageBody(usage: TextUsage): Record<string, unknown> {
   };
 }
 
+/** A comment: every reader of event streams skips it. */
+export const keepAliveEvent = ": keep-alive\n\n";
 /** The end of a successful event stream. */
 export const doneEvent = "data: [DONE]\n\n";

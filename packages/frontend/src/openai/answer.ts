@@ -1,7 +1,13 @@
-import type { RequestObserver } from "@stator/core";
+import type { Clock, RequestObserver } from "@stator/core";
 import type { PreparedText, TextUsage } from "../text/text-request.ts";
 import type { TextModel } from "../text/text-model.ts";
-import { doneEvent, type AnswerHead, type AnswerShape, type FinishedChoice } from "./answer-shape.ts";
+import {
+  doneEvent,
+  keepAliveEvent,
+  type AnswerHead,
+  type AnswerShape,
+  type FinishedChoice,
+} from "./answer-shape.ts";
 import type { OpenAIRequest } from "./chat-request.ts";
 import type { EventSink } from "./exchange.ts";
 
@@ -13,6 +19,8 @@ export interface AnswerJob {
   readonly shape: AnswerShape;
   readonly signal: AbortSignal;
   readonly onEvent: RequestObserver | undefined;
+  readonly clock: Clock;
+  readonly keepAliveMs: number;
   /** Ends the work of all choices when one has failed. */
   abort(reason: unknown): void;
 }
@@ -69,17 +77,25 @@ export async function wholeAnswer(job: AnswerJob, prepared: readonly PreparedTex
 
 /**
  * Runs everything into an event stream. `open` is called when the first choice has something to say, so that what fails
- * before is answered with a status of its own.
+ * before is answered with a status of its own; and after `keepAliveMs` without a word, when a comment tells proxies and
+ * clients that a long prefill or a pause is not the end.
  */
 export async function streamAnswer(
   job: AnswerJob,
   prepared: readonly PreparedText[],
   open: () => EventSink,
 ): Promise<void> {
-  const { head, shape } = job;
+  const { head, shape, clock, keepAliveMs } = job;
   const counts: Counts = { completionTokens: 0, cachedTokens: 0 };
   let sink: EventSink | undefined;
-  await all(job, prepared, async ({ prepared: one, at, index }) => {
+  let isQuiet = true;
+  const beat = (): void => {
+    if (isQuiet) (sink ??= open()).write(keepAliveEvent, true);
+    isQuiet = true;
+    timer = clock.schedule(keepAliveMs, beat);
+  };
+  let timer = clock.schedule(keepAliveMs, beat);
+  const choices = all(job, prepared, async ({ prepared: one, at, index }) => {
     const writer = shape.choiceWriter(head, index);
     let isFirst = true;
     for await (const step of run(job, one, at)) {
@@ -90,10 +106,16 @@ export async function streamAnswer(
       if (step.finish !== undefined) events += writer.finish(step.finish.reason);
       if (events !== "") sink.write(events, isFirst);
       isFirst = false;
+      isQuiet = false;
       const room = sink.room();
       if (room !== undefined) await room;
     }
   });
+  try {
+    await choices;
+  } finally {
+    timer.cancel();
+  }
   if (sink === undefined) return;
   if (head.includeUsage) sink.write(shape.usageEvent(head, usageOf(prepared, counts)));
   sink.write(doneEvent);

@@ -11,6 +11,7 @@ import { errorResponse } from "./error-response.ts";
 import type { EventSink, Exchange } from "./exchange.ts";
 import type { OpenAILimits } from "./limits.ts";
 import type { OpenAIOptions, RequestMeasure } from "./openai-options.ts";
+import { invalidOption } from "./option-error.ts";
 import { readRequestBody } from "./request-body.ts";
 
 /** One of the two generating routes. */
@@ -37,6 +38,8 @@ export interface Generations {
   close(): void;
 }
 
+/** Proxies cut a response that is silent for 30 to 60 s. */
+const defaultKeepAliveMs = 15_000;
 /** How long an engine may take to end aborted work before its client is answered without it, in ms. */
 const abortGraceMs = 1000;
 
@@ -49,6 +52,9 @@ export function createGenerations(
   const clock = options.clock ?? systemClock;
   const logger = options.logger ?? silentLogger;
   const observers = options.observers ?? [];
+  const keepAliveMs = options.keepAliveMs ?? defaultKeepAliveMs;
+  if (!Number.isSafeInteger(keepAliveMs) || keepAliveMs < 1)
+    throw invalidOption("keepAliveMs", keepAliveMs, "a positive integer");
   const active = new Set<AbortController>();
   let isDraining = false;
   let onIdle: () => void = () => {};
@@ -123,6 +129,8 @@ export function createGenerations(
           logprobs: request.logprobs,
         },
         signal: work.signal,
+        clock,
+        keepAliveMs,
         onEvent: joined([
           ...(measure === undefined ? [] : [measure.onEvent]),
           ...(decisions === undefined ? [] : [decisions.observer]),

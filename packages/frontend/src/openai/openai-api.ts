@@ -7,6 +7,7 @@ import { chatRequestParser } from "./chat-request.ts";
 import { chatShape } from "./chat-shape.ts";
 import { completionRequestParser } from "./completion-request.ts";
 import { completionShape } from "./completion-shape.ts";
+import { createCors } from "./cors.ts";
 import { errorResponse } from "./error-response.ts";
 import type { Exchange } from "./exchange.ts";
 import { createGenerations, type Endpoint, type RequestContext } from "./generations.ts";
@@ -30,6 +31,7 @@ export interface OpenAIApi {
 
 export function createOpenAIApi(options: OpenAIOptions): OpenAIApi {
   const limits = resolveLimits(options.limits);
+  const cors = createCors(options.corsOrigins);
   const logger = options.logger ?? silentLogger;
   const offLoop = createOffLoop();
   const createdAt = Math.floor(Date.now() / 1000);
@@ -123,7 +125,8 @@ export function createOpenAIApi(options: OpenAIOptions): OpenAIApi {
       return generations.active;
     },
     async handle(exchange) {
-      const context = requestHeaders(exchange);
+      if (cors.preflight(exchange)) return;
+      const context = requestHeaders(exchange, cors.headers(exchange));
       try {
         await answer(exchange, context);
       } catch (error) {

@@ -38,6 +38,13 @@ export interface OpenAIOptions {
   readonly observers?: readonly RequestObserver[];
   /** Tells clients in the header `x-stator-decision` how their request was routed. Default false: it names workers. */
   readonly explain?: boolean;
+  /**
+   * Origins of web pages that may call this server from a browser, `"*"` for all. Default: none; no CORS headers are sent, and a
+   * browser lets no page of another origin read an answer.
+   */
+  readonly corsOrigins?: readonly string[] | "*";
+  /** A stream that has said nothing for this long sends a comment, in ms, so that no proxy cuts a long prefill. Default 15,000. */
+  readonly keepAliveMs?: number;
   readonly limits?: OpenAILimits;
   /** Status for overload. Default 503; 529 for those who come from Dynamo. */
   readonly overloadStatus?: number;

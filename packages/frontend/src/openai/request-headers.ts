@@ -6,11 +6,17 @@ const requestId = /^[\w.:/+=-]{1,128}$/;
 const traceContext = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 /** The headers of the answer, and the trace to go on with. A client's own request id comes back if it is harmless. */
-export function requestHeaders(exchange: Exchange): RequestContext {
+export function requestHeaders(
+  exchange: Exchange,
+  more: Readonly<Record<string, string>> = {},
+): RequestContext {
   const given = exchange.header("x-request-id");
   const trace = exchange.header("traceparent");
   return {
-    headers: { "x-request-id": given !== undefined && requestId.test(given) ? given : crypto.randomUUID() },
+    headers: {
+      ...more,
+      "x-request-id": given !== undefined && requestId.test(given) ? given : crypto.randomUUID(),
+    },
     traceparent: trace !== undefined && traceContext.test(trace) ? trace : undefined,
   };
 }

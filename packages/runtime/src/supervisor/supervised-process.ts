@@ -15,6 +15,8 @@ export interface RestartOptions {
   readonly healthyMs?: number;
   /** Failures in a row after which it is left alone. Default 10. */
   readonly giveUpAfter?: number;
+  /** Exit code that says: no restart mends this (a wrong option, a missing file). Default: none. */
+  readonly finalCode?: number;
 }
 
 export interface SupervisedProcess {
@@ -170,6 +172,10 @@ export function superviseProcess(spec: ProcessSpec, options: Options): Supervise
     const { restart = "always" } = spec;
     if (wasAsked || restart === "never" || (restart === "onFailure" && reason === "done")) {
       become("stopped");
+      return;
+    }
+    if (code !== undefined && code === options.restart.finalCode) {
+      become("failed");
       return;
     }
     const wasHealthy = readyMs !== undefined && clock.now() - readyMs >= healthyMs;

@@ -55,6 +55,21 @@ test("a killed child is started again, and why it ended is told", async () => {
   expect(child.lastExit).toMatchObject({ reason: "crashed", signal: "SIGSEGV" });
 });
 
+test("a child that ends with the final code is not started again, and the wait for it fails with its words", async () => {
+  await using supervisor = createSupervisor({ restart: { ...restart, finalCode: 2 } });
+  const child = supervisor.start({
+    ...quiet,
+    name: "a",
+    command: node,
+    args: ["-e", "console.error('no such file'); process.exit(2)"],
+  });
+  await expect(child.ready()).rejects.toMatchObject({
+    code: "RUNTIME_PROCESS_FAILED",
+    message: expect.stringContaining("no such file") as string,
+  });
+  expect(child).toMatchObject({ state: "failed", restarts: 0 });
+});
+
 test("a child that fails too often in a row is left alone", async () => {
   await using supervisor = createSupervisor({ restart });
   const child = supervisor.start({
