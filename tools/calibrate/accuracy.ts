@@ -13,7 +13,7 @@ import {
 } from "@stator/simulator/performance-model";
 import type { TableRow } from "@stator/simulator/performance-model";
 
-const data = new URL("../../../shared/perf-data/", import.meta.url).pathname;
+const data = new URL("../../../shared/perf-data", import.meta.url).pathname;
 const csv = readFileSync(`${data}measured_serving_train.csv`, "utf8");
 const report = validate(csv);
 const cross = JSON.parse(readFileSync(new URL("cross-validation.json", import.meta.url), "utf8")) as Record<

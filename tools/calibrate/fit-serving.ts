@@ -388,7 +388,7 @@ if (process.argv.includes("--cross-validate")) {
 
 if (process.argv.includes("--write")) {
   const round = (value: number): number => Number(value.toPrecision(3));
-  const simulator = new URL("../../packages/simulator/src/performance-model/", import.meta.url).pathname;
+  const simulator = new URL("../../packages/simulator/src/performance-model", import.meta.url).pathname;
   for (const architecture of ["hopper", "blackwell"]) {
     const path = `${simulator}coefficients-${architecture}.ts`;
     const scale = Object.fromEntries(

@@ -13,21 +13,21 @@ export type {
 } from "./text/text-request.ts";
 export type { ChatMessage, ChatToolCall } from "./text/chat-template.ts";
 export type { ChoiceStep } from "./text/run-choice.ts";
-export type { DecodedBatch, TextPiece, TokenText } from "./text/choice-decoder.ts";
-export type { OffLoop, OffLoopOptions } from "./text/off-loop.ts";
-export { createOffLoop } from "./text/off-loop.ts";
-export type { Detokenizer } from "./text/detokenizer.ts";
-export { createDetokenizer } from "./text/detokenizer.ts";
-export type { TokenizerJson, Vocabulary } from "./text/vocabulary.ts";
-export { createVocabulary } from "./text/vocabulary.ts";
-export type { TextEncoding } from "./text/tokenizer.ts";
-export { createTextEncoding } from "./text/tokenizer.ts";
+export type { DecodedBatch, TextPiece, TokenText } from "./text/tokens/choice-decoder.ts";
+export type { OffLoop, OffLoopOptions } from "./text/off-loop/off-loop.ts";
+export { createOffLoop } from "./text/off-loop/off-loop.ts";
+export type { Detokenizer } from "./text/tokens/detokenizer.ts";
+export { createDetokenizer } from "./text/tokens/detokenizer.ts";
+export type { TokenizerJson, Vocabulary } from "./text/tokens/vocabulary.ts";
+export { createVocabulary } from "./text/tokens/vocabulary.ts";
+export type { TextEncoding } from "./text/tokens/tokenizer.ts";
+export { createTextEncoding } from "./text/tokens/tokenizer.ts";
 
 export type { MetricsSource, OpenAIOptions, RequestFacts, RequestMeasure } from "./openai/openai-options.ts";
 export type { OpenAILimits } from "./openai/limits.ts";
 export { defaultOpenAILimits } from "./openai/limits.ts";
-export type { ErrorResponse, OpenAIErrorBody, OpenAIErrorType } from "./openai/error-response.ts";
-export { errorResponse } from "./openai/error-response.ts";
+export type { ErrorResponse, OpenAIErrorBody, OpenAIErrorType } from "./openai/errors/error-response.ts";
+export { errorResponse } from "./openai/errors/error-response.ts";
 
 export type { OpenAIHandler } from "./http/openai-handler.ts";
 export { createOpenAIHandler } from "./http/openai-handler.ts";

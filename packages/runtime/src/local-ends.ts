@@ -1,5 +1,5 @@
 import type { ConnectRouter } from "@connectrpc/connect";
-import { unknownWorker, type EngineHost } from "./session/engine-host.ts";
+import { unknownWorker, type EngineHost } from "./session/worker/engine-host.ts";
 
 /** What one runtime of this process serves. */
 export interface LocalEnd {

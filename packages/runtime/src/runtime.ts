@@ -28,7 +28,7 @@ import { serveEngine, type ServedEngine, type ServeEngineOptions } from "./serve
 import { createServicePool, type ServicePool } from "./services/service-pool.ts";
 import { createServiceTransport } from "./services/service-transport.ts";
 import { serveService, type ServedService, type ServeServiceOptions } from "./services/serve-service.ts";
-import { routeSession } from "./session/route-session.ts";
+import { routeSession } from "./session/worker/route-session.ts";
 import type { SessionLink } from "./session/session-port.ts";
 import { openH2Link } from "./wire/h2-link.ts";
 import { startRpcServer, type RpcServer } from "./wire/rpc-server.ts";

@@ -6,7 +6,7 @@ import { register } from "./discovery/registrar.ts";
 import { publishKvEvents } from "./events/kv-topics.ts";
 import { newEpoch, randomName, type RuntimeContext } from "./runtime-context.ts";
 import { RuntimeError } from "./runtime-error.ts";
-import { createEngineHost } from "./session/engine-host.ts";
+import { createEngineHost } from "./session/worker/engine-host.ts";
 
 export interface ServeEngineOptions {
   readonly role: WorkerRole;

@@ -6,7 +6,7 @@ import { afterAll, afterEach, describe, it } from "vitest";
 import { llamaServer } from "../llama-server/index.ts";
 import { sglang } from "../sglang/index.ts";
 import { createSimulatedEngine } from "../simulated/index.ts";
-import { simulatedTokenizer } from "../simulated/tokenizer-file.ts";
+import { simulatedTokenizer } from "../simulated/model/tokenizer-file.ts";
 import { trtllm } from "../trtllm/index.ts";
 import { vllm } from "../vllm/index.ts";
 import { engineSuite, type EngineFixture } from "../testing/engine-suite.ts";

@@ -1,9 +1,9 @@
 export type { SimulatedEngineOptions } from "./options.ts";
 export type { SimulatedEngine } from "./simulated-engine.ts";
 export { createSimulatedEngine } from "./simulated-engine.ts";
-export type { LinearStepTimeOptions, StepBatch, StepTime } from "./step-batch.ts";
-export { linearStepTime } from "./step-batch.ts";
-export { endOfTextId, endOfTurnId, simulatedTokenizer, startOfTurnId } from "./tokenizer-file.ts";
+export type { LinearStepTimeOptions, StepBatch, StepTime } from "./steps/step-batch.ts";
+export { linearStepTime } from "./steps/step-batch.ts";
+export { endOfTextId, endOfTurnId, simulatedTokenizer, startOfTurnId } from "./model/tokenizer-file.ts";
 export type {
   FetchOptions,
   HandoffOffer,

@@ -2,7 +2,7 @@ import type { Clock } from "@stator/core";
 
 import { EnginesError } from "../errors/engines-error.ts";
 import type { Transfer } from "../handoff/transfer.ts";
-import type { StepTime } from "./step-batch.ts";
+import type { StepTime } from "./steps/step-batch.ts";
 
 export interface SimulatedEngineOptions {
   /** Model name of the card. Default "simulated". */

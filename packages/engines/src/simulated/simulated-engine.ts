@@ -16,17 +16,17 @@ import { requestError } from "../handoff/check-request.ts";
 import { heldOutputs } from "../handoff/held-outputs.ts";
 import { sharedLoopback } from "../handoff/loopback.ts";
 import { createOfferBook } from "../handoff/offer-book.ts";
-import { createBlockPool } from "./block-pool.ts";
-import { createKvExchange } from "./kv-exchange.ts";
+import { createBlockPool } from "./kv/block-pool.ts";
+import { createKvExchange } from "./kv/kv-exchange.ts";
 import { checkOptions, type SimulatedEngineOptions } from "./options.ts";
-import { createScheduler } from "./scheduler.ts";
-import { createSequence, type Sequence } from "./sequence.ts";
-import { simulatedCard } from "./simulated-card.ts";
-import { createStepLoop } from "./step-loop.ts";
-import { createStepper } from "./stepper.ts";
-import { createTokenFunction } from "./token-function.ts";
+import { createScheduler } from "./steps/scheduler.ts";
+import { createSequence, type Sequence } from "./steps/sequence.ts";
+import { simulatedCard } from "./model/simulated-card.ts";
+import { createStepLoop } from "./steps/step-loop.ts";
+import { createStepper } from "./steps/stepper.ts";
+import { createTokenFunction } from "./model/token-function.ts";
 import { createTokenOutput, type TokenOutput } from "../output/token-output.ts";
-import { simulatedTokenizer } from "./tokenizer-file.ts";
+import { simulatedTokenizer } from "./model/tokenizer-file.ts";
 
 /** An engine that can be hurt on purpose. */
 export interface SimulatedEngine extends Required<Engine> {

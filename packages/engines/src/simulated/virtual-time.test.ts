@@ -2,7 +2,7 @@ import { createRequest, sleep, type Clock, type TokenBatch } from "@stator/core"
 import { expect, it } from "vitest";
 
 import { createSimulatedEngine } from "./simulated-engine.ts";
-import { linearStepTime } from "./step-batch.ts";
+import { linearStepTime } from "./steps/step-batch.ts";
 
 /** A clock that jumps to the next timer whenever all promises have settled. */
 function createJumpingClock(): Clock & { run(work: Promise<unknown>): Promise<void> } {

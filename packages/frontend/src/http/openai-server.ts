@@ -1,11 +1,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { FrontendError } from "../errors.ts";
-import { errorResponse } from "../openai/error-response.ts";
+import { errorResponse } from "../openai/errors/error-response.ts";
 import { blockedClientMs } from "../openai/exchange.ts";
 import { createOpenAIApi } from "../openai/openai-api.ts";
 import type { OpenAIOptions } from "../openai/openai-options.ts";
-import { invalidOption } from "../openai/option-error.ts";
+import { invalidOption } from "../openai/errors/option-error.ts";
 import { nodeExchange } from "./node-exchange.ts";
 import { createFlusher } from "./socket-sink.ts";
 

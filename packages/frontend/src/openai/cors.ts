@@ -1,5 +1,5 @@
 import type { Exchange } from "./exchange.ts";
-import { invalidOption } from "./option-error.ts";
+import { invalidOption } from "./errors/option-error.ts";
 
 /** What a browser must hear before it lets a page of another origin call, or read an answer. */
 export interface Cors {

@@ -1,18 +1,18 @@
 import { setMaxListeners } from "node:events";
 import { silentLogger, StatorError, systemClock, type RequestObserver } from "@stator/core";
-import type { OffLoop } from "../text/off-loop.ts";
+import type { OffLoop } from "../text/off-loop/off-loop.ts";
 import type { TextModel } from "../text/text-model.ts";
-import { createDecisionHeader } from "./decision-header.ts";
-import { prepareAnswer, streamAnswer, wholeAnswer, type AnswerJob } from "./answer.ts";
-import type { AnswerShape } from "./answer-shape.ts";
-import { clientGone, deadlinePassed, draining, modelNotFound, overloaded } from "./api-errors.ts";
-import type { ParseRequest } from "./chat-request.ts";
-import { errorResponse } from "./error-response.ts";
+import { createDecisionHeader } from "./answer/decision-header.ts";
+import { prepareAnswer, streamAnswer, wholeAnswer, type AnswerJob } from "./answer/answer.ts";
+import type { AnswerShape } from "./answer/answer-shape.ts";
+import { clientGone, deadlinePassed, draining, modelNotFound, overloaded } from "./errors/api-errors.ts";
+import type { ParseRequest } from "./request/chat-request.ts";
+import { errorResponse } from "./errors/error-response.ts";
 import type { EventSink, Exchange } from "./exchange.ts";
 import type { OpenAILimits } from "./limits.ts";
 import type { OpenAIOptions, RequestMeasure } from "./openai-options.ts";
-import { invalidOption } from "./option-error.ts";
-import { readRequestBody } from "./request-body.ts";
+import { invalidOption } from "./errors/option-error.ts";
+import { readRequestBody } from "./request/request-body.ts";
 
 /** One of the two generating routes. */
 export interface Endpoint {

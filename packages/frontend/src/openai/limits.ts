@@ -1,5 +1,5 @@
 import { defaultDeadlines } from "@stator/core";
-import { invalidOption } from "./option-error.ts";
+import { invalidOption } from "./errors/option-error.ts";
 
 /** Bounds on what a client may send and hold. All are on by default. */
 export interface OpenAILimits {

@@ -1,20 +1,20 @@
 import { silentLogger, StatorError, systemClock } from "@stator/core";
-import { createOffLoop } from "../text/off-loop.ts";
+import { createOffLoop } from "../text/off-loop/off-loop.ts";
 import { createTextModel, type TextModel } from "../text/text-model.ts";
 import { waitForCard } from "../text/wait-for-card.ts";
-import { methodNotAllowed, modelNotFound, routeNotFound } from "./api-errors.ts";
-import { chatRequestParser } from "./chat-request.ts";
-import { chatShape } from "./chat-shape.ts";
-import { completionRequestParser } from "./completion-request.ts";
-import { completionShape } from "./completion-shape.ts";
+import { methodNotAllowed, modelNotFound, routeNotFound } from "./errors/api-errors.ts";
+import { chatRequestParser } from "./request/chat-request.ts";
+import { chatShape } from "./answer/chat-shape.ts";
+import { completionRequestParser } from "./request/completion-request.ts";
+import { completionShape } from "./answer/completion-shape.ts";
 import { createCors } from "./cors.ts";
-import { errorResponse } from "./error-response.ts";
+import { errorResponse } from "./errors/error-response.ts";
 import type { Exchange } from "./exchange.ts";
 import { createGenerations, type Endpoint, type RequestContext } from "./generations.ts";
 import { resolveLimits } from "./limits.ts";
 import { modelBody, modelList } from "./model-list.ts";
 import type { OpenAIOptions } from "./openai-options.ts";
-import { requestHeaders } from "./request-headers.ts";
+import { requestHeaders } from "./request/request-headers.ts";
 
 /** The OpenAI surface without a transport: the Fetch handler and the node:http server share it. */
 export interface OpenAIApi {

@@ -1,10 +1,10 @@
 import { StatorError, type Clock, type Engine, type ModelCard } from "@stator/core";
 import { FrontendError } from "../errors.ts";
 import { createChatTemplate, type ChatTemplate } from "./chat-template.ts";
-import type { OffLoop } from "./off-loop.ts";
-import { createTextEncoding } from "./tokenizer.ts";
+import type { OffLoop } from "./off-loop/off-loop.ts";
+import { createTextEncoding } from "./tokens/tokenizer.ts";
 import { waitForCard } from "./wait-for-card.ts";
-import { createVocabulary, type TokenizerJson, type Vocabulary } from "./vocabulary.ts";
+import { createVocabulary, type TokenizerJson, type Vocabulary } from "./tokens/vocabulary.ts";
 
 /** Everything between text and ids for one model card. */
 export interface ModelArtifacts {

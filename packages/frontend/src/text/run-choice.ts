@@ -1,6 +1,6 @@
 import { cancelled, StatorError, type Clock, type Engine, type GenerateRequest } from "@stator/core";
 import { FrontendError } from "../errors.ts";
-import type { ChoiceDecoder, DecodedBatch } from "./choice-decoder.ts";
+import type { ChoiceDecoder, DecodedBatch } from "./tokens/choice-decoder.ts";
 import type { TextOptions } from "./text-request.ts";
 
 /** One step of a choice: its text, and what is known of its cost. */

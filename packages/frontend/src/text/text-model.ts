@@ -6,9 +6,9 @@ import {
   type Engine,
   type ModelCard,
 } from "@stator/core";
-import { createChoiceDecoder } from "./choice-decoder.ts";
+import { createChoiceDecoder } from "./tokens/choice-decoder.ts";
 import { createArtifactCache } from "./model-artifacts.ts";
-import { createOffLoop, type OffLoop } from "./off-loop.ts";
+import { createOffLoop, type OffLoop } from "./off-loop/off-loop.ts";
 import { prepareText } from "./prepare-text.ts";
 import { runChoice, type ChoiceStep } from "./run-choice.ts";
 import type { PreparedText, TextOptions, TextPart, TextRequest } from "./text-request.ts";

@@ -1,6 +1,6 @@
 import type { FinishReason, GenerateRequest, Grammar, Hints, RequestObserver } from "@stator/core";
 import type { ChatMessage } from "./chat-template.ts";
-import type { TokenText } from "./choice-decoder.ts";
+import type { TokenText } from "./tokens/choice-decoder.ts";
 
 /** What to continue: a conversation, a text, or token ids. */
 export type TextPrompt =

@@ -4,8 +4,8 @@ import { cancelled, type Engine, type GenerateRequest, type Handoff, type TokenB
 import { errorFromWire } from "../codec/error-codec.ts";
 import { requestToWire } from "../codec/request-codec.ts";
 import type { Runtime } from "../runtime.ts";
-import { detailFromWire, readRows } from "../session/frame-reader.ts";
-import { createRemoteStream } from "../session/remote-stream.ts";
+import { detailFromWire, readRows } from "../session/caller/frame-reader.ts";
+import { createRemoteStream } from "../session/caller/remote-stream.ts";
 import { queueFailed } from "./memory-queue.ts";
 import type { WorkQueue } from "./work-queue.ts";
 

@@ -4,7 +4,7 @@ import { StatorError, type Engine } from "@stator/core";
 import { errorToWire } from "../codec/error-codec.ts";
 import { requestFromWire } from "../codec/request-codec.ts";
 import type { Runtime } from "../runtime.ts";
-import { createFrameBuilder } from "../session/frame-builder.ts";
+import { createFrameBuilder } from "../session/worker/frame-builder.ts";
 import { queueFailed } from "./memory-queue.ts";
 import type { Delivery, WorkQueue } from "./work-queue.ts";
 

@@ -27,9 +27,9 @@ import { describe, expect, test } from "vitest";
 import { openH2Link } from "../wire/h2-link.ts";
 import { startRpcServer } from "../wire/rpc-server.ts";
 import { sessionRoutes } from "../wire/session-routes.ts";
-import { openSession, type CallerSession } from "./caller-session.ts";
-import { createEngineHost, type EngineHost } from "./engine-host.ts";
-import { routeSession } from "./route-session.ts";
+import { openSession, type CallerSession } from "./caller/caller-session.ts";
+import { createEngineHost, type EngineHost } from "./worker/engine-host.ts";
+import { routeSession } from "./worker/route-session.ts";
 import type { SessionLink, SessionPort } from "./session-port.ts";
 
 const tokenizer = { json: "x".repeat(300_000), digest: "d", specialIds: { eos: [0] } };

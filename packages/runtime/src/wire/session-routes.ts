@@ -1,6 +1,6 @@
 import type { ConnectRouter } from "@connectrpc/connect";
 import { BulkService, SessionService } from "@stator/contracts";
-import { routeSession } from "../session/route-session.ts";
+import { routeSession } from "../session/worker/route-session.ts";
 import type { SessionPort } from "../session/session-port.ts";
 import { toConnectError } from "./connect-error.ts";
 

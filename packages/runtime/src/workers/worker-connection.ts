@@ -15,8 +15,8 @@ import { cardFromWire } from "../codec/card-codec.ts";
 import { workerFromWire } from "../codec/worker-codec.ts";
 import { RuntimeError } from "../runtime-error.ts";
 import { fetchBytes } from "../session/bulk.ts";
-import { openSession, type CallerSession } from "../session/caller-session.ts";
-import { failing, isOurSilence, notConnected } from "../session/session-errors.ts";
+import { openSession, type CallerSession } from "../session/caller/caller-session.ts";
+import { failing, isOurSilence, notConnected } from "../session/caller/session-errors.ts";
 import type { SessionLink } from "../session/session-port.ts";
 import type { WorkerMetrics } from "./worker-metrics.ts";
 

@@ -48,7 +48,7 @@ describe("createTableTimes", () => {
   });
 });
 
-const root = new URL("../../../../../shared/perf-data/h200_sxm/", import.meta.url).pathname;
+const root = new URL("../../../../../shared/perf-data/h200_sxm", import.meta.url).pathname;
 
 describe.skipIf(!existsSync(root))("with the H200 tables at hand", () => {
   const table = async (name: string): Promise<ReturnType<typeof readParquetTable>> => {

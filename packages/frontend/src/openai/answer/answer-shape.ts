@@ -1,0 +1,52 @@
+import type { TextPiece, TokenText } from "../../text/tokens/choice-decoder.ts";
+import type { TextUsage } from "../../text/text-request.ts";
+
+/** What an answer says of itself. */
+export interface AnswerHead {
+  readonly id: string;
+  /** Seconds since the epoch. */
+  readonly created: number;
+  readonly model: string;
+  /** Whether every event has a `usage` field, null but in the last. */
+  readonly includeUsage: boolean;
+  /** Whether choices have a `logprobs` field that is not null. */
+  readonly logprobs: boolean;
+}
+
+/** One finished choice of an answer that is not streamed. */
+export interface FinishedChoice {
+  readonly index: number;
+  readonly text: string;
+  readonly tokens: readonly TokenText[];
+  readonly finishReason: "stop" | "length";
+}
+
+/** Writes the events of one choice: made once per choice, so that an event per token costs one concatenation. */
+interface ChoiceWriter {
+  /** What comes before the first piece; empty if nothing does. */
+  open(): string;
+  piece(piece: TextPiece): string;
+  finish(reason: "stop" | "length"): string;
+}
+
+/** How one endpoint words its answers. */
+export interface AnswerShape {
+  choiceWriter(head: AnswerHead, index: number): ChoiceWriter;
+  usageEvent(head: AnswerHead, usage: TextUsage): string;
+  whole(head: AnswerHead, choices: readonly FinishedChoice[], usage: TextUsage): unknown;
+}
+
+/** OpenAI's `usage` object. */
+export function usageBody(usage: TextUsage): Record<string, unknown> {
+  return {
+    prompt_tokens: usage.promptTokens,
+    completion_tokens: usage.completionTokens,
+    total_tokens: usage.promptTokens + usage.completionTokens,
+    prompt_tokens_details: { cached_tokens: usage.cachedTokens },
+  };
+}
+
+/** A comment: every reader of event streams skips it. */
+export const keepAliveEvent = ": keep-alive\n\n";
+/** The end of a successful event stream. */
+export const doneEvent = "data: [DONE]\n\n";
