@@ -81,8 +81,7 @@ function memcpyBaseline(): Memcpy {
     run(from, to, bytes) {
       let size = sizes.get(bytes);
       if (size === undefined) sizes.set(bytes, (size = new Float64Array(10_240).fill(bytes)));
-      addon.copyRuns(
-        true,
+      addon.memcpyRuns(
         {
           runs: from.length,
           localRegion: zeros,

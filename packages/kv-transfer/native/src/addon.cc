@@ -1,8 +1,9 @@
-#include "runs.h"
+#include "plan.h"
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   transfer::InitMapping(env, exports);
   transfer::InitFdServer(env, exports);
+  transfer::InitPlan(env, exports);
   transfer::InitCopy(env, exports);
   transfer::InitCma(env, exports);
   transfer::InitUcx(env, exports);

@@ -5,12 +5,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <memory>
 
-#include "copy_pool.h"
+#include "plan.h"
 
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
@@ -23,19 +21,10 @@ namespace transfer {
 namespace {
 
 constexpr size_t kVector = 1024;  // IOV_MAX on Linux
-constexpr uint64_t kCallBytes = 16u << 20;  // between calls a stop is looked for
 
 bool IsAlive(int pidfd) {
   pollfd entry{pidfd, POLLIN, 0};
   return poll(&entry, 1, 0) == 0;
-}
-
-const char* CodeOf(int reason) {
-  if (reason == EPERM) return "EPERM";
-  if (reason == ESRCH) return "ESRCH";
-  if (reason == EFAULT) return "EFAULT";
-  if (reason == ENOSYS) return "ENOSYS";
-  return "CMA";
 }
 
 // Moves one vector of equal total length on both sides; goes on after short transfers.
@@ -75,93 +64,64 @@ void Append(iovec* vector, size_t& count, uintptr_t base, uint64_t bytes) {
   count += 1;
 }
 
-struct Outcome {
-  int reason = 0;
-  bool is_stopped = false;
-};
+class CmaPlan final : public Plan {
+ public:
+  CmaPlan(pid_t pid, int pidfd, const Runs& runs, std::vector<Range> local, std::vector<Range> remote, std::vector<uintptr_t> life)
+      : Plan(runs, std::move(local), std::move(remote)), pid_(pid), pidfd_(pidfd), life_(std::move(life)) {}
 
-Outcome Run(bool is_read, pid_t pid, int pidfd, const Runs& runs, const std::vector<Range>& local, const std::vector<Range>& remote, const std::atomic<bool>* stop) {
-  Outcome outcome;
-  if (!IsAlive(pidfd)) return {ESRCH, false};
-  iovec here[kVector];
-  iovec there[kVector];
-  size_t locals = 0;
-  size_t remotes = 0;
-  uint64_t total = 0;
-  auto flush = [&] {
-    if (locals > 0 && outcome.reason == 0) outcome.reason = Move(is_read, pid, here, locals, there, remotes);
-    locals = remotes = 0;
-    total = 0;
-    if (stop != nullptr && stop->load(std::memory_order_relaxed)) outcome.is_stopped = true;
-  };
-  for (size_t i = 0; i < runs.count && outcome.reason == 0 && !outcome.is_stopped; i += 1) {
-    const uint64_t bytes = static_cast<uint64_t>(runs.piece_bytes[i]);
-    const uintptr_t l = local[runs.local_index[i]].base + static_cast<uint64_t>(runs.local_offset[i]);
-    const uintptr_t r = remote[runs.remote_index[i]].base + static_cast<uint64_t>(runs.remote_offset[i]);
-    for (uint32_t k = 0; k < runs.pieces[i] && outcome.reason == 0 && !outcome.is_stopped; k += 1) {
-      const uintptr_t from_l = l + static_cast<uint64_t>(runs.local_stride[i]) * k;
-      const uintptr_t from_r = r + static_cast<uint64_t>(runs.remote_stride[i]) * k;
-      for (uint64_t done = 0; done < bytes && outcome.reason == 0 && !outcome.is_stopped;) {
-        const uint64_t part = bytes - done < kCallBytes ? bytes - done : kCallBytes;
-        if (locals == kVector || remotes == kVector || total + part > kCallBytes) flush();
-        if (outcome.is_stopped) break;
-        Append(here, locals, from_l + done, part);
-        Append(there, remotes, from_r + done, part);
-        total += part;
-        done += part;
-      }
+ protected:
+  // The pid may have gone to another process: alive after the data means that it was the peer's all the time.
+  Outcome CheckLife() override {
+    Outcome outcome;
+    for (size_t first = 0; first < life_.size(); first += kLives) {
+      const size_t count = life_.size() - first < kLives ? life_.size() - first : kLives;
+      uint64_t words[kLives];
+      iovec here{words, count * sizeof(uint64_t)};
+      iovec there[kLives];
+      for (size_t i = 0; i < count; i += 1) there[i] = {reinterpret_cast<void*>(life_[first + i]), sizeof(uint64_t)};
+      outcome.reason = Move(true, pid_, &here, 1, there, count);
+      for (size_t i = 0; outcome.reason == 0 && i < count; i += 1) outcome.is_gone |= words[i] != 1;
+      if (outcome.reason != 0 || outcome.is_gone) break;
     }
+    if (outcome.reason == 0 && !IsAlive(pidfd_)) outcome.reason = ESRCH;
+    return outcome;
   }
-  flush();
-  // The pid may have gone to another process in between: then the bytes are not the peer's.
-  if (outcome.reason == 0 && !IsAlive(pidfd)) outcome.reason = ESRCH;
-  return outcome;
-}
+  int RunPart(bool is_read, const Part& part) override {
+    iovec here[kVector];
+    iovec there[kVector];
+    size_t locals = 0;
+    size_t remotes = 0;
+    int reason = 0;
+    Walk(part, [&](uintptr_t l, uintptr_t r, uint64_t bytes) {
+      if (locals == kVector || remotes == kVector) {
+        reason = Move(is_read, pid_, here, locals, there, remotes);
+        locals = remotes = 0;
+      }
+      Append(here, locals, l, bytes);
+      Append(there, remotes, r, bytes);
+      return reason == 0;
+    });
+    if (reason == 0 && locals > 0) reason = Move(is_read, pid_, here, locals, there, remotes);
+    return reason;
+  }
 
-// cmaRuns(isRead, pid, pidfd, batch, localViews, remotePairs): done when it returns.
-Napi::Value CmaRuns(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  const bool is_read = info[0].As<Napi::Boolean>();
-  const Runs runs = ReadRuns(info[3].As<Napi::Object>());
-  const auto local = ReadViews(info[4].As<Napi::Array>());
-  const auto remote = ReadAddresses(info[5].As<Napi::BigUint64Array>());
-  if (const int64_t bad = FirstOutside(runs, local, remote); bad >= 0) Throw(env, "BOUNDS", "run " + std::to_string(bad) + " is outside its memory");
-  const Outcome outcome = Run(is_read, info[1].As<Napi::Number>().Int32Value(), info[2].As<Napi::Number>().Int32Value(), runs, local, remote, nullptr);
-  if (outcome.reason != 0) Throw(env, CodeOf(outcome.reason), std::string(is_read ? "process_vm_readv: " : "process_vm_writev: ") + strerror(outcome.reason));
-  return env.Undefined();
-}
-
-struct Job {
-  std::atomic<bool> stop{false};
-  OwnedRuns owned;
-  std::vector<Range> local;
-  std::vector<Range> remote;
-  explicit Job(const Runs& runs) : owned(runs) {}
+ private:
+  static constexpr size_t kLives = 64;
+  const pid_t pid_;
+  const int pidfd_;
+  const std::vector<uintptr_t> life_;
 };
 
-// cmaRunsAsync(isRead, pid, pidfd, batch, localViews, remotePairs, done(isComplete, code?, message?)) -> stop().
-Napi::Value CmaRunsAsync(const Napi::CallbackInfo& info) {
+// planCma(pid, pidfd, batch, localViews, remotePairs, lifeAddresses) -> plan. Throws { code: "BOUNDS" }.
+Napi::Value PlanCma(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  const bool is_read = info[0].As<Napi::Boolean>();
-  const pid_t pid = info[1].As<Napi::Number>().Int32Value();
-  const int pidfd = info[2].As<Napi::Number>().Int32Value();
-  auto job = std::make_shared<Job>(ReadRuns(info[3].As<Napi::Object>()));
-  job->local = ReadViews(info[4].As<Napi::Array>());
-  job->remote = ReadAddresses(info[5].As<Napi::BigUint64Array>());
-  if (const int64_t bad = FirstOutside(job->owned.runs, job->local, job->remote); bad >= 0) Throw(env, "BOUNDS", "run " + std::to_string(bad) + " is outside its memory");
-  auto done = Napi::ThreadSafeFunction::New(env, info[6].As<Napi::Function>(), "stator cma", 0, 1);
-  PoolOf(env).Add([=]() mutable {
-    const Outcome outcome = Run(is_read, pid, pidfd, job->owned.runs, job->local, job->remote, &job->stop);
-    done.BlockingCall([outcome](Napi::Env callEnv, Napi::Function callback) {
-      if (outcome.reason == 0) callback.Call({Napi::Boolean::New(callEnv, !outcome.is_stopped)});
-      else callback.Call({Napi::Boolean::New(callEnv, false), Napi::String::New(callEnv, CodeOf(outcome.reason)), Napi::String::New(callEnv, strerror(outcome.reason))});
-    });
-    done.Release();
-  });
-  return Napi::Function::New(env, [job](const Napi::CallbackInfo& stopInfo) -> Napi::Value {
-    job->stop.store(true, std::memory_order_relaxed);
-    return stopInfo.Env().Undefined();
-  });
+  const Runs runs = ReadRuns(info[2].As<Napi::Object>());
+  auto local = ReadViews(info[3].As<Napi::Array>());
+  auto remote = ReadAddresses(info[4].As<Napi::BigUint64Array>());
+  if (const int64_t bad = FirstOutside(runs, local, remote); bad >= 0) Throw(env, "BOUNDS", "run " + std::to_string(bad) + " is outside its memory");
+  auto words = info[5].As<Napi::BigUint64Array>();
+  std::vector<uintptr_t> life(words.Data(), words.Data() + words.ElementLength());
+  return WrapPlan(env, std::make_shared<CmaPlan>(info[0].As<Napi::Number>().Int32Value(), info[1].As<Napi::Number>().Int32Value(), runs, std::move(local), std::move(remote), std::move(life)));
 }
 
 // cmaWords(pid, pidfd, address, target): reads 64-bit words of the peer.
@@ -172,13 +132,13 @@ Napi::Value CmaWords(const Napi::CallbackInfo& info) {
   iovec here{target.Data(), target.ByteLength()};
   iovec there{reinterpret_cast<void*>(static_cast<uintptr_t>(info[2].As<Napi::BigInt>().Uint64Value(&lossless))), target.ByteLength()};
   if (!IsAlive(info[1].As<Napi::Number>().Int32Value())) Throw(env, "ESRCH", "the peer process has ended");
-  if (const int reason = Move(true, info[0].As<Napi::Number>().Int32Value(), &here, 1, &there, 1); reason != 0) Throw(env, CodeOf(reason), std::string("process_vm_readv: ") + strerror(reason));
+  if (const int reason = Move(true, info[0].As<Napi::Number>().Int32Value(), &here, 1, &there, 1); reason != 0) ThrowErrno(env, reason, "process_vm_readv");
   return env.Undefined();
 }
 
 Napi::Value PidfdOpen(const Napi::CallbackInfo& info) {
   const long fd = syscall(SYS_pidfd_open, info[0].As<Napi::Number>().Int32Value(), 0);
-  if (fd < 0) Throw(info.Env(), CodeOf(errno), std::string("pidfd_open: ") + strerror(errno));
+  if (fd < 0) ThrowErrno(info.Env(), errno, "pidfd_open");
   return Napi::Number::New(info.Env(), static_cast<double>(fd));
 }
 
@@ -191,8 +151,7 @@ Napi::Value AllowAttach(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void InitCma(Napi::Env env, Napi::Object exports) {
-  exports.Set("cmaRuns", Napi::Function::New(env, CmaRuns));
-  exports.Set("cmaRunsAsync", Napi::Function::New(env, CmaRunsAsync));
+  exports.Set("planCma", Napi::Function::New(env, PlanCma));
   exports.Set("cmaWords", Napi::Function::New(env, CmaWords));
   exports.Set("pidfdOpen", Napi::Function::New(env, PidfdOpen));
   exports.Set("allowAttach", Napi::Function::New(env, AllowAttach));

@@ -1,8 +1,10 @@
 // Own threads for large batches, and batches that outlive the call from JS.
 #pragma once
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <thread>
 
@@ -31,6 +33,9 @@ struct OwnedRuns {
     runs.remote_stride = runs.remote_offset + n;
     runs.piece_bytes = runs.remote_stride + n;
   }
+  // The runs point into the vectors.
+  OwnedRuns(const OwnedRuns&) = delete;
+  OwnedRuns& operator=(const OwnedRuns&) = delete;
 };
 
 // Few own threads: libuv's pool stays free for files and DNS.
@@ -47,6 +52,29 @@ class CopyPool {
     wake_.notify_all();
     for (auto& thread : threads_) thread.join();
   }
+  // Runs work(0) to work(count - 1), here and on whatever threads are free, and returns when all have ended.
+  void Share(size_t count, const std::function<void(size_t)>& work) {
+    struct Shared {
+      std::function<void(size_t)> work;
+      std::atomic<size_t> next{0};
+      std::atomic<size_t> ended{0};
+    };
+    auto shared = std::make_shared<Shared>();
+    shared->work = work;
+    auto take = [shared, count] {
+      for (size_t i; (i = shared->next.fetch_add(1, std::memory_order_relaxed)) < count;) {
+        shared->work(i);
+        shared->ended.fetch_add(1, std::memory_order_release);
+      }
+    };
+    // A thread that comes late finds nothing left: what `work` refers to is not touched after this returns.
+    const size_t helpers = threads_.size() < count - 1 ? threads_.size() : count - 1;
+    if (sleeping_.load(std::memory_order_relaxed) > 0)
+      for (size_t i = 0; i < helpers; i += 1) Add(take);
+    take();
+    for (unsigned spins = 0; shared->ended.load(std::memory_order_acquire) < count; spins += 1)
+      if (spins > 1000) std::this_thread::yield();
+  }
   void Add(std::function<void()> job) {
     {
       std::lock_guard<std::mutex> lock(mutex_);
@@ -61,7 +89,9 @@ class CopyPool {
       std::function<void()> job;
       {
         std::unique_lock<std::mutex> lock(mutex_);
+        sleeping_.fetch_add(1, std::memory_order_relaxed);
         wake_.wait(lock, [this] { return is_stopping_ || !jobs_.empty(); });
+        sleeping_.fetch_sub(1, std::memory_order_relaxed);
         if (jobs_.empty()) return;
         job = std::move(jobs_.front());
         jobs_.pop_front();
@@ -73,6 +103,7 @@ class CopyPool {
   std::condition_variable wake_;
   std::deque<std::function<void()>> jobs_;
   std::vector<std::thread> threads_;
+  std::atomic<unsigned> sleeping_{0};
   bool is_stopping_ = false;
 };
 

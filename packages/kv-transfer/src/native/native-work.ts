@@ -1,5 +1,5 @@
 import { transferError } from "../transfer-error.ts";
-import type { RegionMemory, TransportHost, Work } from "../transport/transport.ts";
+import type { RegionMemory, RunBatch, TransportHost, Work } from "../transport/transport.ts";
 import { type SegmentedRegion, toAddressBatch } from "./address-batch.ts";
 import type { AddonBatch } from "./transfer-addon.ts";
 
@@ -53,11 +53,11 @@ export function hasLocalAddresses(host: TransportHost, work: Work): boolean {
 }
 
 export function addressBatch(
-  work: Work,
+  batch: RunBatch,
   local: LocalTable,
   remote: (id: number) => SegmentedRegion,
 ): AddonBatch {
-  return toAddressBatch(work.batch, (id) => local.region(id), remote);
+  return toAddressBatch(batch, (id) => local.region(id), remote);
 }
 
 /** Turns an addon's refusal into ours. */

@@ -21,6 +21,9 @@ interface FdServer {
   close(): void;
 }
 
+/** A batch that is ready to run any number of times. Its memory must stay mapped while it runs. */
+export type NativePlan = object & { readonly __plan?: never };
+
 /** A connection of UCX; the collector closes what nobody closed. */
 export type UcxEndpoint = object & { readonly __endpoint?: never };
 
@@ -54,36 +57,32 @@ export interface TransferAddon {
   closeFd(fd: number): void;
   readonly FdServer: new (path: string) => FdServer;
   receiveFd(path: string, id: bigint, key: bigint): number | undefined;
-  copyRuns(
-    isRead: boolean,
+  /** A batch over memory that is mapped here. `lifeWords` must be 1 before and after the data. */
+  planCopy(
     batch: AddonBatch,
     local: readonly Uint8Array[],
     remote: readonly Uint8Array[],
-  ): void;
-  copyRunsAsync(
-    isRead: boolean,
-    batch: AddonBatch,
-    local: readonly Uint8Array[],
-    remote: readonly Uint8Array[],
-    done: (isComplete: boolean) => void,
-  ): () => void;
-  cmaRuns(
-    isRead: boolean,
+    lifeWords: readonly BigUint64Array[],
+  ): NativePlan;
+  /** A batch over another process's addresses. */
+  planCma(
     pid: number,
     pidfd: number,
     batch: AddonBatch,
     local: readonly Uint8Array[],
     remote: BigUint64Array,
-  ): void;
-  cmaRunsAsync(
+    lifeAddresses: BigUint64Array,
+  ): NativePlan;
+  /** Runs within the call: 0 done, 1 a region is gone. */
+  runPlan(plan: NativePlan, isRead: boolean): number;
+  /** Runs on the addon's threads. `done` is told 0 done, 1 a region is gone, 2 stopped, 3 failed. Returns what stops it. */
+  runPlanAsync(
+    plan: NativePlan,
     isRead: boolean,
-    pid: number,
-    pidfd: number,
-    batch: AddonBatch,
-    local: readonly Uint8Array[],
-    remote: BigUint64Array,
-    done: (isComplete: boolean, code?: string, message?: string) => void,
+    done: (status: number, code?: string, message?: string) => void,
   ): () => void;
+  /** The plain copy from remote to local, against which benches measure. */
+  memcpyRuns(batch: AddonBatch, local: readonly Uint8Array[], remote: readonly Uint8Array[]): void;
   cmaWords(pid: number, pidfd: number, address: bigint, target: BigUint64Array): void;
   /** Absent in builds without UCX's headers. */
   readonly Ucx?: new (library: string) => UcxEngine;

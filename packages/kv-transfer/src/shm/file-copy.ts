@@ -6,7 +6,7 @@ import { readFully, writeFully } from "./shared-file.ts";
 const partBytes = 4 * 1024 * 1024;
 
 /** A peer's region as an open file. */
-export interface OpenedRegion {
+interface FileRegion {
   readonly memory: RemoteMemory;
   readonly fd: number;
 }
@@ -15,7 +15,7 @@ export interface OpenedRegion {
 export function* copyThroughFile(
   host: TransportHost,
   work: Work,
-  remote: (id: number) => OpenedRegion,
+  remote: (id: number) => FileRegion,
 ): Generator<number, void> {
   const { batch } = work;
   const isRead = work.operation === "read";

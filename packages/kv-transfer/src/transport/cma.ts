@@ -1,37 +1,17 @@
-import { createByteReader, createByteWriter } from "../byte-codec.ts";
 import { createStatus, statusEpochs } from "../agent/region.ts";
-import { addressBatch, createLocalTable, hasLocalAddresses, nativeError } from "../native/native-work.ts";
-import { type AddonBatch, requireTransferAddon, type TransferAddon } from "../native/transfer-addon.ts";
+import { createByteReader, createByteWriter } from "../byte-codec.ts";
+import { type CmaRegion, joinPairs, readCmaRegion } from "../cma/cma-region.ts";
+import { nativeError } from "../native/native-work.ts";
+import { createPlannedLink } from "../native/planned-link.ts";
+import { requireTransferAddon, type TransferAddon } from "../native/transfer-addon.ts";
 import { defaultSharedDirectory, type HostAddress, openHostControl } from "../shm/host-control.ts";
 import { processStart } from "../shm/shared-file.ts";
-import { checkAlive, checkRemoteEpochs, type ReadStatus } from "../shm/status-check.ts";
 import { asTransferError, transferError } from "../transfer-error.ts";
-import type {
-  AllocatedMemory,
-  Link,
-  RegionMemory,
-  RemoteAgent,
-  RemoteMemory,
-  RunBatch,
-  Transport,
-  TransportHost,
-  Work,
-} from "./transport.ts";
-
-/** Copied within the call; more by the addon's own threads. */
-const inlineBytes = 4 * 1024 * 1024;
+import type { AllocatedMemory, Link, RemoteAgent, Transport, TransportHost } from "./transport.ts";
 
 export interface CmaOptions {
   /** Directory in memory for the sockets by which agents of this host meet. Default `/dev/shm/stator-<uid>`. */
   readonly directory?: string;
-}
-
-interface RemoteRanges {
-  readonly memory: RemoteMemory;
-  /** [address, bytes] of each part. */
-  readonly pairs: BigUint64Array;
-  readonly segmentBytes: readonly number[];
-  readonly readStatus: ReadStatus;
 }
 
 /**
@@ -144,13 +124,8 @@ function allocateHuge(addon: TransferAddon, bytes: number, blockBytes: number | 
   };
 }
 
-interface Prepared {
-  readonly batch: AddonBatch;
-  readonly localViews: readonly Uint8Array[];
-  readonly table: BigUint64Array;
-  readonly local: readonly RegionMemory[];
-  readonly remote: readonly RemoteRanges[];
-}
+/** Regions known of one peer before all are looked up anew. */
+const knownLimit = 4096;
 
 function createCmaLink(
   host: TransportHost,
@@ -160,176 +135,57 @@ function createCmaLink(
   pidfd: number,
   control: Link,
 ): Link {
-  const known = new Map<number, RemoteRanges>();
-  const running = new Map<Work, () => void>();
+  const known = new Map<number, CmaRegion>();
   let isPidfdOpen = true;
   let isClosing = false;
+  let busy = 0;
   const closeWhenIdle = (): void => {
-    if (!isPidfdOpen || running.size > 0) return;
+    if (!isClosing || !isPidfdOpen || busy > 0) return;
     isPidfdOpen = false;
     addon.closeFd(pidfd);
   };
-  const ranges = (id: number): RemoteRanges => {
-    const memory = peer.memory(id);
-    const exported = memory?.exported.get("cma");
-    if (memory === undefined || exported === undefined)
-      throw transferError("TRANSFER_REGION_GONE", `Peer ${peer.name} has published no region ${id}.`, {
-        region: id,
-      });
-    let region = known.get(id);
-    if (region?.memory === memory) return region;
-    const reader = createByteReader(exported, "Region addresses");
-    const status = reader.u64();
-    const count = reader.count(16);
-    const pairs = new BigUint64Array(count * 2);
-    const segmentBytes: number[] = [];
-    for (let i = 0; i < count; i += 1) {
-      pairs[2 * i] = reader.u64();
-      const bytes = reader.offset();
-      pairs[2 * i + 1] = BigInt(bytes);
-      segmentBytes.push(bytes);
-    }
-    if (segmentBytes.reduce((sum, bytes) => sum + bytes, 0) !== memory.bytes)
-      throw transferError(
-        "TRANSFER_METADATA_INVALID",
-        `The parts of region ${id} of ${peer.name} don't add up.`,
-      );
-    region = {
-      memory,
-      pairs,
-      segmentBytes,
-      readStatus: (first, target) => addon.cmaWords(pid, pidfd, status + 8n * BigInt(first), target),
-    };
-    if (known.size > 4096) known.clear();
-    known.set(id, region);
-    return region;
-  };
-  // What a batch comes to in addresses, kept for transfers that are posted again.
-  const prepared = new WeakMap<RunBatch, Prepared>();
-  const word = new BigUint64Array(1);
-  const isAlive = (region: RemoteRanges): boolean => {
-    region.readStatus(0, word);
-    return word[0] === 1n;
-  };
-  const postAtOnce = (work: Work): boolean => {
-    const plan = prepared.get(work.batch);
-    if (plan === undefined || work.epochs.length > 0 || !isPidfdOpen) return false;
-    for (const memory of plan.local) if (host.region(memory.id) !== memory) return false;
-    for (const region of plan.remote)
-      if (peer.memory(region.memory.id) !== region.memory || !isAlive(region)) return false;
-    addon.cmaRuns(work.operation === "read", pid, pidfd, plan.batch, plan.localViews, plan.table);
-    for (const region of plan.remote) if (!isAlive(region)) return false;
-    work.settle(undefined);
-    return true;
-  };
-  const post = (work: Work): void => {
-    try {
-      if (postAtOnce(work)) return;
-    } catch (error) {
-      return work.settle(asTransferError(nativeError(error, peer.name, "cma"), "cma"));
-    }
-    let isEnded = false;
-    const regions = new Map<number, RemoteRanges>();
-    const end = (error: unknown): void => {
-      if (isEnded) return;
-      isEnded = true;
-      running.delete(work);
-      if (isClosing) closeWhenIdle();
-      work.settle(
-        error === undefined ? undefined : asTransferError(nativeError(error, peer.name, "cma"), "cma"),
-      );
-    };
-    const verify = (): void => {
-      for (const region of regions.values()) checkAlive(region.memory, region.readStatus);
-      for (const check of work.epochs) {
-        const region = ranges(check.region);
-        checkRemoteEpochs(region.memory, check, region.readStatus);
-      }
-    };
-    const finish = (): void => {
-      try {
-        verify();
-      } catch (error) {
-        return end(error);
-      }
-      end(undefined);
-    };
-    try {
-      if (!isPidfdOpen)
-        throw transferError("TRANSFER_TRANSPORT_FAILED", "The cma link is closed.", { transport: "cma" });
-      if (!hasLocalAddresses(host, work))
-        throw transferError(
-          "TRANSFER_PATH_UNAVAILABLE",
-          "A local region has no addresses in this process: cma can't use it.",
-        );
-      for (let run = 0; run < work.batch.runs; run += 1) {
-        const id = work.batch.remoteRegion[run] as number;
-        if (!regions.has(id)) regions.set(id, ranges(id));
-      }
-      verify();
-      const local = createLocalTable(host);
-      const pairs: BigUint64Array[] = [];
-      let parts = 0;
-      const batch = addressBatch(work, local, (id) => {
-        const region = ranges(id);
-        pairs.push(region.pairs);
-        parts += region.segmentBytes.length;
-        return { firstIndex: parts - region.segmentBytes.length, segmentBytes: region.segmentBytes };
-      });
-      const table = pairs.length === 1 ? (pairs[0] as BigUint64Array) : joinPairs(pairs, parts);
-      const isRead = work.operation === "read";
-      if (work.batch.totalBytes <= inlineBytes) {
-        addon.cmaRuns(isRead, pid, pidfd, batch, local.views, table);
-        prepared.set(work.batch, {
-          batch,
-          localViews: local.views,
-          table,
-          local: local.regions,
-          remote: [...regions.values()],
-        });
-        return finish();
-      }
-      const stop = addon.cmaRunsAsync(
-        isRead,
+  const link = createPlannedLink<CmaRegion>({
+    transport: "cma",
+    host,
+    peerName: peer.name,
+    addon,
+    control,
+    region(id) {
+      let region = known.get(id);
+      if (region !== undefined && region.memory === peer.memory(id)) return region;
+      region = readCmaRegion(addon, peer, pid, pidfd, id);
+      if (known.size > knownLimit) known.clear();
+      known.set(id, region);
+      return region;
+    },
+    isCurrent: (region) => peer.memory(region.memory.id) === region.memory,
+    plan: (batch, views, regions) =>
+      addon.planCma(
         pid,
         pidfd,
         batch,
-        local.views,
-        table,
-        (isComplete, code, message) => {
-          if (isComplete) finish();
-          else if (code === undefined)
-            end(transferError("TRANSFER_CANCELLED", "The transfer was cancelled."));
-          else end({ code, message });
-        },
-      );
-      running.set(work, stop);
-    } catch (error) {
-      end(error);
-    }
-  };
-  return {
-    get isOpen() {
-      return control.isOpen && !isClosing;
+        views,
+        joinPairs(regions),
+        BigUint64Array.from(regions, (region) => region.lifeAddress),
+      ),
+    onBusy: () => {
+      busy += 1;
     },
-    post,
-    cancel: (work) => running.get(work)?.(),
-    notify: (message) => control.notify?.(message) ?? Promise.resolve(),
+    onIdle: () => {
+      busy -= 1;
+      closeWhenIdle();
+    },
+  });
+  return {
+    ...link,
+    get isOpen() {
+      return link.isOpen;
+    },
     async close() {
       isClosing = true;
-      for (const stop of running.values()) stop();
+      const closed = link.close();
       closeWhenIdle();
-      await control.close();
+      await closed;
     },
   };
-}
-
-function joinPairs(pairs: readonly BigUint64Array[], parts: number): BigUint64Array {
-  const joined = new BigUint64Array(parts * 2);
-  let at = 0;
-  for (const part of pairs) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
 }
