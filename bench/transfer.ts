@@ -290,10 +290,11 @@ export async function run(args: readonly string[]): Promise<unknown> {
   const native = loadTransferAddon();
   const candidates: readonly (readonly [string, () => Transport, string | undefined, unknown])[] = [
     ["loopback", () => loopback(), undefined, undefined],
-    ["tcp", () => tcp(), "tcp", undefined],
+    ["tcp-typescript", () => tcp({ dataPath: "typescript" }), "tcp", { dataPath: "typescript" }],
     ["shm-files", () => sharedMemory({ backing: "files" }), "sharedMemory", { backing: "files" }],
     ...(native.isAvailable
       ? ([
+          ["tcp", () => tcp(), "tcp", undefined],
           ["shm", () => sharedMemory(), "sharedMemory", undefined],
           ["cma", () => cma(), "cma", undefined],
           ...((await isUcxThere()) ? [["ucx", () => ucx(), "ucx", undefined] as const] : []),

@@ -7,6 +7,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   transfer::InitCopy(env, exports);
   transfer::InitCma(env, exports);
   transfer::InitUcx(env, exports);
+  transfer::InitWire(env, exports);
   return exports;
 }
 

@@ -86,6 +86,7 @@ class CmaPlan final : public Plan {
     if (outcome.reason == 0 && !IsAlive(pidfd_)) outcome.reason = ESRCH;
     return outcome;
   }
+  bool IsShared() const override { return true; }
   int RunPart(bool is_read, const Part& part) override {
     iovec here[kVector];
     iovec there[kVector];

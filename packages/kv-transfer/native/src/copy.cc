@@ -18,6 +18,7 @@ class CopyPlan final : public Plan {
     for (const uint64_t* word : life_) outcome.is_gone |= __atomic_load_n(word, __ATOMIC_SEQ_CST) != 1;
     return outcome;
   }
+  bool IsShared() const override { return false; }
   int RunPart(bool is_read, const Part& part) override {
     ColdCopier copier(total() >= kStreamBytes);
     Walk(part, [&](uintptr_t l, uintptr_t r, uint64_t bytes) {

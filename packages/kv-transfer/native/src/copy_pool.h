@@ -1,6 +1,7 @@
 // Own threads for large batches, and batches that outlive the call from JS.
 #pragma once
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -52,8 +53,14 @@ class CopyPool {
     wake_.notify_all();
     for (auto& thread : threads_) thread.join();
   }
-  // Runs work(0) to work(count - 1), here and on whatever threads are free, and returns when all have ended.
+  // Runs work(0) to work(count - 1), here and on whatever threads are free, and returns when all have ended. On a machine whose cores are taken,
+  // helpers only make us wait for their turn: where that was seen, the next calls do without them.
   void Share(size_t count, const std::function<void(size_t)>& work) {
+    if (count < 2 || resting_ > 0 || sleeping_.load(std::memory_order_relaxed) == 0) {
+      if (resting_ > 0) resting_ -= 1;
+      for (size_t i = 0; i < count; i += 1) work(i);
+      return;
+    }
     struct Shared {
       std::function<void(size_t)> work;
       std::atomic<size_t> next{0};
@@ -61,19 +68,27 @@ class CopyPool {
     };
     auto shared = std::make_shared<Shared>();
     shared->work = work;
+    // A thread that comes late finds nothing left: what `work` refers to is not touched after this returns.
     auto take = [shared, count] {
       for (size_t i; (i = shared->next.fetch_add(1, std::memory_order_relaxed)) < count;) {
         shared->work(i);
         shared->ended.fetch_add(1, std::memory_order_release);
       }
     };
-    // A thread that comes late finds nothing left: what `work` refers to is not touched after this returns.
+    using Clock = std::chrono::steady_clock;
+    const auto start = Clock::now();
     const size_t helpers = threads_.size() < count - 1 ? threads_.size() : count - 1;
-    if (sleeping_.load(std::memory_order_relaxed) > 0)
-      for (size_t i = 0; i < helpers; i += 1) Add(take);
+    for (size_t i = 0; i < helpers; i += 1) Add(take);
     take();
+    const auto own = Clock::now();
     for (unsigned spins = 0; shared->ended.load(std::memory_order_acquire) < count; spins += 1)
       if (spins > 1000) std::this_thread::yield();
+    if (Clock::now() - own > (own - start) / 2) {
+      if (rest_ < 1024) rest_ = rest_ * 2;
+      resting_ = rest_.load();
+    } else if (rest_ > kRest) {
+      rest_ -= 1;
+    }
   }
   void Add(std::function<void()> job) {
     {
@@ -103,6 +118,10 @@ class CopyPool {
   std::condition_variable wake_;
   std::deque<std::function<void()>> jobs_;
   std::vector<std::thread> threads_;
+  static constexpr unsigned kRest = 8;
+  // Calls that go without helpers, and how many that will be the next time. Touched by any thread that shares: being off by one harms nothing.
+  std::atomic<unsigned> resting_{0};
+  std::atomic<unsigned> rest_{kRest};
   std::atomic<unsigned> sleeping_{0};
   bool is_stopping_ = false;
 };

@@ -99,7 +99,7 @@ Outcome Plan::Run(bool is_read, CopyPool& pool, const std::atomic<bool>* stop) {
   };
   // Life and epochs are read before and after: no load or store of the data may move past them.
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (total_ < kShareBytes || parts_.size() == 1)
+  if (total_ < kShareBytes || !IsShared())
     for (size_t i = 0; i < parts_.size(); i += 1) run(i);
   else pool.Share(parts_.size(), run);
   std::atomic_thread_fence(std::memory_order_seq_cst);

@@ -35,6 +35,8 @@ class Plan {
 
  protected:
   virtual Outcome CheckLife() = 0;
+  // Whether several threads are faster than one: the kernel's copy is bound by the core, ours by the memory.
+  virtual bool IsShared() const = 0;
   // 0 or an errno.
   virtual int RunPart(bool is_read, const Part& part) = 0;
 

@@ -97,5 +97,6 @@ void InitFdServer(Napi::Env env, Napi::Object exports);
 void InitCopy(Napi::Env env, Napi::Object exports);
 void InitCma(Napi::Env env, Napi::Object exports);
 void InitUcx(Napi::Env env, Napi::Object exports);
+void InitWire(Napi::Env env, Napi::Object exports);
 
 }  // namespace transfer

@@ -47,6 +47,39 @@ export interface UcxEngine {
   close(): void;
 }
 
+/** A peer's memory as its metadata names it: parts of regions, with their keys and sizes. */
+export interface WireParts {
+  readonly regions: Uint32Array;
+  readonly segments: Uint32Array;
+  readonly keys: BigUint64Array;
+  readonly bytes: Float64Array;
+}
+
+export interface WireChecks {
+  readonly regions: Uint32Array;
+  readonly blocks: Uint32Array;
+  readonly expected: BigUint64Array;
+}
+
+/** Native data connections and the threads that drive them. */
+export interface WireEngine {
+  addRegion(id: number, key: bigint, segments: readonly Uint8Array[], status: BigUint64Array): void;
+  /** Returns when no thread is inside the region's memory any more. */
+  removeRegion(id: number): void;
+  attach(fd: number, isDialer: boolean, greeting?: Uint8Array): number;
+  detach(connection: number): void;
+  transfer(
+    connection: number,
+    isRead: boolean,
+    batch: AddonBatch,
+    local: readonly Uint8Array[],
+    parts: WireParts,
+    checks: WireChecks,
+  ): number;
+  stop(connection: number, job: number): void;
+  close(): void;
+}
+
 /** What the C++ addon of this package exports. */
 export interface TransferAddon {
   memfdAllocate(bytes: number): { readonly fd: number; readonly buffer: ArrayBuffer };
@@ -86,6 +119,10 @@ export interface TransferAddon {
   cmaWords(pid: number, pidfd: number, address: bigint, target: BigUint64Array): void;
   /** Absent in builds without UCX's headers. */
   readonly Ucx?: new (library: string) => UcxEngine;
+  /** Events: 0 a transfer ended, 1 a connection ended, 2 a peer's request was refused. */
+  readonly Wire: new (
+    onEvent: (kind: number, id: number, status: number, message: string) => void,
+  ) => WireEngine;
   pidfdOpen(pid: number): number;
   allowAttach(): void;
 }

@@ -1,5 +1,3 @@
-// Longer than most: one connection is one state machine, both of its directions share the request table.
-import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Duplex } from "node:stream";
 import { createByteReader, createByteWriter } from "../byte-codec.ts";
 import { asTransferError, type TransferError, transferError, transferErrorCodes } from "../transfer-error.ts";
@@ -12,12 +10,11 @@ import type {
   Work,
   WireNotification,
 } from "../transport/transport.ts";
-import { admitBatch, type AdmittedBatch, encodeBatch } from "./batch-codec.ts";
+import { encodeBatch } from "./batch-codec.ts";
 import { chunkBytes, createFrameParser, type FrameHeader, frameHeader, frameType } from "./frame.ts";
+import { createHandshake, handshakeHeadLimit } from "./handshake.ts";
+import { createServedRequests } from "./served-requests.ts";
 
-const protocolVersion = 1;
-/** Before the handshake is done, a stranger can make us keep no more than this. */
-const handshakeHeadLimit = 4096;
 const requestHeadLimit = 64 * 1024 * 1024;
 /** Bytes handed to the socket but not yet to the kernel, per connection. */
 const inFlightLimit = 4 * 1024 * 1024;
@@ -33,6 +30,8 @@ export interface StreamLinkOptions {
   readonly onClose: () => void;
   /** Bytes come through `feed`, not as the stream's `data`. */
   readonly isFed?: boolean;
+  /** Takes the connection out of Node's hands once both sides have agreed. `greeting` goes first. */
+  readonly goNative?: ((fd: number, greeting: Uint8Array | undefined) => void) | undefined;
 }
 
 export interface StreamLink extends Link {
@@ -50,12 +49,6 @@ interface Outbound {
   isStopped: boolean;
 }
 
-interface Inbound {
-  readonly admitted: AdmittedBatch;
-  readonly scatter: ReturnType<typeof createScatter> | undefined;
-  isStopped: boolean;
-}
-
 const codeByte = (error: TransferError): number => transferErrorCodes.indexOf(error.code) + 1;
 
 /**
@@ -65,7 +58,6 @@ const codeByte = (error: TransferError): number => transferErrorCodes.indexOf(er
 export function createStreamLink(options: StreamLinkOptions): StreamLink {
   const { host, stream, dialed, transport } = options;
   const outbound = new Map<number, Outbound>();
-  const inbound = new Map<number, Inbound>();
   const unacknowledged = new Map<number, { resolve: () => void; reject: (error: TransferError) => void }>();
   const roomWaits: (() => void)[] = [];
   let peer: { readonly name: string; readonly incarnation: string } | undefined =
@@ -76,7 +68,6 @@ export function createStreamLink(options: StreamLinkOptions): StreamLink {
   let nextRequest = 1;
   let inFlight = 0;
   const drainWaits: (() => void)[] = [];
-  const nonce = randomBytes(16);
   let settleReady: { resolve: () => void; reject: (error: TransferError) => void } | undefined;
   const ready = new Promise<void>((resolve, reject) => {
     settleReady = { resolve, reject };
@@ -125,8 +116,7 @@ export function createStreamLink(options: StreamLinkOptions): StreamLink {
     settleReady?.reject(error);
     for (const entry of [...outbound.values()]) entry.work.settle(error);
     outbound.clear();
-    for (const entry of inbound.values()) entry.isStopped = true;
-    inbound.clear();
+    served.clear();
     for (const wait of unacknowledged.values()) wait.reject(error);
     unacknowledged.clear();
     for (const wake of roomWaits.splice(0)) wake();
@@ -134,142 +124,50 @@ export function createStreamLink(options: StreamLinkOptions): StreamLink {
     options.onClose();
     if (isReady && !isClosing && dialed !== undefined) host.linkLost(dialed, transport, error);
   };
-  const proof = (role: string, ...parts: Uint8Array[]): Uint8Array => {
-    if (host.secret === undefined) return new Uint8Array(0);
-    const hmac = createHmac("sha256", host.secret).update(`stator-transfer-${role}`);
-    for (const part of parts) hmac.update(part);
-    return hmac.digest();
-  };
-  const isProof = (given: Uint8Array, expected: Uint8Array): boolean =>
-    given.length === expected.length && timingSafeEqual(given, expected);
-
-  const onHandshake = (header: FrameHeader, head: Uint8Array): void => {
-    const reader = createByteReader(head, "Handshake");
-    if (header.type === frameType.refused) {
-      const code = transferErrorCodes[header.status - 1] ?? "TRANSFER_TRANSPORT_FAILED";
-      return shut(transferError(code, reader.text(handshakeHeadLimit), { peer: peer?.name }));
-    }
-    if (header.type === frameType.challenge && dialed !== undefined) {
-      const version = reader.u8();
-      const theirs = reader.raw(16);
-      const incarnation = reader.text(64);
-      if (version !== protocolVersion)
-        return shut(
-          transferError(
-            "TRANSFER_INCOMPATIBLE",
-            `Peer ${dialed.name} speaks stream protocol ${version}, this build ${protocolVersion}.`,
-          ),
+  const fd = (stream as { readonly _handle?: { readonly fd?: number } | null })._handle?.fd ?? -1;
+  const goNative = fd >= 0 ? options.goNative : undefined;
+  const handshake = createHandshake({
+    transport,
+    host,
+    dialed,
+    canGoNative: goNative !== undefined,
+    send: (type, status, head) => send(type, status, 0, head),
+    onFailed(error, isRefused) {
+      if (!isRefused) return shut(error);
+      send(frameType.refused, codeByte(error), 0, createByteWriter().text(error.message).finish());
+      stream.end(() => shut(error));
+    },
+    onDone({ peer: proved, isNative, welcome }) {
+      peer = proved;
+      if (isNative && goNative !== undefined) {
+        // The peer sends nothing more before it has our greeting: no byte is lost between the two readers.
+        isOpen = false;
+        goNative(
+          fd,
+          welcome === undefined
+            ? undefined
+            : Buffer.concat([frameHeader(frameType.welcome, 0, 0, welcome.length, 0), welcome]),
         );
-      if (incarnation !== dialed.incarnation)
-        return shut(
-          transferError(
-            "TRANSFER_PEER_LOST",
-            `Peer ${dialed.name} was restarted since its metadata was made: fetch it again.`,
-            { peer: dialed.name },
-          ),
-        );
-      send(
-        frameType.hello,
-        0,
-        0,
-        createByteWriter()
-          .text(host.name)
-          .text(host.incarnation)
-          .text(incarnation)
-          .raw(nonce)
-          .bytes(proof("dial", theirs, nonce))
-          .finish(),
-      );
-      welcomeProof = proof("accept", nonce, theirs);
-      return;
-    }
-    if (header.type === frameType.welcome && dialed !== undefined) {
-      if (!isProof(reader.bytes(64), welcomeProof))
-        return shut(
-          transferError("TRANSFER_UNAUTHORIZED", `Peer ${dialed.name} does not know the shared secret.`),
-        );
-      isReady = true;
-      settleReady?.resolve();
-      return;
-    }
-    if (header.type === frameType.hello && dialed === undefined) {
-      const name = reader.text(1024);
-      const incarnation = reader.text(64);
-      const expected = reader.text(64);
-      const theirs = reader.raw(16);
-      const refuse = (error: TransferError): void => {
-        send(frameType.refused, codeByte(error), 0, createByteWriter().text(error.message).finish());
-        stream.end(() => shut(error));
-      };
-      if (!isProof(reader.bytes(64), proof("dial", nonce, theirs)))
-        return refuse(
-          transferError(
-            "TRANSFER_UNAUTHORIZED",
-            `Agent ${host.name} refused ${name}: the shared secret is missing or wrong.`,
-          ),
-        );
-      if (expected !== host.incarnation)
-        return refuse(
-          transferError("TRANSFER_PEER_LOST", `Agent ${host.name} was restarted: fetch its metadata again.`),
-        );
-      peer = { name, incarnation };
-      isReady = true;
-      send(
-        frameType.welcome,
-        0,
-        0,
-        createByteWriter()
-          .bytes(proof("accept", theirs, nonce))
-          .finish(),
-      );
-      settleReady?.resolve();
-      return;
-    }
-    shut(transferError("TRANSFER_METADATA_INVALID", "The peer sent frames before the handshake was done."));
-  };
-  let welcomeProof: Uint8Array = new Uint8Array(0);
-
-  const serveRead = async (request: number, entry: Inbound): Promise<void> => {
-    const { admitted } = entry;
-    try {
-      for (const parts of gatherChunks(admitted.batch, "remote", admitted.resolve, chunkBytes)) {
-        await drained(inFlightLimit - 1);
-        if (entry.isStopped || !isOpen) break;
-        send(frameType.data, 0, request, undefined, parts);
+        stream.destroy();
+        settleReady?.resolve();
+        options.onClose();
+        return;
       }
-      // What the kernel has not taken yet may still change under us: the epochs are read after it has.
-      await flushed();
-      if (entry.isStopped) throw transferError("TRANSFER_CANCELLED", "The reader cancelled.");
-      admitted.recheck();
-      sendEnd(request, undefined);
-    } catch (error) {
-      sendEnd(request, asTransferError(error, transport));
-    } finally {
-      inbound.delete(request);
-    }
-  };
-  const onRequest = (header: FrameHeader, head: Uint8Array): void => {
-    const isRead = header.type === frameType.read;
-    try {
-      const admitted = admitBatch(head, host.admit);
-      const entry: Inbound = {
-        admitted,
-        scatter: isRead ? undefined : createScatter(admitted.batch, "remote", admitted.resolve),
-        isStopped: false,
-      };
-      inbound.set(header.request, entry);
-      if (isRead) void serveRead(header.request, entry);
-    } catch (error) {
-      const refused = asTransferError(error, transport);
-      host.logger.warn("refused a peer's transfer", {
-        peer: peer?.name,
-        transport,
-        code: refused.code,
-        reason: refused.message,
-      });
-      sendEnd(header.request, refused);
-    }
-  };
+      isReady = true;
+      if (welcome !== undefined) send(frameType.welcome, 0, 0, welcome);
+      settleReady?.resolve();
+    },
+  });
+  const served = createServedRequests({
+    transport,
+    host,
+    peerName: () => peer?.name,
+    sendData: (request, parts) => send(frameType.data, 0, request, undefined, parts),
+    sendEnd,
+    room: () => drained(inFlightLimit - 1),
+    flushed,
+    isOpen: () => isOpen,
+  });
   // Requests of the dialling side are odd, of the accepting side even: DATA of a read and of a write never share a number.
   const isOwn = (request: number): boolean => (request % 2 === 1) === (dialed !== undefined);
   const onData = (header: FrameHeader, chunk: Uint8Array): void => {
@@ -283,21 +181,7 @@ export function createStreamLink(options: StreamLinkOptions): StreamLink {
       entry.scatter.put(chunk);
       return;
     }
-    const entry = inbound.get(header.request);
-    if (entry?.scatter === undefined || entry.isStopped) return;
-    try {
-      if (chunk.length > entry.scatter.left)
-        throw transferError("TRANSFER_OUT_OF_BOUNDS", "The peer sent more bytes than it announced.");
-      entry.admitted.recheck();
-      entry.scatter.put(chunk);
-      if (entry.scatter.left > 0) return;
-      entry.admitted.recheck();
-      inbound.delete(header.request);
-      sendEnd(header.request, undefined);
-    } catch (error) {
-      inbound.delete(header.request);
-      sendEnd(header.request, asTransferError(error, transport));
-    }
+    served.data(header.request, chunk);
   };
   const onEnd = (header: FrameHeader, head: Uint8Array): void => {
     const entry = outbound.get(header.request);
@@ -332,22 +216,16 @@ export function createStreamLink(options: StreamLinkOptions): StreamLink {
   };
   const parser = createFrameParser(() => (isReady ? requestHeadLimit : handshakeHeadLimit), {
     onFrame(header, head) {
-      if (!isReady) onHandshake(header, head);
-      else if (header.type === frameType.read || header.type === frameType.write) onRequest(header, head);
+      if (!isReady) handshake.take(header, head);
+      else if (header.type === frameType.read || header.type === frameType.write)
+        served.take(header.request, header.type === frameType.read, head);
       else if (header.type === frameType.end) onEnd(header, head);
       else if (header.type === frameType.notify) onNotify(header, head);
       else if (header.type === frameType.ack) {
         unacknowledged.get(header.request)?.resolve();
         unacknowledged.delete(header.request);
         roomWaits.shift()?.();
-      } else if (header.type === frameType.cancel) {
-        const entry = inbound.get(header.request);
-        if (entry === undefined) return;
-        entry.isStopped = true;
-        if (entry.scatter === undefined) return;
-        inbound.delete(header.request);
-        sendEnd(header.request, transferError("TRANSFER_CANCELLED", "The writer cancelled."));
-      }
+      } else if (header.type === frameType.cancel) served.cancel(header.request);
     },
     onBody: onData,
   });
@@ -371,13 +249,7 @@ export function createStreamLink(options: StreamLinkOptions): StreamLink {
     );
   stream.on("error", lost);
   stream.on("close", () => lost());
-  if (dialed === undefined)
-    send(
-      frameType.challenge,
-      0,
-      0,
-      createByteWriter().u8(protocolVersion).raw(nonce).text(host.incarnation).finish(),
-    );
+  handshake.start();
 
   const sendWrite = async (
     request: number,

@@ -28,6 +28,7 @@ async function run(command: PeerCommand): Promise<unknown> {
       const module = (await import(command.module)) as Record<string, (options?: unknown) => Transport>;
       agent = await createAgent({
         name: command.name,
+        connectDeadlineMs: 10_000,
         transports: command.transports.map((wanted) =>
           (module[wanted.export] as (options?: unknown) => Transport)(wanted.options),
         ),

@@ -62,6 +62,8 @@ export function transportSuite(fixture: TransportFixture): readonly BoundCase[] 
       const agent = async (agentName?: string): Promise<TransferAgent> => {
         const made = await createAgent({
           transports: [fixture.transport()],
+          // Machines that run suites are busy ones.
+          connectDeadlineMs: 10_000,
           ...(agentName === undefined ? {} : { name: agentName }),
         });
         closers.push(() => made.close());

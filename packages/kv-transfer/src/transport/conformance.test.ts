@@ -12,8 +12,17 @@ import { ucx } from "./ucx.ts";
 const specifier = fileURLToPath(new URL("../index.ts", import.meta.url));
 const fixtures = [
   { name: "loopback", fixture: { transport: () => loopback() } },
-  { name: "tcp", fixture: { transport: () => tcp(), module: { specifier, export: "tcp" } } },
-  { name: "tcp with three connections", fixture: { transport: () => tcp({ connections: 3 }) } },
+  {
+    name: "tcp in TypeScript",
+    fixture: {
+      transport: () => tcp({ dataPath: "typescript" }),
+      module: { specifier, export: "tcp", options: { dataPath: "typescript" } },
+    },
+  },
+  {
+    name: "tcp in TypeScript with three connections",
+    fixture: { transport: () => tcp({ dataPath: "typescript", connections: 3 }) },
+  },
   {
     name: "shared memory through files",
     fixture: {
@@ -28,6 +37,25 @@ if (!native.isAvailable && isRequired) throw new Error(`STATOR_REQUIRE asks for 
 if (!native.isAvailable) console.log(`skipped: transports of the native addon: ${native.reason}`);
 const nativeFixtures: { name: string; only?: RegExp; fixture: TransportFixture }[] = native.isAvailable
   ? [
+      {
+        name: "tcp by native threads",
+        fixture: { transport: () => tcp(), module: { specifier, export: "tcp" } },
+      },
+      {
+        name: "tcp by native threads with three connections",
+        fixture: {
+          transport: () => tcp({ connections: 3 }),
+          module: { specifier, export: "tcp", options: { connections: 3 } },
+        },
+      },
+      {
+        name: "tcp to a peer without the addon",
+        only: /two processes: (reads|blocks)/,
+        fixture: {
+          transport: () => tcp(),
+          module: { specifier, export: "tcp", options: { dataPath: "typescript" } },
+        },
+      },
       {
         name: "shared memory through memfds",
         fixture: { transport: () => sharedMemory(), module: { specifier, export: "sharedMemory" } },

@@ -74,7 +74,12 @@ export function ucx(options: UcxOptions = {}): Transport {
         const reader = createByteReader(raw, "UCX address");
         return { control: reader.bytes(4096), address: reader.bytes(65_536) };
       };
-      const control = await openTcp("ucx", options, host, (peer) => split(peer)?.control);
+      const control = await openTcp(
+        "ucx",
+        { ...options, dataPath: "typescript" },
+        host,
+        (peer) => split(peer)?.control,
+      );
       const info = createByteWriter().bytes(control.connectionInfo()).bytes(engine.address()).finish();
       const registered = new Map<
         number,

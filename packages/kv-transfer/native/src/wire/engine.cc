@@ -1,0 +1,204 @@
+#include "engine.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <chrono>
+
+namespace transfer::wire {
+
+namespace {
+using Clock = std::chrono::steady_clock;
+// Spun before sleeping: a wake from sleep costs more than most small transfers.
+constexpr auto kSpin = std::chrono::microseconds(60);
+constexpr uint64_t kWakeId = 0;
+}  // namespace
+
+void Outbox::Push(Event event) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (is_released_) return;
+  events_.push_back(std::move(event));
+  if (is_scheduled_) return;
+  is_scheduled_ = true;
+  const auto status = call_.NonBlockingCall([self = shared_from_this()](Napi::Env env, Napi::Function callback) {
+    std::vector<Event> events;
+    {
+      std::lock_guard<std::mutex> inner(self->mutex_);
+      events.swap(self->events_);
+      self->is_scheduled_ = false;
+    }
+    for (const Event& event : events) {
+      Napi::HandleScope scope(env);
+      callback.Call({Napi::Number::New(env, static_cast<double>(event.kind)), Napi::Number::New(env, static_cast<double>(event.id)), Napi::Number::New(env, static_cast<double>(event.status)),
+                     Napi::String::New(env, event.message)});
+    }
+  });
+  // The environment is going: nobody is there to be told.
+  if (status != napi_ok) is_released_ = true;
+}
+
+void Outbox::Release() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (is_released_) return;
+  is_released_ = true;
+  call_.Release();
+}
+
+Worker::Worker(const RegionTable& regions, std::shared_ptr<Outbox> outbox) : regions_(regions), outbox_(std::move(outbox)), epoll_(epoll_create1(EPOLL_CLOEXEC)), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = kWakeId;
+  epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &event);
+  thread_ = std::thread([this] { Run(); });
+}
+
+Worker::~Worker() {
+  Queue([this] { is_stopping_ = true; });
+  thread_.join();
+  connections_.clear();
+  close(epoll_);
+  close(wake_);
+}
+
+void Worker::Queue(std::function<void()> command) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    commands_.push_back(std::move(command));
+  }
+  // A thread that is awake looks by itself: the kernel is asked only for one that sleeps.
+  if (!is_asleep_.exchange(false)) return;
+  const uint64_t one = 1;
+  if (write(wake_, &one, sizeof(one)) < 0) return;
+}
+
+Connection* Worker::Find(uint32_t id) {
+  const auto found = connections_.find(id);
+  return found == connections_.end() ? nullptr : found->second.connection.get();
+}
+
+void Worker::Attach(uint32_t id, int fd, bool is_dialer, std::string greeting) {
+  Queue([=, this_greeting = std::move(greeting)]() mutable {
+    Listener listener;
+    listener.settled = [this](uint64_t job, Status status, const std::string& message) {
+      jobs_.erase(job);
+      outbox_->Push({EventKind::kSettled, job, status, message});
+    };
+    listener.refused = [this, id](Status status, const std::string& message) { outbox_->Push({EventKind::kRefused, id, status, message}); };
+    auto& entry = connections_[id];
+    entry.connection = std::make_unique<Connection>(fd, is_dialer, regions_, std::move(listener));
+    if (!this_greeting.empty()) entry.connection->Greet(std::move(this_greeting));
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u64 = id;
+    epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
+    Settle(id);
+  });
+}
+
+void Worker::Detach(uint32_t id) {
+  Queue([this, id] {
+    if (Connection* connection = Find(id)) connection->Close("the connection was closed");
+    Settle(id);
+  });
+}
+
+void Worker::Post(uint32_t id, std::shared_ptr<Job> job) {
+  Queue([this, id, job] {
+    Connection* connection = Find(id);
+    if (connection == nullptr) {
+      outbox_->Push({EventKind::kSettled, job->id, Status::kFailed, "the connection is closed"});
+      return;
+    }
+    jobs_[job->id] = job;
+    connection->Post(job);
+    Settle(id);
+  });
+}
+
+void Worker::Stop(uint32_t id, uint64_t job) {
+  Queue([this, id, job] {
+    const auto found = jobs_.find(job);
+    Connection* connection = Find(id);
+    if (found == jobs_.end() || connection == nullptr) return;
+    connection->Stop(std::shared_ptr<Job>(found->second));
+    Settle(id);
+  });
+}
+
+void Worker::Settle(uint32_t id) {
+  const auto found = connections_.find(id);
+  if (found == connections_.end()) return;
+  Entry& entry = found->second;
+  if (entry.connection->is_open()) entry.connection->Send();
+  if (!entry.connection->is_open()) {
+    connections_.erase(found);
+    outbox_->Push({EventKind::kClosed, id, Status::kFailed, ""});
+    return;
+  }
+  const bool asks = entry.connection->wants_write();
+  if (asks == entry.asks_for_write) return;
+  entry.asks_for_write = asks;
+  epoll_event event{};
+  event.events = asks ? EPOLLIN | EPOLLOUT : EPOLLIN;
+  event.data.u64 = id;
+  epoll_ctl(epoll_, EPOLL_CTL_MOD, entry.connection->fd(), &event);
+}
+
+bool Worker::TakeCommands() {
+  std::deque<std::function<void()>> commands;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    commands.swap(commands_);
+  }
+  for (auto& command : commands) command();
+  return !commands.empty();
+}
+
+void Worker::Run() {
+  auto last_work = Clock::now();
+  epoll_event events[64];
+  while (!is_stopping_) {
+    bool is_busy = TakeCommands();
+    const bool sleeps = !is_busy && Clock::now() - last_work > kSpin;
+    if (sleeps) {
+      is_asleep_ = true;
+      // What was queued before we said that we sleep got no wake.
+      if (TakeCommands()) {
+        is_asleep_ = false;
+        last_work = Clock::now();
+        continue;
+      }
+    }
+    const int count = epoll_wait(epoll_, events, 64, sleeps ? -1 : 0);
+    is_asleep_ = false;
+    for (int i = 0; i < count; i += 1) {
+      is_busy = true;
+      if (events[i].data.u64 == kWakeId) {
+        uint64_t drained;
+        if (read(wake_, &drained, sizeof(drained)) < 0) continue;
+        continue;
+      }
+      const uint32_t id = static_cast<uint32_t>(events[i].data.u64);
+      if (Connection* connection = Find(id)) {
+        if ((events[i].events & ~static_cast<uint32_t>(EPOLLOUT)) != 0) connection->Receive();
+        Settle(id);
+      }
+    }
+    if (is_busy) last_work = Clock::now();
+  }
+  // Told before the thread ends: whoever waits for a transfer hears of it.
+  for (auto& [id, entry] : connections_) entry.connection->Close("the agent was closed");
+}
+
+Engine::Engine(unsigned threads, std::shared_ptr<Outbox> outbox) : outbox_(std::move(outbox)) {
+  for (unsigned i = 0; i < threads; i += 1) workers_.push_back(std::make_unique<Worker>(regions_, outbox_));
+}
+
+uint32_t Engine::Attach(int fd, bool is_dialer, std::string greeting) {
+  const uint32_t id = next_connection_++;
+  WorkerOf(id).Attach(id, fd, is_dialer, std::move(greeting));
+  return id;
+}
+
+}  // namespace transfer::wire
