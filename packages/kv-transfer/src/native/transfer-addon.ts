@@ -27,6 +27,18 @@ export type NativePlan = object & { readonly __plan?: never };
 /** A connection of UCX; the collector closes what nobody closed. */
 export type UcxEndpoint = object & { readonly __endpoint?: never };
 
+/** Status words at the peer, and where they are read to. */
+export interface UcxStatus {
+  readonly addresses: BigUint64Array;
+  readonly keys: readonly Uint8Array[];
+  readonly before: readonly BigUint64Array[];
+  readonly after: readonly BigUint64Array[];
+  /** What must hold before a write begins: word `words[i]` of table `tables[i]` is `values[i]`. */
+  readonly tables: Uint32Array;
+  readonly words: Uint32Array;
+  readonly values: BigUint64Array;
+}
+
 /** One UCX worker and its progress thread. */
 export interface UcxEngine {
   version(): string;
@@ -34,6 +46,7 @@ export interface UcxEngine {
   register(view: Uint8Array): { readonly id: number; readonly address: bigint; readonly key: Uint8Array };
   unregister(id: number): void;
   connect(address: Uint8Array): UcxEndpoint;
+  /** Starts a job; its words of `status` are read before and after its data. */
   transfer(
     endpoint: UcxEndpoint,
     isRead: boolean,
@@ -41,8 +54,9 @@ export interface UcxEngine {
     local: readonly Uint8Array[],
     remote: BigUint64Array,
     keys: readonly Uint8Array[],
-    done: (isComplete: boolean, message?: string) => void,
-  ): () => void;
+    status: UcxStatus,
+  ): number;
+  stop(job: number): void;
   disconnect(endpoint: UcxEndpoint): void;
   close(): void;
 }
@@ -118,7 +132,11 @@ export interface TransferAddon {
   memcpyRuns(batch: AddonBatch, local: readonly Uint8Array[], remote: readonly Uint8Array[]): void;
   cmaWords(pid: number, pidfd: number, address: bigint, target: BigUint64Array): void;
   /** Absent in builds without UCX's headers. */
-  readonly Ucx?: new (library: string) => UcxEngine;
+  readonly Ucx?: new (
+    library: string,
+    /** Status 0: done, 1: stopped, 2: failed. */
+    onEnd: (kind: number, job: number, status: number, message: string) => void,
+  ) => UcxEngine;
   /** Events: 0 a transfer ended, 1 a connection ended, 2 a peer's request was refused. */
   readonly Wire: new (
     onEvent: (kind: number, id: number, status: number, message: string) => void,

@@ -75,7 +75,10 @@ const nativeFixtures: { name: string; only?: RegExp; fixture: TransportFixture }
     ]
   : [];
 
-const ucxReason = await createAgent({ transports: [ucx()] }).then(
+// Another UCX than the system's: STATOR_UCX_LIBRARY=/path/to/libucp.so.0 runs the same suite on it.
+const library = process.env.STATOR_UCX_LIBRARY;
+const ucxOptions = library === undefined ? {} : { library };
+const ucxReason = await createAgent({ transports: [ucx(ucxOptions)] }).then(
   async (agent) => {
     await agent.close();
     return undefined;
@@ -85,7 +88,10 @@ const ucxReason = await createAgent({ transports: [ucx()] }).then(
 if (ucxReason === undefined)
   nativeFixtures.push({
     name: "UCX",
-    fixture: { transport: () => ucx(), module: { specifier, export: "ucx" } },
+    fixture: {
+      transport: () => ucx(ucxOptions),
+      module: { specifier, export: "ucx", options: ucxOptions },
+    },
   });
 else console.log(`skipped: UCX: ${ucxReason}`);
 

@@ -13,37 +13,11 @@ using Clock = std::chrono::steady_clock;
 // Spun before sleeping: a wake from sleep costs more than most small transfers.
 constexpr auto kSpin = std::chrono::microseconds(60);
 constexpr uint64_t kWakeId = 0;
+// Kinds of events.
+constexpr uint8_t kSettled = 0;
+constexpr uint8_t kClosed = 1;
+constexpr uint8_t kRefused = 2;
 }  // namespace
-
-void Outbox::Push(Event event) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  if (is_released_) return;
-  events_.push_back(std::move(event));
-  if (is_scheduled_) return;
-  is_scheduled_ = true;
-  const auto status = call_.NonBlockingCall([self = shared_from_this()](Napi::Env env, Napi::Function callback) {
-    std::vector<Event> events;
-    {
-      std::lock_guard<std::mutex> inner(self->mutex_);
-      events.swap(self->events_);
-      self->is_scheduled_ = false;
-    }
-    for (const Event& event : events) {
-      Napi::HandleScope scope(env);
-      callback.Call({Napi::Number::New(env, static_cast<double>(event.kind)), Napi::Number::New(env, static_cast<double>(event.id)), Napi::Number::New(env, static_cast<double>(event.status)),
-                     Napi::String::New(env, event.message)});
-    }
-  });
-  // The environment is going: nobody is there to be told.
-  if (status != napi_ok) is_released_ = true;
-}
-
-void Outbox::Release() {
-  std::lock_guard<std::mutex> lock(mutex_);
-  if (is_released_) return;
-  is_released_ = true;
-  call_.Release();
-}
 
 Worker::Worker(const RegionTable& regions, std::shared_ptr<Outbox> outbox) : regions_(regions), outbox_(std::move(outbox)), epoll_(epoll_create1(EPOLL_CLOEXEC)), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   epoll_event event{};
@@ -82,9 +56,9 @@ void Worker::Attach(uint32_t id, int fd, bool is_dialer, std::string greeting) {
     Listener listener;
     listener.settled = [this](uint64_t job, Status status, const std::string& message) {
       jobs_.erase(job);
-      outbox_->Push({EventKind::kSettled, job, status, message});
+      outbox_->Push({kSettled, job, static_cast<uint8_t>(status), message});
     };
-    listener.refused = [this, id](Status status, const std::string& message) { outbox_->Push({EventKind::kRefused, id, status, message}); };
+    listener.refused = [this, id](Status status, const std::string& message) { outbox_->Push({kRefused, id, static_cast<uint8_t>(status), message}); };
     auto& entry = connections_[id];
     entry.connection = std::make_unique<Connection>(fd, is_dialer, regions_, std::move(listener));
     if (!this_greeting.empty()) entry.connection->Greet(std::move(this_greeting));
@@ -107,7 +81,7 @@ void Worker::Post(uint32_t id, std::shared_ptr<Job> job) {
   Queue([this, id, job] {
     Connection* connection = Find(id);
     if (connection == nullptr) {
-      outbox_->Push({EventKind::kSettled, job->id, Status::kFailed, "the connection is closed"});
+      outbox_->Push({kSettled, job->id, static_cast<uint8_t>(Status::kFailed), "the connection is closed"});
       return;
     }
     jobs_[job->id] = job;
@@ -133,7 +107,7 @@ void Worker::Settle(uint32_t id) {
   if (entry.connection->is_open()) entry.connection->Send();
   if (!entry.connection->is_open()) {
     connections_.erase(found);
-    outbox_->Push({EventKind::kClosed, id, Status::kFailed, ""});
+    outbox_->Push({kClosed, id, static_cast<uint8_t>(Status::kFailed), ""});
     return;
   }
   const bool asks = entry.connection->wants_write();

@@ -5,33 +5,10 @@
 #include <mutex>
 #include <thread>
 
+#include "../outbox.h"
 #include "connection.h"
 
 namespace transfer::wire {
-
-enum class EventKind : uint8_t { kSettled = 0, kClosed = 1, kRefused = 2 };
-
-struct Event {
-  EventKind kind;
-  uint64_t id;
-  Status status;
-  std::string message;
-};
-
-// Events wait here until the JS thread takes them all at once.
-class Outbox : public std::enable_shared_from_this<Outbox> {
- public:
-  explicit Outbox(Napi::ThreadSafeFunction call) : call_(std::move(call)) {}
-  void Push(Event event);
-  void Release();
-
- private:
-  std::mutex mutex_;
-  std::vector<Event> events_;
-  bool is_scheduled_ = false;
-  bool is_released_ = false;
-  Napi::ThreadSafeFunction call_;
-};
 
 class Worker {
  public:
