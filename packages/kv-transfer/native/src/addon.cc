@@ -8,6 +8,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   transfer::InitCma(env, exports);
   transfer::InitUcx(env, exports);
   transfer::InitWire(env, exports);
+  transfer::InitFile(env, exports);
   return exports;
 }
 

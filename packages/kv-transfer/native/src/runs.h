@@ -98,5 +98,6 @@ void InitCopy(Napi::Env env, Napi::Object exports);
 void InitCma(Napi::Env env, Napi::Object exports);
 void InitUcx(Napi::Env env, Napi::Object exports);
 void InitWire(Napi::Env env, Napi::Object exports);
+void InitFile(Napi::Env env, Napi::Object exports);
 
 }  // namespace transfer
