@@ -207,7 +207,7 @@ function createEntries() {
 }
 
 /** Normal numbers by Box and Muller over mulberry32. */
-function createNormal(seed) {
+export function createNormal(seed) {
   let state = seed >>> 0;
   const uniform = () => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -15,4 +15,5 @@ exec vllm serve Qwen/Qwen3-32B-FP8 \
   --max-num-batched-tokens 2048 \
   --gpu-memory-utilization 0.9 \
   --kv-transfer-config '{"kv_connector":"NixlConnector","kv_role":"kv_both","kv_load_failure_policy":"fail"}' \
+  --enable-prompt-tokens-details \
   --kv-events-config '{"enable_kv_cache_events":true,"publisher":"zmq","endpoint":"tcp://*:'"$events"'","topic":"kv-events"}'

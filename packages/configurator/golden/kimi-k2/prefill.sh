@@ -16,4 +16,5 @@ exec vllm serve moonshotai/Kimi-K2-Instruct \
   --gpu-memory-utilization 0.9 \
   --trust-remote-code \
   --kv-transfer-config '{"kv_connector":"NixlConnector","kv_role":"kv_both","kv_load_failure_policy":"fail"}' \
+  --enable-prompt-tokens-details \
   --kv-events-config '{"enable_kv_cache_events":true,"publisher":"zmq","endpoint":"tcp://*:'"$events"'","topic":"kv-events"}'

@@ -33,6 +33,8 @@ export const vllmFlags: readonly Flag<EngineSettings>[] = [
             kv_load_failure_policy: "fail",
           }),
   },
+  // Without it usage says nothing of cached tokens.
+  { name: "--enable-prompt-tokens-details", write: () => true },
   {
     name: "--kv-events-config",
     write: () =>

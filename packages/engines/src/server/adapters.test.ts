@@ -1,8 +1,8 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import type { Handoff } from "@stator/core";
-import { afterAll, afterEach, describe, it } from "vitest";
+import { collectIds, createRequest, type Handoff } from "@stator/core";
+import { afterAll, afterEach, describe, expect, it, test } from "vitest";
 import { llamaServer } from "../llama-server/index.ts";
 import { sglang } from "../sglang/index.ts";
 import { createSimulatedEngine } from "../simulated/index.ts";
@@ -90,3 +90,13 @@ for (const [name, create] of Object.entries(fixtures)) {
     }
   });
 }
+
+test("an id beyond the vocabulary never reaches a server: it would end one", async () => {
+  const engine = sglang({ url: await kept(startSglangFake({ engine: inner() })), ...common });
+  await engine.ready();
+  const request = createRequest({ id: "r", model: "m", promptIds: Uint32Array.of(40, 4_000_000) });
+  await expect(collectIds(engine, request)).rejects.toMatchObject({
+    code: "ENGINES_PROMPT_INVALID",
+    kind: "invalid",
+  });
+});

@@ -4,7 +4,8 @@ const bigMark = "\u0000int:";
 
 /** Parses JSON; integers that a double cannot hold become `bigint`. Engines use 64-bit ids and rooms. */
 export function parseExactJson(text: string): unknown {
-  if (!/\d{16}/.test(text)) return JSON.parse(text);
+  // A run of digits after a point is a fraction: chunks with log probabilities are full of them.
+  if (!/(?:^|[^.\d])\d{16}/.test(text)) return JSON.parse(text);
   return JSON.parse(quoteBigIntegers(text), (_key, value: unknown) =>
     typeof value === "string" && value.startsWith(bigMark) ? BigInt(value.slice(bigMark.length)) : value,
   );

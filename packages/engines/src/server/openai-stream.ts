@@ -69,6 +69,8 @@ export function finishOf(
   const { finish_reason: reason, stop_reason: stop } = choice;
   if (reason === undefined || reason === null || reason === "not_finished") return undefined;
   if (reason === "length") return { reason: "length" };
+  // vLLM ends a degenerate text itself where its requests or its defaults ask for that.
+  if (reason === "repetition") return { reason: "stop" };
   if (reason === "stop") {
     const stopId = typeof stop === "number" ? stop : lastId;
     return stopId === undefined ? { reason: "stop" } : { reason: "stop", stopId };

@@ -13,12 +13,21 @@ export interface Admitted {
  *
  * @throws EnginesError `ENGINES_PROMPT_INVALID`, `ENGINES_UNSUPPORTED`, `ENGINES_HANDOFF_INCOMPATIBLE`
  */
-export function endWithoutServer(request: GenerateRequest, url: string, card: ModelCard): Admitted {
+export function endWithoutServer(
+  request: GenerateRequest,
+  url: string,
+  card: ModelCard,
+  vocabulary: number | undefined,
+): Admitted {
   const { promptIds, outputIds, limits } = request;
   const refuse = (code: "ENGINES_PROMPT_INVALID" | "ENGINES_UNSUPPORTED", message: string): never => {
     throw new EnginesError({ code, kind: "invalid", message });
   };
   if (promptIds.length === 0) refuse("ENGINES_PROMPT_INVALID", "The prompt has no tokens.");
+  // SGLang 0.5.23 takes such an id to its embedding table and dies of it, with all that it serves.
+  if (vocabulary !== undefined && promptIds.some((id) => id >= vocabulary)) {
+    refuse("ENGINES_PROMPT_INVALID", `The prompt has an id beyond the vocabulary of ${vocabulary}.`);
+  }
   if (request.media !== undefined && request.media.length > 0) {
     refuse("ENGINES_UNSUPPORTED", `The adapter of ${url} passes token prompts only, no media.`);
   }

@@ -86,6 +86,7 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
   const artifacts = new Map<string, Uint8Array>();
   let facts: ServerFacts | undefined;
   let card: ModelCard | undefined;
+  let vocabulary: number | undefined;
   let probing: Promise<ModelCard> | undefined;
   let load = noLoad;
   let step = 0;
@@ -128,6 +129,7 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
     const tokenizer =
       options.tokenizerPath === undefined ? undefined : await readTokenizerArtifact(options.tokenizerPath);
     if (tokenizer !== undefined) artifacts.set(tokenizer.digest, tokenizer.bytes);
+    vocabulary = tokenizer?.vocabulary;
     const chatTemplate = tokenizer?.card.chatTemplate ?? found.chatTemplate;
     facts = found;
     card = {
@@ -186,7 +188,7 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
   async function* generate(asked: GenerateRequest, { signal }: GenerateOptions): AsyncGenerator<TokenBatch> {
     if (signal.aborted) throw cancelled(signal);
     await ready();
-    const { request, end } = endWithoutServer(asked, options.url, card!);
+    const { request, end } = endWithoutServer(asked, options.url, card!, vocabulary);
     if (end !== undefined) {
       yield end;
       return;

@@ -4,12 +4,14 @@ import path from "node:path";
 import type { ModelCard, SpecialIds } from "@stator/core";
 import { EnginesError } from "../errors/engines-error.ts";
 import { convertTokenizer } from "../llama/gguf/convert-tokenizer.ts";
-import { booleanOf, numberOf, readGguf, stringOf } from "../llama/gguf/read-gguf.ts";
+import { booleanOf, listOf, numberOf, readGguf, stringOf } from "../llama/gguf/read-gguf.ts";
 
 /** A tokenizer with what the card says of it. */
 export interface TokenizerArtifact {
   readonly bytes: Uint8Array;
   readonly digest: string;
+  /** One more than its greatest id. */
+  readonly vocabulary: number;
   readonly card: Pick<ModelCard, "specialIds"> & Pick<Partial<ModelCard>, "chatTemplate" | "addBos">;
 }
 
@@ -32,6 +34,7 @@ async function ofGguf(file: string): Promise<TokenizerArtifact> {
   return {
     bytes: new TextEncoder().encode(json),
     digest,
+    vocabulary: (listOf(header, "tokenizer.ggml.tokens") ?? []).length,
     card: {
       specialIds: { eos: [...new Set(eos)], ...(bos === undefined ? {} : { bos }) },
       addBos: booleanOf(header, "tokenizer.ggml.add_bos_token") ?? false,
@@ -45,6 +48,22 @@ interface TokenizerConfig {
   readonly add_bos_token?: boolean;
   readonly bos_token?: string | { readonly content: string } | null;
   readonly eos_token?: string | { readonly content: string } | null;
+}
+
+interface TokenizerFile {
+  readonly added_tokens?: readonly { readonly id: number; readonly content: string }[];
+  /** By token, or for Unigram models a list of rows. */
+  readonly model?: { readonly vocab?: Readonly<Record<string, number>> | readonly unknown[] };
+}
+
+function vocabularyOf({ added_tokens: added = [], model }: TokenizerFile): number {
+  const vocab = model?.vocab ?? {};
+  let count = Array.isArray(vocab) ? vocab.length : 0;
+  if (!Array.isArray(vocab))
+    for (const id of Object.values(vocab as Readonly<Record<string, number>>))
+      count = Math.max(count, id + 1);
+  for (const { id } of added) count = Math.max(count, id + 1);
+  return count;
 }
 
 async function ofHuggingFace(file: string): Promise<TokenizerArtifact> {
@@ -62,9 +81,7 @@ async function ofHuggingFace(file: string): Promise<TokenizerArtifact> {
   const generation = parsed<{ eos_token_id?: number | readonly number[] }>(
     await beside("generation_config.json"),
   );
-  const tokenizer = parsed<{ added_tokens?: readonly { id: number; content: string }[] }>(
-    new TextDecoder().decode(bytes),
-  );
+  const tokenizer = parsed<TokenizerFile>(new TextDecoder().decode(bytes));
   const idOf = (token: TokenizerConfig["bos_token"]): number | undefined => {
     const text = typeof token === "string" ? token : token?.content;
     return tokenizer.added_tokens?.find(({ content }) => content === text)?.id;
@@ -82,6 +99,7 @@ async function ofHuggingFace(file: string): Promise<TokenizerArtifact> {
   return {
     bytes,
     digest: createHash("sha256").update(bytes).digest("hex"),
+    vocabulary: vocabularyOf(tokenizer),
     card: {
       specialIds,
       addBos: config.add_bos_token ?? false,

@@ -7,6 +7,7 @@ import type { ServerClient } from "../server/server-client.ts";
 import type { ServerDriver, ServerFacts } from "../server/server-driver.ts";
 import { createServerEngine, type ServerEngine, type ServerEngineOptions } from "../server/server-engine.ts";
 import { sglangLoad } from "./sglang-load.ts";
+import { endedByStopIds } from "../server/stop-ids.ts";
 import { batchesOfGenerate, throwAbort, type SglangChunk } from "./sglang-stream.ts";
 
 /** How SGLang hands KV over: both sides meet at prefill's bootstrap server. */
@@ -61,7 +62,11 @@ function sglangDriver({ connector, url, kvEvents }: SglangOptions): ServerDriver
         return;
       }
       const chunks = client.postEvents("/generate", { ...body, stream: true }, { signal, headers });
-      yield* batchesOfGenerate(client.url, request, chunks);
+      try {
+        yield* endedByStopIds(request, batchesOfGenerate(client.url, request, chunks));
+      } catch (error) {
+        throw adapterMissing(request, error);
+      }
     },
   };
 }
@@ -99,7 +104,7 @@ async function probe(client: ServerClient, signal: AbortSignal): Promise<ServerF
   const ranks = info.dp_size ?? 1;
   return {
     model,
-    contextTokens: first?.max_model_len ?? info.context_length ?? info.max_req_input_len ?? 4096,
+    contextTokens: contextOf(info, first?.max_model_len),
     blockTokens,
     kvBlocks: Math.floor((info.max_total_num_tokens ?? 0) / blockTokens) * ranks,
     ranks,
@@ -111,12 +116,33 @@ async function probe(client: ServerClient, signal: AbortSignal): Promise<ServerF
   };
 }
 
+/** A server keeps some positions to itself: the longest prompt it takes, and one token of output, is what can be used. */
+function contextOf(info: ServerInfo, modelTokens: number | null | undefined): number {
+  const told = modelTokens ?? info.context_length ?? undefined;
+  if (info.max_req_input_len === undefined) return told ?? 4096;
+  return Math.min(told ?? Infinity, info.max_req_input_len + 1);
+}
+
+/** Servers answer 400 to an adapter that they do not have; the caller is told what is missing. */
+function adapterMissing(request: GenerateRequest, error: unknown): unknown {
+  if (request.adapter === undefined || !EnginesError.isInstance(error)) return error;
+  if (error.code !== "ENGINES_SERVER_REFUSED" || !/lora/i.test(error.message)) return error;
+  return new EnginesError({
+    code: "ENGINES_SERVER_REFUSED",
+    kind: "notFound",
+    message: error.message,
+    cause: error,
+    data: error.data ?? {},
+  });
+}
+
 function bodyOf(request: GenerateRequest): Record<string, unknown> {
   const { sampling, limits, handoff, topLogprobs, grammar } = request;
   const rank = request.hints?.pin?.rank;
   return {
     input_ids: resumedPrompt(request),
-    rid: `${request.id}-${request.choice}-${request.attempt}-${handoff?.room ?? 0n}`,
+    // Never one that was used before: servers refuse it until the abort of the other has gone through, and an abort ends both.
+    rid: `${request.id}-${request.choice}-${request.attempt}-${crypto.randomUUID()}`,
     sampling_params: {
       max_new_tokens: remainingTokens(request),
       temperature: sampling.temperature,

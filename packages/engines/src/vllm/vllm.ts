@@ -293,7 +293,8 @@ function decodeParams(request: GenerateRequest, connector: VllmConnector | undef
 }
 
 function headersOf(request: GenerateRequest, connector: VllmConnector | undefined): Record<string, string> {
-  const base = `${request.id}-${request.choice}-${request.attempt}`;
+  // Early releases refuse an id that still runs, so that a retry here must not say it again.
+  const base = `${request.id}-${request.choice}-${request.attempt}-${crypto.randomUUID().slice(0, 8)}`;
   const rank =
     request.hints?.pin?.rank ?? (request.mode === "prefill" ? request.handoff?.source?.rank : undefined);
   const trace = request.traceparent === undefined ? {} : { traceparent: request.traceparent };

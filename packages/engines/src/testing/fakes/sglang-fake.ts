@@ -56,12 +56,17 @@ interface GenerateBody {
   };
 }
 
+/** Positions of the context that the real one takes no prompt into. */
+const keptPositions = 6;
+
 /** A server that speaks SGLang's `/generate`, nasty parts included, over any engine. */
 export function startSglangFake(options: SglangFakeOptions): Promise<EngineFake> {
   const { engine, mode = "unified", stream: form = "cumulative", rooms } = options;
   const name = options.model ?? engine.card?.model ?? "model";
   let status: EngineStatus | undefined;
   engine.onStatus?.((next) => (status = next));
+  // The real one forgets an id when its request, or the abort of that, is through; this one never does.
+  const known = new Set<string>();
 
   return startHttpFake(async (exchange) => {
     switch (exchange.path) {
@@ -75,7 +80,8 @@ export function startSglangFake(options: SglangFakeOptions): Promise<EngineFake>
           max_total_num_tokens: (status?.load.kvBlocksTotal ?? 100) * (engine.card?.blockTokens ?? 1),
           dp_size: 1,
           max_running_requests: 32,
-          version: "0.5.19",
+          max_req_input_len: (engine.card?.contextTokens ?? 0) - keptPositions,
+          version: "0.5.23",
         });
       case "/get_load":
         return exchange.json(200, [
@@ -107,13 +113,18 @@ export function startSglangFake(options: SglangFakeOptions): Promise<EngineFake>
     };
     const promptIds = body.input_ids ?? [];
     if (options.isFull?.() === true) return refuse(503, "The request queue is full.");
-    const context = engine.card?.contextTokens ?? Infinity;
-    if (promptIds.length === 0 || promptIds.length >= context)
+    const context = (engine.card?.contextTokens ?? Infinity) - keptPositions;
+    if (promptIds.length === 0 || promptIds.length > context)
       return exchange.json(400, {
         error: { message: `The input has ${promptIds.length} tokens, the context ${context}.` },
       });
     if (body.lora_path !== undefined)
-      return exchange.json(404, { error: { message: `LoRA adapter ${body.lora_path} is not loaded.` } });
+      return exchange.json(400, {
+        error: { message: `LoRA adapter '${body.lora_path}' was requested, but LoRA is not enabled.` },
+      });
+    if (body.rid !== undefined && known.has(body.rid))
+      return exchange.json(400, { error: { message: `Duplicate request ID detected: ${body.rid}` } });
+    if (body.rid !== undefined) known.add(body.rid);
     const room = body.bootstrap_room === undefined ? undefined : String(body.bootstrap_room);
     const request = requestOf(body, promptIds, mode === "prefill" ? "prefill" : "full");
     try {
@@ -314,7 +325,10 @@ function requestOf(
     limits: {
       maxTokens: given.max_new_tokens ?? 128,
       ...(given.min_new_tokens === undefined ? {} : { minTokens: given.min_new_tokens }),
-      ...(given.stop_token_ids === undefined ? {} : { stopIds: given.stop_token_ids }),
+      // `ignore_eos` makes the real one deaf to stop ids as well.
+      ...(given.stop_token_ids === undefined || given.ignore_eos === true
+        ? {}
+        : { stopIds: given.stop_token_ids }),
       ...(given.ignore_eos === undefined ? {} : { ignoreEos: given.ignore_eos }),
     },
     ...(body.return_logprob === true ? { topLogprobs: body.top_logprobs_num ?? 0 } : {}),
