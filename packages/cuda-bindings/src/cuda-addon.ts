@@ -12,6 +12,9 @@ interface NativeDevice {
   readonly major: number;
   readonly minor: number;
   readonly multiprocessors: number;
+  readonly hasPools: boolean;
+  readonly hasFdHandles: boolean;
+  readonly hasFabricHandles: boolean;
 }
 
 interface NativeCuda {
@@ -31,6 +34,7 @@ interface NativeNvml {
     readonly isActive: boolean;
     readonly transmitKib?: number;
     readonly receiveKib?: number;
+    readonly remotePciBusId?: string;
   }[];
   watchXid(listener: (index: number, xid: number) => void): boolean;
   close(): void;
@@ -42,6 +46,7 @@ export interface CudaAddon {
   readonly Nvml: new (library: string) => NativeNvml;
   memoryInfo(context: NativeHandle): { readonly freeBytes: number; readonly totalBytes: number };
   allocate(context: NativeHandle, bytes: number): NativeHandle;
+  allocatePooled(context: NativeHandle, bytes: number, stream: NativeHandle): NativeHandle;
   addressOf(memory: NativeHandle): bigint;
   pinned(context: NativeHandle, bytes: number): ArrayBuffer;
   copy(
@@ -60,10 +65,17 @@ export interface CudaAddon {
   createEvent(context: NativeHandle): NativeHandle;
   recordEvent(event: NativeHandle, stream?: NativeHandle): void;
   isEventDone(event: NativeHandle): boolean;
+  awaitEvent(event: NativeHandle, done: (code?: string, result?: number) => void): void;
   elapsedMs(from: NativeHandle, to: NativeHandle): number;
   waitEvent(stream: NativeHandle | undefined, event: NativeHandle): void;
   ipcExport(memory: NativeHandle): Uint8Array;
   ipcImport(context: NativeHandle, handle: Uint8Array): NativeHandle;
+  /** Kinds: 1 file descriptors, 8 fabric handles, or both. */
+  granularity(context: NativeHandle, kinds: number): number;
+  allocateShareable(context: NativeHandle, bytes: number, kinds: number): NativeHandle;
+  exportFd(memory: NativeHandle): number;
+  exportFabric(memory: NativeHandle): Uint8Array;
+  importShareable(context: NativeHandle, handle: number | Uint8Array, bytes: number): NativeHandle;
   enablePeer(from: NativeHandle, to: NativeHandle): void;
   loadModule(context: NativeHandle, ptx: string): NativeHandle;
   launch(

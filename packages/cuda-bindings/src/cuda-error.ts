@@ -68,8 +68,9 @@ export function toCudaError(failed: "CUDA_DRIVER_FAILED" | "NVML_FAILED", error:
   if (CudaError.isInstance(error)) return error;
   const { code, message = "", result } = error as AddonFailure;
   const data = { driverCode: code, result };
-  if (code === "CLOSED") return new CudaError("CUDA_CLOSED", `${message}.`, data, error);
-  if (code === "BOUNDS") return new CudaError("CUDA_INVALID", `${message}.`, data, error);
+  if (code === "CLOSED" || code === "FORKED") return new CudaError("CUDA_CLOSED", `${message}.`, data, error);
+  if (code === "BOUNDS" || code === "NOT_SHAREABLE")
+    return new CudaError("CUDA_INVALID", `${message}.`, data, error);
   if (code === "CUDA_ERROR_OUT_OF_MEMORY")
     return new CudaError(
       "CUDA_OUT_OF_MEMORY",

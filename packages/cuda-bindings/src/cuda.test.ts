@@ -175,6 +175,66 @@ describe.skipIf(!isReady)("against fake drivers", () => {
     stream.close();
   });
 
+  it("leaks nothing when memory for sharing cannot be mapped", () => {
+    const context = openCuda({ library: cudaLibrary }).context(0);
+    for (const call of ["cuMemAddressReserve", "cuMemMap", "cuMemSetAccess"]) {
+      process.env.FAKE_CUDA_LOG = log;
+      writeFileSync(log, "");
+      process.env.FAKE_CUDA_FAIL = `${call}=2`;
+      expect(() => context.allocateShareable(100, ["fd"])).toThrow(
+        expect.objectContaining({ code: "CUDA_OUT_OF_MEMORY" }),
+      );
+      const made = calls();
+      expect(made.filter((name) => name === "cuMemRelease")).toHaveLength(1);
+      expect(made.includes("cuMemAddressFree")).toBe(call !== "cuMemAddressReserve");
+      expect(made.includes("cuMemUnmap")).toBe(call === "cuMemSetAccess");
+    }
+    process.env.FAKE_CUDA_FAIL = "";
+    const memory = context.allocateShareable(100, ["fabric"]);
+    expect(memory.bytes).toBe(2 ** 21);
+    context.fill(memory, 8);
+    const opened = context.openShareable(memory.fabricHandle(), memory.bytes);
+    memory.close();
+    const back = new Uint8Array(4);
+    context.copy(back, opened);
+    expect([...back]).toEqual([8, 8, 8, 8]);
+    opened.close();
+    expect(() => context.allocateShareable(100, [])).toThrow(
+      expect.objectContaining({ code: "CUDA_INVALID" }),
+    );
+  });
+
+  it("lets a stream be closed while it is waited for, and reports what an event's work failed with", async () => {
+    const context = openCuda({ library: cudaLibrary }).context(0);
+    process.env.FAKE_CUDA_LOG = log;
+    writeFileSync(log, "");
+    const stream = context.createStream();
+    const waits = Array.from({ length: 20 }, () => stream.synchronize());
+    stream.close();
+    await Promise.all(waits);
+    await expect(stream.synchronize()).rejects.toMatchObject({ code: "CUDA_CLOSED" });
+    const until = performance.now() + 10_000;
+    while (!calls().includes("cuStreamDestroy_v2") && performance.now() < until)
+      await new Promise((resolve) => setImmediate(resolve));
+    expect(calls().lastIndexOf("cuStreamSynchronize")).toBeLessThan(calls().indexOf("cuStreamDestroy_v2"));
+    process.env.FAKE_CUDA_FAIL = "cuEventSynchronize=700";
+    const event = context.createEvent();
+    event.record();
+    await expect(event.done()).rejects.toMatchObject({ code: "CUDA_DRIVER_FAILED", data: { result: 700 } });
+    event.close();
+  });
+
+  it("work without a stream is done when its call returns", () => {
+    const context = openCuda({ library: cudaLibrary }).context(0);
+    const memory = context.allocate(64);
+    process.env.FAKE_CUDA_LOG = log;
+    writeFileSync(log, "");
+    context.copy(memory, new Uint8Array(64));
+    context.fill(memory, 1);
+    expect(calls().filter((name) => name === "cuStreamSynchronize")).toHaveLength(2);
+    memory.close();
+  });
+
   it("refuses ranges outside memory and closed handles before the driver sees them", () => {
     const context = openCuda({ library: cudaLibrary }).context(0);
     const memory = context.allocate(100);
@@ -243,7 +303,13 @@ describe.skipIf(!isReady)("against fake drivers", () => {
     expect([rich?.temperatureCelsius(), rich?.smClockMegahertz()]).toEqual([61, 1980]);
     expect(rich?.pcieKilobytesPerSecond()).toEqual({ transmit: 1000, receive: 2000 });
     expect(rich?.nvlink()).toEqual([
-      { link: 0, isActive: true, transmitKib: 138_000, receiveKib: 139_000 },
+      {
+        link: 0,
+        isActive: true,
+        transmitKib: 138_000,
+        receiveKib: 139_000,
+        remotePciBusId: "00000000:03:00.0",
+      },
       { link: 1, isActive: false },
     ]);
     expect([poor?.energyMillijoules(), poor?.powerLimitMilliwatts(), poor?.pcieKilobytesPerSecond()]).toEqual(

@@ -2,16 +2,10 @@ export type { CudaErrorCode, CudaErrorKind } from "./cuda-error.ts";
 export { CudaError } from "./cuda-error.ts";
 export type { CudaAvailability } from "./is-cuda-available.ts";
 export { isCudaAvailable } from "./is-cuda-available.ts";
-export type {
-  CopyOptions,
-  Cuda,
-  CudaContext,
-  CudaDevice,
-  CudaEvent,
-  CudaMemory,
-  CudaOptions,
-  CudaStream,
-} from "./cuda.ts";
+export type { Cuda, CudaDevice, CudaOptions } from "./cuda.ts";
+export type { CopyOptions, CudaContext } from "./context/cuda-context.ts";
+export type { CudaMemory, ShareableKind } from "./context/memory.ts";
+export type { CudaEvent, CudaStream } from "./context/order.ts";
 export { defaultCudaLibrary, openCuda } from "./cuda.ts";
 export type { NvLinkState, Nvml, NvmlDevice, NvmlOptions, XidEvent } from "./nvml.ts";
 export { defaultNvmlLibrary, openNvml } from "./nvml.ts";

@@ -15,6 +15,8 @@ export interface NvLinkState {
   /** KiB since the driver was loaded, where the device counts them. */
   readonly transmitKib?: number;
   readonly receiveKib?: number;
+  /** The device at its other end: a GPU of this node, or a switch. */
+  readonly remotePciBusId?: string;
 }
 
 /** One GPU as NVML sees it. A figure that the device does not have is `undefined`. Each method is one question to the driver, some microseconds to a millisecond. */

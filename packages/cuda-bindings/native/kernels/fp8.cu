@@ -19,13 +19,13 @@ static __device__ inline float FromE4m3(u8 value) {
   return out.number;
 }
 
-// Nearest, ties to even; what is beyond the largest, infinities too, becomes the largest.
+// Nearest, ties to even; what is beyond the largest, infinities too, becomes the largest. NaN loses its sign, which devices do not keep either.
 static __device__ inline u8 ToE4m3(float value) {
   Float in;
   in.number = value;
   const u32 sign = (in.bits >> 24) & 0x80;
   in.bits &= 0x7fffffffu;
-  if (in.bits > 0x7f800000u) return (u8)(sign | 0x7f);
+  if (in.bits > 0x7f800000u) return 0x7f;
   if (in.bits >= 0x43e00000u) return (u8)(sign | 0x7e);
   if (in.bits < 0x3c800000u) {
     // Below 2^-6: steps of 2^-9. Adding 2^23 rounds to whole steps.

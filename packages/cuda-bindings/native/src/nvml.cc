@@ -39,6 +39,11 @@ struct EventData {
   unsigned gpu_instance, compute_instance;
 };
 
+struct PciInfo {
+  char bus_id_legacy[16];
+  unsigned domain, bus, device, device_id, subsystem_id;
+  char bus_id[32];
+};
 struct Api {
   Result (*Init)();
   Result (*Shutdown)();
@@ -57,6 +62,7 @@ struct Api {
   Result (*Clock)(Device, unsigned, unsigned*);
   Result (*PcieThroughput)(Device, unsigned, unsigned*);
   Result (*NvLinkState)(Device, unsigned, unsigned*);
+  Result (*NvLinkRemote)(Device, unsigned, PciInfo*);
   Result (*FieldValues)(Device, int, FieldValue*);
   Result (*EventSetCreate)(void**);
   Result (*RegisterEvents)(Device, unsigned long long, void*);
@@ -106,6 +112,7 @@ class Nvml : public Napi::ObjectWrap<Nvml> {
     find(api_->Clock, "nvmlDeviceGetClockInfo", false);
     find(api_->PcieThroughput, "nvmlDeviceGetPcieThroughput", false);
     find(api_->NvLinkState, "nvmlDeviceGetNvLinkState", false);
+    find(api_->NvLinkRemote, "nvmlDeviceGetNvLinkRemotePciInfo_v2", false);
     find(api_->FieldValues, "nvmlDeviceGetFieldValues", false);
     find(api_->EventSetCreate, "nvmlEventSetCreate", false);
     find(api_->RegisterEvents, "nvmlDeviceRegisterEvents", false);
@@ -227,6 +234,10 @@ class Nvml : public Napi::ObjectWrap<Nvml> {
           entry.Set("transmitKib", static_cast<double>(fields[0].value.ull));
           entry.Set("receiveKib", static_cast<double>(fields[1].value.ull));
         }
+      }
+      if (active != 0 && api_->NvLinkRemote != nullptr) {
+        PciInfo remote{};
+        if (api_->NvLinkRemote(device, link, &remote) == 0) entry.Set("remotePciBusId", remote.bus_id);
       }
       list.Set(found, entry);
       found += 1;

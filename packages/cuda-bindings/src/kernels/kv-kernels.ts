@@ -1,4 +1,4 @@
-// Generated from native/kernels by tools/native/ptx.mjs with NVRTC 12.4, sources 8623d529344dde13. Do not edit.
+// Generated from native/kernels by tools/native/ptx.mjs with NVRTC 12.4, sources 281cd36c47090457. Do not edit.
 /** PTX of the KV kernels, ISA 7.0, for compute capability 7.0 and up. */
 export const kvKernelsPtx: string = `.version 7.0
 .target sm_70
@@ -1540,9 +1540,9 @@ $L__BB3_11:
 )
 {
 	.reg .pred 	%p<7>;
-	.reg .b16 	%rs<2>;
+	.reg .b16 	%rs<15>;
 	.reg .f32 	%f<7>;
-	.reg .b32 	%r<29>;
+	.reg .b32 	%r<21>;
 	.reg .b64 	%rd<29>;
 
 
@@ -1551,23 +1551,23 @@ $L__BB3_11:
 	ld.param.u64 	%rd14, [stator_bf16_to_fp8_param_2];
 	ld.param.u64 	%rd15, [stator_bf16_to_fp8_param_3];
 	ld.param.u64 	%rd16, [stator_bf16_to_fp8_param_4];
-	mov.u32 	%r10, %ctaid.x;
-	mov.u32 	%r11, %ntid.x;
-	cvt.u64.u32 	%rd1, %r11;
-	mul.wide.u32 	%rd17, %r10, %r11;
-	mov.u32 	%r12, %tid.x;
-	cvt.u64.u32 	%rd18, %r12;
+	mov.u32 	%r4, %ctaid.x;
+	mov.u32 	%r5, %ntid.x;
+	cvt.u64.u32 	%rd1, %r5;
+	mul.wide.u32 	%rd17, %r4, %r5;
+	mov.u32 	%r6, %tid.x;
+	cvt.u64.u32 	%rd18, %r6;
 	add.s64 	%rd27, %rd17, %rd18;
 	setp.ge.u64 	%p1, %rd27, %rd15;
-	@%p1 bra 	$L__BB4_13;
+	@%p1 bra 	$L__BB4_12;
 
-	mov.u32 	%r13, %nctaid.x;
-	cvt.u64.u32 	%rd19, %r13;
+	mov.u32 	%r7, %nctaid.x;
+	cvt.u64.u32 	%rd19, %r7;
 	mul.lo.s64 	%rd3, %rd19, %rd1;
 	cvta.to.global.u64 	%rd4, %rd13;
 	cvta.to.global.u64 	%rd5, %rd14;
 	cvta.to.global.u64 	%rd6, %rd12;
-	cvt.u32.u64 	%r14, %rd16;
+	cvt.u32.u64 	%r8, %rd16;
 
 $L__BB4_2:
 	shl.b64 	%rd20, %rd27, 1;
@@ -1582,71 +1582,71 @@ $L__BB4_2:
 	bra.uni 	$L__BB4_5;
 
 $L__BB4_4:
-	cvt.u32.u64 	%r15, %rd27;
-	div.u32 	%r16, %r15, %r14;
-	cvt.u64.u32 	%rd28, %r16;
+	cvt.u32.u64 	%r9, %rd27;
+	div.u32 	%r10, %r9, %r8;
+	cvt.u64.u32 	%rd28, %r10;
 
 $L__BB4_5:
 	shl.b64 	%rd24, %rd28, 2;
 	add.s64 	%rd25, %rd5, %rd24;
 	ld.global.f32 	%f1, [%rd25];
-	cvt.u32.u16 	%r17, %rs1;
-	shl.b32 	%r18, %r17, 16;
-	mov.b32 	%f2, %r18;
+	cvt.u32.u16 	%r11, %rs1;
+	shl.b32 	%r12, %r11, 16;
+	mov.b32 	%f2, %r12;
 	div.rn.f32 	%f3, %f2, %f1;
 	mov.b32 	%r1, %f3;
-	shr.u32 	%r2, %r1, 24;
-	and.b32  	%r3, %r2, 128;
-	and.b32  	%r4, %r1, 2147483647;
-	setp.gt.u32 	%p3, %r4, 2139095040;
+	shr.u32 	%r13, %r1, 24;
+	and.b32  	%r2, %r13, 128;
+	and.b32  	%r3, %r1, 2147483647;
+	setp.gt.u32 	%p3, %r3, 2139095040;
+	mov.u16 	%rs14, 127;
 	@%p3 bra 	$L__BB4_11;
-	bra.uni 	$L__BB4_6;
 
-$L__BB4_11:
-	or.b32  	%r28, %r2, 127;
-	bra.uni 	$L__BB4_12;
-
-$L__BB4_6:
-	setp.gt.u32 	%p4, %r4, 1138753535;
+	setp.gt.u32 	%p4, %r3, 1138753535;
 	@%p4 bra 	$L__BB4_10;
 	bra.uni 	$L__BB4_7;
 
 $L__BB4_10:
-	or.b32  	%r28, %r3, 126;
-	bra.uni 	$L__BB4_12;
+	cvt.u16.u32 	%rs13, %r2;
+	or.b16  	%rs14, %rs13, 126;
+	bra.uni 	$L__BB4_11;
 
 $L__BB4_7:
-	setp.lt.u32 	%p5, %r4, 1015021568;
+	setp.lt.u32 	%p5, %r3, 1015021568;
 	@%p5 bra 	$L__BB4_9;
 	bra.uni 	$L__BB4_8;
 
 $L__BB4_9:
-	mov.b32 	%f4, %r4;
+	mov.b32 	%f4, %r3;
 	mul.rn.f32 	%f5, %f4, 0f44000000;
 	add.rn.f32 	%f6, %f5, 0f4B000000;
-	mov.b32 	%r26, %f6;
-	and.b32  	%r27, %r26, 15;
-	or.b32  	%r28, %r27, %r3;
-	bra.uni 	$L__BB4_12;
+	mov.b32 	%r20, %f6;
+	cvt.u16.u32 	%rs10, %r2;
+	cvt.u16.u32 	%rs11, %r20;
+	and.b16  	%rs12, %rs11, 15;
+	or.b16  	%rs14, %rs12, %rs10;
+	bra.uni 	$L__BB4_11;
 
 $L__BB4_8:
-	shr.u32 	%r19, %r1, 20;
-	and.b32  	%r20, %r19, 1;
-	add.s32 	%r21, %r1, %r20;
-	add.s32 	%r22, %r21, 524287;
-	shr.u32 	%r23, %r22, 20;
-	add.s32 	%r24, %r23, 64;
-	and.b32  	%r25, %r24, 127;
-	or.b32  	%r28, %r25, %r3;
+	shr.u32 	%r14, %r1, 20;
+	and.b32  	%r15, %r14, 1;
+	add.s32 	%r16, %r1, %r15;
+	add.s32 	%r17, %r16, 524287;
+	shr.u32 	%r18, %r17, 20;
+	add.s32 	%r19, %r18, 64;
+	cvt.u16.u32 	%rs7, %r19;
+	and.b16  	%rs8, %rs7, 127;
+	cvt.u16.u32 	%rs9, %r2;
+	or.b16  	%rs14, %rs8, %rs9;
 
-$L__BB4_12:
+$L__BB4_11:
 	add.s64 	%rd26, %rd6, %rd27;
-	st.global.u8 	[%rd26], %r28;
+	st.global.u8 	[%rd26], %rs14;
 	add.s64 	%rd27, %rd27, %rd3;
 	setp.lt.u64 	%p6, %rd27, %rd15;
 	@%p6 bra 	$L__BB4_2;
 
-$L__BB4_13:
+$L__BB4_12:
 	ret;
 
 }

@@ -40,6 +40,7 @@ Result nvmlDeviceGetMemoryInfo(Device, Memory* memory) { *memory = {80ull << 30,
 Result nvmlDeviceGetTemperature(Device, unsigned, unsigned* celsius) { *celsius = 61; return 0; }
 Result nvmlDeviceGetClockInfo(Device, unsigned type, unsigned* megahertz) { *megahertz = type == 1 ? 1980 : 0; return 0; }
 Result nvmlDeviceGetPcieThroughput(Device device, unsigned counter, unsigned* kilobytes) { *kilobytes = counter == 0 ? 1000 : 2000; return Poor(device); }
+Result nvmlDeviceGetNvLinkRemotePciInfo_v2(Device, unsigned link, char* info) { memset(info, 0, 68); snprintf(info + 36, 32, "00000000:0%u:00.0", link + 3); return 0; }
 Result nvmlDeviceGetNvLinkState(Device device, unsigned link, unsigned* active) { *active = link == 0; return link < 2 ? Poor(device) : 2; }
 Result nvmlDeviceGetFieldValues(Device, int count, FieldValue* fields) { for (int i = 0; i < count; i += 1) { fields[i].result = 0; fields[i].value.ull = fields[i].field * 1000ull; } return 0; }
 Result nvmlEventSetCreate(void** set) { *set = malloc(1); return 0; }
