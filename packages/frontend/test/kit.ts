@@ -1,4 +1,10 @@
-import { defineEngine, type Engine, type EngineFunction, type TokenizerFile } from "@stator/core";
+import {
+  defineEngine,
+  type Engine,
+  type EngineFunction,
+  type ModelCard,
+  type TokenizerFile,
+} from "@stator/core";
 
 /** GPT-2's byte table: every byte as one printable character. */
 export const byteCharacters: readonly string[] = (() => {
@@ -121,12 +127,10 @@ export function spaceMarkTokenizer(): TokenizerFile {
 /** An engine on the byte tokenizer. */
 export function byteEngine(
   run: EngineFunction,
-  card: { contextTokens?: number; model?: string } = {},
+  options: { contextTokens?: number; model?: string; card?: Partial<ModelCard> } = {},
 ): Engine {
-  return defineEngine(
-    { model: card.model ?? "bytes", contextTokens: card.contextTokens ?? 4096, tokenizer: byteTokenizer() },
-    run,
-  );
+  const { model = "bytes", contextTokens = 4096, card = {} } = options;
+  return defineEngine({ model, contextTokens, tokenizer: byteTokenizer(), card }, run);
 }
 
 /** Says `text`, a byte per step, and ends with the end id. */

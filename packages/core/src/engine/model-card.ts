@@ -1,3 +1,4 @@
+import type { Grammar } from "./request.ts";
 /** Where the tokenizer is: an artefact that the engine serves by digest. */
 export interface TokenizerRef {
   /** `hf-json`: a Hugging Face `tokenizer.json`. */
@@ -84,6 +85,8 @@ export interface ModelCard {
   /** The same ids come out whatever shares the batch, and however a prompt is split. Identity is claimed only then. */
   readonly batchInvariant: boolean;
   readonly tasks: readonly ("chat" | "completion" | "embedding")[];
+  /** How its engine can constrain the output. Absent: not at all. */
+  readonly grammars?: readonly Grammar["kind"][];
   /** Names of loaded LoRA adapters. */
   readonly adapters: readonly string[];
   /** Session contract versions that the worker speaks, inclusive. */

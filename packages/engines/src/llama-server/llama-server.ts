@@ -88,6 +88,7 @@ function llamaServerDriver({ connector, clock }: LlamaServerOptions): ServerDriv
   return {
     kind: "llama-server",
     resume: { rng: false, penalties: true, grammar: false, logprobs: true },
+    grammars: ["jsonSchema", "ebnf"],
     connectors: connector === undefined ? [] : [{ name: "llama-slot-files", style: "sequential" }],
     probe,
     load,

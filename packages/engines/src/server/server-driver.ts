@@ -45,6 +45,8 @@ export interface ServerDriver {
   readonly kind: string;
   /** What this kind carries over when it resumes. */
   readonly resume: ModelCard["resume"];
+  /** How it can constrain output. */
+  readonly grammars: NonNullable<ModelCard["grammars"]>;
   readonly connectors: readonly Connector[];
   probe(client: ServerClient, signal: AbortSignal): Promise<ServerFacts>;
   load(client: ServerClient, facts: ServerFacts, signal: AbortSignal): Promise<ServerLoad>;

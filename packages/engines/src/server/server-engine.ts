@@ -146,6 +146,7 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
       kvGroups: [{ kind: "full_attention" }],
       connectors: found.connectors ?? driver.connectors,
       resume: driver.resume,
+      grammars: driver.grammars,
       batchInvariant: false,
       tasks: ["completion", "chat"],
       adapters: found.adapters,

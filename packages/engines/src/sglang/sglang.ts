@@ -50,6 +50,7 @@ function sglangDriver({ connector, url, kvEvents }: SglangOptions): ServerDriver
       ? {}
       : { watchEvents: (_client, facts, sink) => watchZmq(kvEvents, facts, sink) }),
     resume: { rng: false, penalties: false, grammar: false, logprobs: true },
+    grammars: ["jsonSchema", "regex", "ebnf"],
     connectors: connector === undefined ? [] : [connectorOf(connector, url)],
     probe,
     load: sglangLoad,

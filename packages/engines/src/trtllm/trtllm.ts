@@ -58,6 +58,7 @@ function trtllmDriver({ connector, kvEvents, clock }: TrtllmOptions): ServerDriv
         }
       : {}),
     resume: { rng: false, penalties: false, grammar: false, logprobs: true },
+    grammars: ["jsonSchema", "regex", "ebnf"],
     connectors: connector === undefined ? [] : [{ name: trtllmConnector, style: "sequential" }],
     probe: (client, signal) => probe(client, stats, signal),
     async load(client, _facts, signal) {

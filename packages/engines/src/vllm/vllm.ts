@@ -56,6 +56,7 @@ function vllmDriver({ connector, kvEvents }: VllmOptions): ServerDriver {
       ? {}
       : { watchEvents: (_client, facts, sink) => watchZmq(kvEvents, facts, sink) }),
     resume: { rng: false, penalties: false, grammar: false, logprobs: true },
+    grammars: ["jsonSchema", "regex", "ebnf"],
     connectors: connector === undefined ? [] : [connectorOf(connector)],
     async probe(client, signal) {
       const facts = await probe(client, signal);

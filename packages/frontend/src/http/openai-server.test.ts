@@ -322,6 +322,43 @@ describe("a deadline", () => {
   });
 });
 
+describe("response_format", () => {
+  const schema = { type: "object", properties: { a: { type: "integer" } }, required: ["a"] };
+
+  it("reaches an engine that can hold its output to a schema, and is refused for one that cannot", async () => {
+    const grammars: unknown[] = [];
+    const able = byteEngine(
+      async function* (request, options) {
+        grammars.push(request.grammar);
+        yield* saying('{"a":1}')(request, options);
+      },
+      { card: { grammars: ["jsonSchema"] } },
+    );
+    const { client } = await serve({ models: { able, unable: byteEngine(saying("{}")) } });
+    const ask = (
+      model: string,
+      format: OpenAI.ChatCompletionCreateParams["response_format"],
+    ): Promise<string | null> =>
+      client.chat.completions
+        .create({ model, messages: hello, response_format: format! })
+        .then(({ choices }) => choices[0]!.message.content);
+    expect(await ask("able", { type: "json_schema", json_schema: { name: "a", schema } })).toBe('{"a":1}');
+    expect(await ask("able", { type: "json_object" })).toBe('{"a":1}');
+    await ask("able", { type: "text" });
+    expect(grammars).toEqual([
+      { kind: "jsonSchema", source: JSON.stringify(schema) },
+      { kind: "jsonSchema", source: '{"type":"object"}' },
+      undefined,
+    ]);
+    await expect(ask("unable", { type: "json_object" })).rejects.toMatchObject({
+      status: 400,
+      param: "response_format",
+      code: "unsupported_parameter",
+    });
+    await expect(ask("able", { type: "json_schema" } as never)).rejects.toMatchObject({ status: 400 });
+  });
+});
+
 describe("a page of another origin", () => {
   const preflight = (url: string, origin: string): Promise<Response> =>
     fetch(`${url}/v1/chat/completions`, {

@@ -6,7 +6,8 @@ import type { PreparedText, TextPrompt, TextRequest } from "./text-request.ts";
 /**
  * Makes one engine request per choice out of a text request: template, ids, limits, sampling with its seed fixed.
  *
- * @throws FrontendError of kind `invalid`: `FRONTEND_CONTEXT_EXCEEDED`, `FRONTEND_PARAM_INVALID`, `FRONTEND_TEMPLATE_FAILED`.
+ * @throws FrontendError of kind `invalid`: `FRONTEND_CONTEXT_EXCEEDED`, `FRONTEND_PARAM_INVALID`, `FRONTEND_PARAM_UNSUPPORTED`,
+ *   `FRONTEND_TEMPLATE_FAILED`.
  */
 export async function prepareText(
   artifacts: ModelArtifacts,
@@ -14,6 +15,14 @@ export async function prepareText(
   signal: AbortSignal,
 ): Promise<PreparedText> {
   const { card, vocabulary } = artifacts;
+  if (request.grammar !== undefined && card.grammars?.includes(request.grammar.kind) !== true) {
+    throw new FrontendError({
+      code: "FRONTEND_PARAM_UNSUPPORTED",
+      kind: "invalid",
+      message: `The engine of model ${card.model} cannot hold its output to a ${request.grammar.kind === "jsonSchema" ? "JSON schema" : request.grammar.kind} (response_format). Leave it out, or ask for it in the prompt.`,
+      data: { param: "response_format" },
+    });
+  }
   const promptIds = await idsOf(artifacts, request.prompt, signal);
   const room = card.contextTokens - promptIds.length;
   if (promptIds.length === 0)

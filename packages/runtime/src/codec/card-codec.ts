@@ -3,6 +3,7 @@ import { KvGroupKind, ModelCardSchema, Task, type ModelCard as Wire } from "@sta
 import type { KvGroup, ModelCard } from "@stator/core";
 import { styles } from "./handoff-codec.ts";
 import { given, names } from "./names.ts";
+import { grammarKinds } from "./request-codec.ts";
 
 const groupKinds = names<KvGroup["kind"], KvGroupKind>({
   full_attention: KvGroupKind.FULL_ATTENTION,
@@ -43,6 +44,7 @@ export function cardToWire(card: ModelCard): Wire {
     batchInvariant: card.batchInvariant,
     tasks: card.tasks.map((task) => tasks.number(task)),
     adapters: [...card.adapters],
+    grammars: (card.grammars ?? []).map((kind) => grammarKinds.number(kind)),
     contract: card.contract,
   });
 }
@@ -93,6 +95,9 @@ export function cardFromWire(wire: Wire): ModelCard {
     batchInvariant: wire.batchInvariant,
     tasks: wire.tasks.map((task) => tasks.word(task, "completion")),
     adapters: wire.adapters,
+    ...(wire.grammars.length === 0
+      ? {}
+      : { grammars: wire.grammars.map((kind) => grammarKinds.word(kind, "ebnf")) }),
     contract: { min: wire.contract?.min ?? 1, max: wire.contract?.max ?? 1 },
   };
 }

@@ -239,6 +239,7 @@ test("cards, workers and errors come back as they went", () => {
     batchInvariant: true,
     tasks: ["chat", "embedding"],
     adapters: ["a"],
+    grammars: ["jsonSchema", "regex"],
     contract: { min: 1, max: 3 },
   };
   expect(cardFromWire(fromBinary(ModelCardSchema, toBinary(ModelCardSchema, cardToWire(card))))).toEqual(

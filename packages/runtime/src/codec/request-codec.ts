@@ -8,11 +8,11 @@ import {
 } from "@stator/contracts";
 import type { GenerateRequest, Grammar, Hints, Limits, Media, Sampling } from "@stator/core";
 import { handoffFromWire, handoffToWire } from "./handoff-codec.ts";
-import { given, names } from "./names.ts";
+import { given, names, type Names } from "./names.ts";
 import { bytesOfU32, u32OfBytes } from "./words.ts";
 
 const modes = names<GenerateRequest["mode"], Mode>({ full: Mode.FULL, prefill: Mode.PREFILL });
-const grammarKinds = names<Grammar["kind"], GrammarKind>({
+export const grammarKinds: Names<Grammar["kind"], GrammarKind> = names<Grammar["kind"], GrammarKind>({
   jsonSchema: GrammarKind.JSON_SCHEMA,
   regex: GrammarKind.REGEX,
   ebnf: GrammarKind.EBNF,

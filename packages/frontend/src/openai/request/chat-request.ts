@@ -1,3 +1,4 @@
+import type { Grammar } from "@stator/core";
 import { z } from "zod";
 import { invalidParam } from "../../errors.ts";
 import type { ChatMessage } from "../../text/chat-template.ts";
@@ -60,7 +61,14 @@ export function chatRequestParser(limits: Required<OpenAILimits>): ParseRequest 
       .max(limits.tools)
       .optional(),
     tool_choice: z.union([z.string(), z.custom<Record<string, unknown>>(isPlainObject)]).optional(),
-    response_format: z.object({ type: z.string() }).optional(),
+    response_format: z
+      .object({
+        type: z.enum(["text", "json_object", "json_schema"]),
+        json_schema: z
+          .object({ schema: z.custom<Record<string, unknown>>(isPlainObject, "expected an object") })
+          .optional(),
+      })
+      .optional(),
     chat_template_kwargs: z.custom<Record<string, unknown>>(isPlainObject, "expected an object").optional(),
     metadata: z
       .custom<Record<string, unknown>>(
@@ -75,12 +83,7 @@ export function chatRequestParser(limits: Required<OpenAILimits>): ParseRequest 
     if (fields.top_logprobs !== undefined && fields.logprobs !== true) {
       throw invalidParam("top_logprobs", "top_logprobs is only allowed when logprobs is true.");
     }
-    if (fields.response_format !== undefined && fields.response_format.type !== "text") {
-      refuse(
-        "response_format",
-        `response_format.type ${JSON.stringify(fields.response_format.type.slice(0, 64))} is not supported; "text" is.`,
-      );
-    }
+    const grammar = grammarOf(fields.response_format);
     if (fields.tool_choice !== undefined && fields.tool_choice !== "auto" && fields.tool_choice !== "none") {
       refuse("tool_choice", 'tool_choice must be "auto" or "none": this server cannot force a call.');
     }
@@ -104,6 +107,7 @@ export function chatRequestParser(limits: Required<OpenAILimits>): ParseRequest 
       text: {
         ...textFields(fields),
         ...(maxTokens === undefined ? {} : { maxTokens }),
+        ...(grammar === undefined ? {} : { grammar }),
         ...(fields.logprobs === true ? { topLogprobs: fields.top_logprobs ?? 0 } : {}),
       },
     };
@@ -133,6 +137,21 @@ export function chatRequestParser(limits: Required<OpenAILimits>): ParseRequest 
           }),
     };
   }
+}
+
+/** What the engine must hold the output to; whether it can is checked against its card. */
+function grammarOf(
+  format:
+    { readonly type: string; readonly json_schema?: { readonly schema: unknown } | undefined } | undefined,
+): Grammar | undefined {
+  if (format === undefined || format.type === "text") return undefined;
+  if (format.type === "json_object") return { kind: "jsonSchema", source: '{"type":"object"}' };
+  if (format.json_schema === undefined)
+    throw invalidParam(
+      "response_format.json_schema",
+      "response_format.json_schema with a schema is required.",
+    );
+  return { kind: "jsonSchema", source: JSON.stringify(format.json_schema.schema) };
 }
 
 /** Nothing is ever fetched for a client: parts with URLs are refused whatever they point to. */
