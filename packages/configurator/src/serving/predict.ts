@@ -8,6 +8,7 @@ import type {
 } from "@stator/simulator/performance-model";
 import {
   architectureOf,
+  generationOf,
   gpusOf,
   kvBytesOfSequence,
   sequenceCapacity,
@@ -72,7 +73,7 @@ export function predictAggregated(
 ): ServingPrediction {
   const { inputTokens, outputTokens } = workload;
   const { data, pipeline } = worker.parallelism;
-  const scheduling = fittedServingTerms.scheduling[worker.backend][architectureOf(worker.system)];
+  const scheduling = fittedServingTerms.scheduling[worker.backend][generationOf(worker.system)];
   const capacity = sequenceCapacity(worker, inputTokens + outputTokens / 2);
   const running = Math.max(1, Math.min(concurrency, capacity));
   const pastTokens = Math.min(workload.prefixTokens ?? 0, inputTokens - 1);
@@ -103,10 +104,11 @@ export function predictAggregated(
   const serviceMs = (Math.max(0.1, ownMs - step) * stall) / pipeline;
   const generateMs = tpotMs * Math.max(1, outputTokens - 1);
   const waitMs = closedLoopResponseMs(running, ownMs, serviceMs, outputTokens * tpotMs) - ownMs;
-  const terms = fittedServingTerms.aggregated[worker.backend];
-  const closedMs = firstToken(terms, step, ownMs, waitMs, serviceMs * running);
+  const terms = fittedServingTerms.aggregated[worker.backend][generationOf(worker.system)];
+  const polledMs = pollSteps(worker, concurrency) * step;
+  const closedMs = firstToken(terms, step, ownMs, waitMs, serviceMs * running) + polledMs;
   const perRank = running / (generateMs + closedMs);
-  let ttftMs = queued(workload.arrival, closedMs, firstToken(terms, step, ownMs, 0, 0), {
+  let ttftMs = queued(workload.arrival, closedMs, firstToken(terms, step, ownMs, 0, 0) + polledMs, {
     ratePerMs: perRank,
     serviceMs,
     waiting: running,
@@ -122,6 +124,15 @@ export function predictAggregated(
     capacityPerRank: capacity,
     isSaturated: concurrency > running,
   };
+}
+
+/**
+ * Decode steps that an arrival waits, on average, until the engine looks for it. SGLang's published recipes for Blackwell
+ * poll every 10 steps, from 16 requests on every 30 (`--scheduler-recv-interval`); other engines look every step.
+ */
+export function pollSteps({ backend, system, parallelism }: WorkerSpec, concurrency: number): number {
+  if (backend !== "sglang" || architectureOf(system) !== "blackwell") return 0;
+  return concurrency * parallelism.data < 16 ? 5 : 15;
 }
 
 export interface DisaggregatedSpec {
@@ -154,7 +165,7 @@ export function predictDisaggregated(spec: DisaggregatedSpec, workload: Workload
   const ranks = decode.parallelism.data * decodeWorkers;
   const clients = slots * ranks;
   const stationMs = serviceMs / prefillWorkers;
-  const terms = fittedServingTerms.disaggregated[decode.backend];
+  const terms = fittedServingTerms.disaggregated[decode.backend][generationOf(decode.system)];
   const decodeMs = (sequences: number): number =>
     stepTime({
       ...decode,

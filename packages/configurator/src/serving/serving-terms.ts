@@ -1,4 +1,4 @@
-import type { Architecture, BackendName } from "@stator/simulator/performance-model";
+import type { BackendName, Generation } from "@stator/simulator/performance-model";
 
 /** How an engine's scheduler turns step times into what users see. */
 interface SchedulingTerms {
@@ -18,7 +18,7 @@ export interface FirstTokenTerms {
 }
 
 export interface ServingTerms {
-  readonly scheduling: Readonly<Record<BackendName, Readonly<Record<Architecture, SchedulingTerms>>>>;
-  readonly aggregated: Readonly<Record<BackendName, FirstTokenTerms>>;
-  readonly disaggregated: Readonly<Record<BackendName, FirstTokenTerms>>;
+  readonly scheduling: Readonly<Record<BackendName, Readonly<Record<Generation, SchedulingTerms>>>>;
+  readonly aggregated: Readonly<Record<BackendName, Readonly<Record<Generation, FirstTokenTerms>>>>;
+  readonly disaggregated: Readonly<Record<BackendName, Readonly<Record<Generation, FirstTokenTerms>>>>;
 }

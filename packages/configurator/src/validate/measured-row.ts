@@ -40,8 +40,21 @@ interface RawWorkers extends RawSplit {
 }
 
 /** Reads a CSV in the format of AIConfigurator's silicon samples. Rows without both measurements are left out. */
-export function parseMeasuredRows(csv: string): MeasuredRow[] {
-  const [header, ...lines] = csv.split(/\r?\n/).filter((line) => line.trim() !== "");
+export function parseMeasuredRows(csv: string): readonly MeasuredRow[] {
+  return parseMeasuredCsv(csv).rows;
+}
+
+/** The same, with what was left out counted by reason. Columns may come in any order; unknown ones are not read. */
+export function parseMeasuredCsv(csv: string): {
+  readonly rows: readonly MeasuredRow[];
+  readonly skipped: Readonly<Record<string, number>>;
+} {
+  const skipped: Record<string, number> = {};
+  const skip = (reason: string): void => void (skipped[reason] = (skipped[reason] ?? 0) + 1);
+  const [header, ...lines] = csv
+    .replace(/^\uFEFF/, "")
+    .split(/\r?\n/)
+    .filter((line) => line.trim() !== "");
   const names = splitCsvLine(header ?? "");
   const rows: MeasuredRow[] = [];
   for (const line of lines) {
@@ -53,8 +66,19 @@ export function parseMeasuredRows(csv: string): MeasuredRow[] {
     const tpotMs = number("silicon_tpot_ms");
     const inputTokens = number("isl");
     const outputTokens = number("osl");
-    const backend = at("backend");
-    if (!ttftMs || !tpotMs || !inputTokens || !outputTokens || !isBackend(backend)) continue;
+    const backend = at("backend").toLowerCase();
+    if (!(ttftMs && ttftMs > 0 && tpotMs && tpotMs > 0)) {
+      skip("no measured TTFT and TPOT");
+      continue;
+    }
+    if (!(inputTokens && inputTokens > 0 && outputTokens && outputTokens > 0)) {
+      skip("no input and output length");
+      continue;
+    }
+    if (!isBackend(backend)) {
+      skip(`unknown backend ${backend === "" ? "(none)" : backend}`);
+      continue;
+    }
     const split = (prefix: string, dataName: string): RawSplit | undefined => {
       const tensor = number(`${prefix}tp_size`);
       if (!tensor) return undefined;
@@ -94,7 +118,7 @@ export function parseMeasuredRows(csv: string): MeasuredRow[] {
       tpotMs,
     });
   }
-  return rows;
+  return { rows, skipped };
 }
 
 /** A split with its conventions undone, and the factor that turns the row's batch into one per attention rank. */

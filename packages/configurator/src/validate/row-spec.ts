@@ -5,17 +5,11 @@ import type {
   Quantization,
   SystemSpec,
 } from "@stator/simulator/performance-model";
-import {
-  findModel,
-  gpusOf,
-  findSystem,
-  hasExperts,
-  namedQuantization,
-} from "@stator/simulator/performance-model";
+import { findModel, findSystem, hasExperts, namedQuantization } from "@stator/simulator/performance-model";
 import type { DisaggregatedSpec, WorkerSpec } from "../serving/predict.ts";
-import { predictDisaggregated } from "../serving/predict.ts";
 import type { MeasuredRow, RawSplit } from "./measured-row.ts";
 import { normalizeSplit } from "./measured-row.ts";
+import { usualDeployment } from "./usual-deployment.ts";
 
 /** A measured row as something that can be predicted. */
 export type RowSpec =
@@ -83,51 +77,8 @@ export function specOfRow(row: MeasuredRow): RowSpec | undefined {
     row.concurrency ?? (batch === undefined ? undefined : batch * split.data * (workers ?? 1));
   return concurrency === undefined
     ? undefined
-    : { mode: "disagg", isGuess: true, spec: balancedSpec(row, prefill, worker(split), concurrency) };
+    : { mode: "disagg", isGuess: true, spec: usualDeployment(row, prefill, worker(split), concurrency) };
 }
-
-/** GPUs that published deployments give to decode when they do not say how many. */
-const usualDecodeGpus = 32;
-
-/** Requests in flight per worker past which engines' recipes split attention by sequences instead of heads. */
-const attentionDataAbove = 96;
-
-// A row without worker counts was published as a balanced deployment of a usual size: decode workers on some 32 GPUs,
-// and as many prefill workers as keep up with them.
-function balancedSpec(
-  row: MeasuredRow,
-  prefill: WorkerSpec,
-  decode: WorkerSpec,
-  concurrency: number,
-): DisaggregatedSpec {
-  const gpus = gpusOf(decode.parallelism);
-  const decodeWorkers =
-    row.decode?.workers ?? Math.max(1, Math.min(concurrency, Math.round(usualDecodeGpus / gpus)));
-  const isWide =
-    decode.parallelism.data === 1 &&
-    hasExperts(decode.model) &&
-    concurrency / decodeWorkers > attentionDataAbove;
-  const parallelism = isWide
-    ? { tensor: 1, pipeline: 1, data: gpus, expertTensor: 1, expert: gpus }
-    : decode.parallelism;
-  const spec = {
-    prefill,
-    decode: { ...decode, parallelism },
-    decodeWorkers,
-    decodeBatch: Math.max(1, concurrency / (decodeWorkers * parallelism.data)),
-  };
-  let prefillWorkers = row.prefill?.workers ?? 1;
-  if (row.prefill?.workers === undefined)
-    while (
-      prefillWorkers < 32 &&
-      predictDisaggregated({ ...spec, prefillWorkers }, row).prefillLoad > balancedPrefillLoad
-    )
-      prefillWorkers += 1;
-  return { ...spec, prefillWorkers };
-}
-
-/** Share of the time that a balanced deployment's prefill workers are busy, at most. */
-const balancedPrefillLoad = 0.85;
 
 function quantizationOfRow(row: MeasuredRow, model: ModelSpec, system: SystemSpec): Quantization {
   const own = namedQuantization("auto", model, system);
@@ -140,6 +91,9 @@ function quantizationOfRow(row: MeasuredRow, model: ModelSpec, system: SystemSpe
     dense: dense === "w4a16" && hasExperts(model) ? "bf16" : dense,
     experts,
     attention: "bf16",
-    kvCache: dense === "nvfp4" || dense === "fp8" ? "fp8" : "bf16",
+    kvCache:
+      dense === "nvfp4" || dense === "fp8" || (experts === "mxfp4" && system.fp4PerSecond !== undefined)
+        ? "fp8"
+        : "bf16",
   };
 }

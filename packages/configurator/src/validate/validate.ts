@@ -2,7 +2,7 @@ import { PerformanceModelError } from "@stator/simulator/performance-model";
 import { predictAggregated, predictDisaggregated, saturatedLoad } from "../serving/predict.ts";
 import type { ServingPrediction } from "../serving/predict.ts";
 import type { MeasuredRow } from "./measured-row.ts";
-import { parseMeasuredRows } from "./measured-row.ts";
+import { parseMeasuredCsv } from "./measured-row.ts";
 import { specOfRow } from "./row-spec.ts";
 
 /** Errors over some rows, in per cent of the measured value. */
@@ -59,7 +59,9 @@ export function validateRows(csv: string): {
   rows: readonly ValidatedRow[];
   skipped: Readonly<Record<string, number>>;
 } {
-  const skipped: Record<string, number> = {};
+  const measured = parseMeasuredCsv(csv);
+  const skipped: Record<string, number> = { ...measured.skipped };
+  const skip = (reason: string): void => void (skipped[reason] = (skipped[reason] ?? 0) + 1);
   const predicted: {
     row: MeasuredRow;
     ttftMs: number;
@@ -67,11 +69,11 @@ export function validateRows(csv: string): {
     reason: string | undefined;
     severity: number;
   }[] = [];
-  for (const row of parseMeasuredRows(csv)) {
+  for (const row of measured.rows) {
     try {
       const spec = specOfRow(row);
       if (spec === undefined) {
-        skipped["no batch or sizes"] = (skipped["no batch or sizes"] ?? 0) + 1;
+        skip("no batch or sizes");
         continue;
       }
       if (spec.mode === "agg") {
@@ -98,7 +100,7 @@ export function validateRows(csv: string): {
           : error.code === "SIMULATOR_SYSTEM_UNKNOWN"
             ? `unknown system ${row.system}`
             : error.code;
-      skipped[reason] = (skipped[reason] ?? 0) + 1;
+      skip(reason);
     }
   }
   const limit = Math.floor(predicted.length * maxExcludedShare);

@@ -1,12 +1,11 @@
-import type { Architecture } from "./coefficients-for.ts";
-import { architectureOf } from "./coefficients-for.ts";
+import { generationOf } from "./coefficients-for.ts";
 import { fittedBackendTerms } from "./fitted-backend-terms.ts";
 import type { SystemSpec } from "./system-spec.ts";
 
 /** Engines whose scheduling and launch costs are known. */
 export type BackendName = "vllm" | "sglang" | "trtllm";
 
-/** What an engine adds to its kernels, on one architecture. */
+/** What an engine adds to its kernels, on one generation of GPUs. */
 export interface BackendTerms {
   /** Host time of one step that the GPU waits for, in microseconds. */
   readonly stepUs: number;
@@ -27,6 +26,5 @@ export const backendNames: readonly BackendName[] = ["vllm", "sglang", "trtllm"]
 
 /** An engine's terms on a system. */
 export function backendTerms(backend: BackendName, system: SystemSpec): BackendTerms {
-  const architecture: Architecture = architectureOf(system);
-  return fittedBackendTerms[backend][architecture];
+  return fittedBackendTerms[backend][generationOf(system)];
 }

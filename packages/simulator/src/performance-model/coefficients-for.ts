@@ -11,6 +11,14 @@ export function architectureOf(system: SystemSpec): Architecture {
   return system.computeCapability >= 100 ? "blackwell" : "hopper";
 }
 
+/** An architecture with Blackwell Ultra apart: engines build other kernels for compute capability 10.3. */
+export type Generation = Architecture | "blackwellUltra";
+
+/** Which engine terms a system uses. */
+export function generationOf(system: SystemSpec): Generation {
+  return system.computeCapability === 103 ? "blackwellUltra" : architectureOf(system);
+}
+
 /** The committed calibration of a system. */
 export function coefficientsFor(system: SystemSpec): Coefficients {
   return architectureOf(system) === "blackwell" ? blackwellCoefficients : hopperCoefficients;

@@ -20,7 +20,7 @@ export function findModel(name: string): ModelSpec {
   const wanted = canonical(name);
   const cached = cache.get(name);
   if (cached) return cached;
-  const known = modelNames().find((id) => canonical(id) === wanted);
+  const known = knownName(wanted);
   const config = known === undefined ? undefined : builtInModelConfigs[known];
   if (config === undefined) {
     const near = nearestNames(wanted);
@@ -35,15 +35,36 @@ export function findModel(name: string): ModelSpec {
   return model;
 }
 
+// Short names (`QWEN3_235B`) may leave out what follows, where only one model begins so.
+function knownName(wanted: string): string | undefined {
+  const target = sameShapes[wanted] ?? wanted;
+  const names = modelNames();
+  const exact = names.find((id) => canonical(id) === target);
+  if (exact !== undefined) return exact;
+  const longer = names.filter((id) => canonical(id).startsWith(`${target}-`));
+  return longer.length === 1 ? longer[0] : undefined;
+}
+
 const suffix =
-  /[-_.](instruct|chat|base|it|hf|thinking|fp8|nvfp4|fp4|int4|awq|gptq|w4a16|w8a8|dynamic|quantized|original|mxfp4|bf16|preview|exp|kv|\d{4}|v[12])$/;
+  /[-_.](instruct|chat|base|it|hf|thinking|terminus|fp8|nvfp4|fp4|int4|awq|gptq|w4a16|w8a8|dynamic|quantized|original|mxfp4|bf16|preview|exp|kv|block|\d{4}|v[12])$/;
+
+/** Checkpoints trained from another's shapes under a name of their own. */
+const sameShapes: Readonly<Record<string, string>> = {
+  "deepseek-r1-distill-llama-70b": "llama-3.3-70b",
+  "deepseek-r1-distill-llama-8b": "llama-3.1-8b",
+  "deepseek-r1-distill-qwen-32b": "qwen2.5-32b",
+  "llama-3.1-nemotron-70b": "llama-3.1-70b",
+  "qwq-32b": "qwen2.5-32b",
+};
 
 function canonical(name: string): string {
   let short = (name.split("/").at(-1) ?? name)
     .toLowerCase()
     .replaceAll("_", "-")
     .replace(/^meta-/, "")
-    .replace(/^nvidia-/, "");
+    .replace(/^nvidia-/, "")
+    .replace(/^(moe-)?(llama|mixtral)-?(?=\d)/, "$2-")
+    .replace(/(?<=^llama-\d)-(?=\d-)/, ".");
   while (suffix.test(short)) short = short.replace(suffix, "");
   return short
     .replace(/-v0\.\d(?=-|$)/, "")

@@ -1,61 +1,84 @@
 import type { BackendName, BackendTerms } from "./backend-terms.ts";
-import type { Architecture } from "./coefficients-for.ts";
+import type { Generation } from "./coefficients-for.ts";
 
 // Written by tools/calibrate/fit-serving.ts from 1811 measured deployments; do not edit.
-export const fittedBackendTerms: Readonly<Record<BackendName, Readonly<Record<Architecture, BackendTerms>>>> =
-  {
-    vllm: {
-      hopper: {
-        stepUs: 1760,
-        perSequenceUs: 37.1,
-        prefillLayerUs: 27.7,
-        decodeLayerUs: 3.36,
-        workScale: 1,
-        floorScale: 0.8,
-      },
-      blackwell: {
-        stepUs: 1800,
-        perSequenceUs: 5.45,
-        prefillLayerUs: 24.2,
-        decodeLayerUs: 3.19,
-        workScale: 1,
-        floorScale: 0.714,
-      },
+export const fittedBackendTerms: Readonly<Record<BackendName, Readonly<Record<Generation, BackendTerms>>>> = {
+  vllm: {
+    hopper: {
+      stepUs: 2860,
+      perSequenceUs: 19.7,
+      prefillLayerUs: 27.4,
+      decodeLayerUs: 3.05,
+      workScale: 1.01,
+      floorScale: 0.627,
     },
-    sglang: {
-      hopper: {
-        stepUs: 771,
-        perSequenceUs: 16.5,
-        prefillLayerUs: 23.1,
-        decodeLayerUs: 3.09,
-        workScale: 1,
-        floorScale: 0.638,
-      },
-      blackwell: {
-        stepUs: 773,
-        perSequenceUs: 23.3,
-        prefillLayerUs: 26.6,
-        decodeLayerUs: 3.13,
-        workScale: 1.08,
-        floorScale: 0.8,
-      },
+    blackwell: {
+      stepUs: 2580,
+      perSequenceUs: 17.4,
+      prefillLayerUs: 27.3,
+      decodeLayerUs: 3.05,
+      workScale: 1.01,
+      floorScale: 0.618,
     },
-    trtllm: {
-      hopper: {
-        stepUs: 664,
-        perSequenceUs: 15.3,
-        prefillLayerUs: 41.4,
-        decodeLayerUs: 3.03,
-        workScale: 1,
-        floorScale: 0.867,
-      },
-      blackwell: {
-        stepUs: 401,
-        perSequenceUs: 12.2,
-        prefillLayerUs: 27.3,
-        decodeLayerUs: 2.93,
-        workScale: 1.11,
-        floorScale: 0.724,
-      },
+    blackwellUltra: {
+      stepUs: 2290,
+      perSequenceUs: 15.3,
+      prefillLayerUs: 27.1,
+      decodeLayerUs: 3.04,
+      workScale: 1.01,
+      floorScale: 0.607,
     },
-  };
+  },
+  sglang: {
+    hopper: {
+      stepUs: 1300,
+      perSequenceUs: 16.4,
+      prefillLayerUs: 25.4,
+      decodeLayerUs: 3,
+      workScale: 0.992,
+      floorScale: 0.71,
+    },
+    blackwell: {
+      stepUs: 1400,
+      perSequenceUs: 19.2,
+      prefillLayerUs: 25.6,
+      decodeLayerUs: 3,
+      workScale: 0.998,
+      floorScale: 0.724,
+    },
+    blackwellUltra: {
+      stepUs: 1300,
+      perSequenceUs: 25.4,
+      prefillLayerUs: 25.7,
+      decodeLayerUs: 3,
+      workScale: 1,
+      floorScale: 0.715,
+    },
+  },
+  trtllm: {
+    hopper: {
+      stepUs: 884,
+      perSequenceUs: 15.8,
+      prefillLayerUs: 27.7,
+      decodeLayerUs: 2.91,
+      workScale: 1.01,
+      floorScale: 0.781,
+    },
+    blackwell: {
+      stepUs: 828,
+      perSequenceUs: 15.6,
+      prefillLayerUs: 27.6,
+      decodeLayerUs: 2.9,
+      workScale: 1.01,
+      floorScale: 0.738,
+    },
+    blackwellUltra: {
+      stepUs: 751,
+      perSequenceUs: 14.8,
+      prefillLayerUs: 27.6,
+      decodeLayerUs: 2.88,
+      workScale: 1.01,
+      floorScale: 0.71,
+    },
+  },
+};

@@ -69,7 +69,12 @@ export function workKey(shape: OperationShape): string {
 
 /** Name under which a kernel's floor is scaled to an architecture. */
 export function floorKey(shape: OperationShape): string {
-  return shape.kind === "experts" || shape.kind === "collective" ? `floor:${shape.kind}` : "floor";
+  if (shape.kind === "experts" || shape.kind === "collective") return `floor:${shape.kind}`;
+  const isLatent =
+    shape.kind === "decodeLatent" ||
+    shape.kind === "headMatrix" ||
+    (shape.kind === "prefillAttention" && shape.isLatent);
+  return isLatent ? "floor:latent" : "floor";
 }
 
 function kernelTime(shape: OperationShape, system: SystemSpec, coefficients: Coefficients): KernelTime {

@@ -1,0 +1,131 @@
+// Time to first token of measured deployments, given what their steps take.
+import { backendNames } from "@stator/simulator/performance-model";
+import { closedLoopResponseMs } from "../../../packages/configurator/src/serving/queueing.ts";
+import {
+  defaultStepTokens,
+  kvTransferMs,
+  pollSteps,
+  prefillRankScaling,
+} from "../../../packages/configurator/src/serving/predict.ts";
+import { createHierarchy, termValues } from "./hierarchy.ts";
+import type { Hierarchy } from "./hierarchy.ts";
+import { tpot } from "./fit-steps.ts";
+import type { FormedSample } from "./fit-steps.ts";
+import { addGradient, linearForm, valueOf } from "./linear-form.ts";
+import type { LinearForm } from "./linear-form.ts";
+import type { Sample } from "./samples.ts";
+import { solve } from "./solve.ts";
+import { generations } from "./step-terms.ts";
+
+/** What a request meets before its first token. */
+export interface Arrival {
+  readonly sample: Sample;
+  readonly stepMs: number;
+  readonly ownMs: number;
+  readonly waitMs: number;
+  readonly burstMs: number;
+  readonly transferMs: number;
+}
+
+export function arrivalOf(form: FormedSample, terms: Float64Array): Arrival {
+  const { sample } = form;
+  const { spec, row, running } = sample;
+  const stepMs = valueOf(form.decode, terms);
+  const think = row.outputTokens * tpot(form, terms);
+  const first = valueOf(form.first, terms);
+  if (spec.mode === "agg") {
+    const { pipeline, data } = sample.worker.parallelism;
+    const ownMs = first * Math.max(1, row.inputTokens / defaultStepTokens);
+    const service = (Math.max(0.1, ownMs - stepMs) * data ** terms[form.dataStall]!) / pipeline;
+    return {
+      sample,
+      stepMs,
+      ownMs,
+      waitMs: closedLoopResponseMs(running, ownMs, service, think) - ownMs,
+      burstMs: service * running,
+      transferMs: 0,
+    };
+  }
+  const { prefill, prefillWorkers, decodeWorkers } = spec.spec;
+  const service =
+    first / prefill.parallelism.data ** prefillRankScaling / prefill.parallelism.pipeline / prefillWorkers;
+  const transferMs = kvTransferMs(prefill, sample.worker, row.inputTokens);
+  const clients = spec.spec.decodeBatch * sample.worker.parallelism.data * decodeWorkers;
+  return {
+    sample,
+    stepMs,
+    ownMs: first,
+    waitMs: closedLoopResponseMs(clients, first + transferMs, service, think) - first - transferMs,
+    burstMs: service * clients,
+    transferMs,
+  };
+}
+
+export const arrivalNames = ["fixedMs", "steps", "prefill", "queue", "burst"] as const;
+
+/** Prior value of each term, and its spread over all engines, between engines, and between one engine's generations. */
+const priors = {
+  fixedMs: { value: 80, common: 0.7, engine: 0.35, generation: 0.12 },
+  steps: { value: 1, common: 1, engine: 0.35, generation: 0.09 },
+  prefill: { value: 1.1, common: 0.2, engine: 0.15, generation: 0.03 },
+  queue: { value: 0.2, common: 1, engine: 0.25, generation: 0.06 },
+  burst: { value: 0.06, common: 0.5, engine: 0.2, generation: 0.06 },
+};
+
+export function arrivalHierarchy(): Hierarchy {
+  const { add, done } = createHierarchy();
+  for (const mode of ["agg", "disagg"])
+    for (const backend of backendNames)
+      for (const [generation] of generations)
+        for (const name of arrivalNames) {
+          const { value, common, engine, generation: spread } = priors[name];
+          add(`${mode} ${backend} ${generation}|${name}`, [
+            [`${mode}|${name}`, common, value],
+            [`${mode} ${backend}|${name}`, engine],
+            [`${mode} ${backend} ${generation}|${name}`, spread],
+          ]);
+        }
+  return done();
+}
+
+function ttftForm(arrival: Arrival, h: Hierarchy): LinearForm {
+  const { sample, stepMs, ownMs, waitMs, burstMs } = arrival;
+  const values = [1, stepMs, ownMs, waitMs, burstMs];
+  return linearForm(
+    arrivalNames.map((name, at) => [
+      values[at]!,
+      h.indexOf(`${sample.spec.mode} ${sample.engine} ${sample.generation}|${name}`),
+    ]),
+  );
+}
+
+function constantMs({ sample, transferMs, stepMs }: Arrival): number {
+  return transferMs + (sample.spec.mode === "agg" ? pollSteps(sample.worker, sample.running) * stepMs : 0);
+}
+
+/** Milliseconds to the first token. */
+export function ttft(arrival: Arrival, hierarchy: Hierarchy, terms: Float64Array): number {
+  return constantMs(arrival) + valueOf(ttftForm(arrival, hierarchy), terms);
+}
+
+export function fitArrivals(train: readonly Arrival[], hierarchy: Hierarchy): Float64Array {
+  const levels = solve({
+    hierarchy,
+    residuals: train.map((arrival) => {
+      const form = ttftForm(arrival, hierarchy);
+      const constant = constantMs(arrival);
+      return (terms, gradient) => {
+        const value = constant + valueOf(form, terms);
+        if (gradient) addGradient(form, terms, 1 / value, gradient);
+        return Math.log(value / arrival.sample.row.ttftMs);
+      };
+    }),
+    weights: train.map(({ sample }) => (oneBurst.test(sample.row.source) ? 0 : sample.weight)),
+    cutoff: 0.3,
+    noise: 0.1,
+  });
+  return termValues(hierarchy, levels);
+}
+
+// This source sent all requests of a run at once and no more: its first-token times are of a burst, not of a closed loop.
+const oneBurst = /sglang\/0\.5\.1\.post1/;
