@@ -30,7 +30,7 @@ const collectives: Readonly<Record<string, CollectiveName>> = {
 };
 
 /**
- * What a row of an AIConfigurator table measured, or undefined where the performance model has no such kernel.
+ * What a row of a table of AIConfigurator's or of our collector measured, or undefined where the performance model has no such kernel.
  * The family is told by the columns present, so one reader serves every file of a system.
  */
 export function measuredOperation(row: TableRow): MeasuredOperation | undefined {
@@ -136,6 +136,8 @@ function shapeOfRow(row: TableRow): OperationShape | undefined {
       kvCache: kv,
     };
   }
+  if (row["elementwise_dtype"] !== undefined)
+    return { kind: "elementwise", bytes: n("num_bytes"), kernels: n("num_kernels") };
   const dtype = row["allreduce_dtype"] ?? row["nccl_dtype"];
   if (dtype !== undefined) {
     const collective = collectives[String(row["op_name"])];

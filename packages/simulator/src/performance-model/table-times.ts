@@ -133,6 +133,9 @@ function coordinates(shape: OperationShape): { family: string; sizes: number[] }
       };
     case "collective":
       return { family: shape.collective, sizes: [shape.gpus, shape.bytes] };
+    case "elementwise":
+      // A line of several small kernels is asked for at the size of one.
+      return { family: "elementwise", sizes: [shape.bytes / shape.kernels] };
     default:
       return { family: "none", sizes: [] };
   }

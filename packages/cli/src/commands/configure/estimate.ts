@@ -1,6 +1,7 @@
 import { Command, Option } from "commander";
 import { estimate, type Estimate } from "@stator/configurator";
 import { positive } from "../../options.ts";
+import { readTables } from "./read-tables.ts";
 import { bar, createTerminal, table } from "../../terminal.ts";
 import {
   targetOf,
@@ -22,6 +23,7 @@ type Flags = TargetFlags &
     batch: number;
     prefillWorkers: number;
     decodeWorkers: number;
+    tables?: string;
     json?: boolean;
   };
 
@@ -45,10 +47,16 @@ export function estimateCommand(): Command {
     .option("--batch <n>", "requests in flight per attention rank", positive, 1)
     .option("--prefill-workers <n>", "disagg: how many", positive, 1)
     .option("--decode-workers <n>", "disagg: how many", positive, 1)
-    .action((flags: Flags) => {
+    .option(
+      "--tables <folder>",
+      "measured kernels (*_perf.parquet) of this system, asked before the roofline",
+    )
+    .action(async (flags: Flags) => {
       const terminal = createTerminal(flags.json === true);
+      const target = targetOf(flags);
       const result = estimate({
-        ...targetOf(flags),
+        ...target,
+        ...(flags.tables === undefined ? {} : { times: await readTables(flags.tables, target.system) }),
         ...workloadOf(flags),
         mode: flags.mode,
         parallelism: { tensor: flags.tp, pipeline: flags.pp, data: flags.dp, expert: flags.ep },

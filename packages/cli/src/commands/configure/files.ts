@@ -184,5 +184,10 @@ function describe(report: ValidationReport): string {
         .map(([reason, count]) => `${count} ${reason}`)
         .join(", ") || "none"
     }`,
+    `skipped: ${
+      Object.entries(report.skipped)
+        .map(([reason, count]) => `${count} ${reason}`)
+        .join(", ") || "none"
+    }`,
   ].join("\n");
 }
