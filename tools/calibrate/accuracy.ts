@@ -15,7 +15,7 @@ import type { TableRow } from "@stator/simulator/performance-model";
 import { headlineLines } from "./accuracy/headline.ts";
 import { stepPairLines } from "./accuracy/step-pairs.ts";
 
-const data = new URL("../../../shared/perf-data", import.meta.url).pathname;
+const data = new URL("../../../shared/perf-data/", import.meta.url).pathname;
 const csv = readFileSync(`${data}measured_serving_train.csv`, "utf8");
 const report = validate(csv);
 const cross = JSON.parse(readFileSync(new URL("cross-validation.json", import.meta.url), "utf8")) as Record<

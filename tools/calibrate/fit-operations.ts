@@ -9,7 +9,7 @@ import type { Coefficients, MatrixFormat, MeasuredOperation } from "@stator/simu
 import { errors, minimize } from "./minimize.ts";
 import { readTable } from "./read-table.ts";
 
-const root = new URL("../../../shared/perf-data/h200_sxm", import.meta.url).pathname;
+const root = new URL("../../../shared/perf-data/h200_sxm/", import.meta.url).pathname;
 const system = findSystem("h200");
 
 async function load(

@@ -1,8 +1,8 @@
-export { modelFromConfig } from "./performance-model/hf-config.ts";
-export type { HfConfig } from "./performance-model/hf-config.ts";
-export { builtInModelConfigs } from "./performance-model/built-in-models.ts";
-export { findModel, modelNames } from "./performance-model/find-model.ts";
-export { hasExperts, layerCount, parameterCount } from "./performance-model/model-spec.ts";
+export { modelFromConfig } from "./performance-model/models/hf-config.ts";
+export type { HfConfig } from "./performance-model/models/hf-config.ts";
+export { builtInModelConfigs } from "./performance-model/models/built-in-models.ts";
+export { findModel, modelNames } from "./performance-model/models/find-model.ts";
+export { hasExperts, layerCount, parameterCount } from "./performance-model/models/model-spec.ts";
 export type {
   AttentionSpec,
   CheckpointFormat,
@@ -14,9 +14,14 @@ export type {
   LayerGroup,
   LinearAttention,
   ModelSpec,
-} from "./performance-model/model-spec.ts";
-export { findSystem, systemFromYaml, systemNames, systemSchema } from "./performance-model/system-spec.ts";
-export type { SystemSpec } from "./performance-model/system-spec.ts";
+} from "./performance-model/models/model-spec.ts";
+export {
+  findSystem,
+  systemFromYaml,
+  systemNames,
+  systemSchema,
+} from "./performance-model/systems/system-spec.ts";
+export type { SystemSpec } from "./performance-model/systems/system-spec.ts";
 export {
   activationBytes,
   namedQuantization,
@@ -24,16 +29,16 @@ export {
   quantizationNames,
   quantizationProblems,
   weightBytes,
-} from "./performance-model/quantization.ts";
-export type { MatrixFormat, Quantization } from "./performance-model/quantization.ts";
+} from "./performance-model/split/quantization.ts";
+export type { MatrixFormat, Quantization } from "./performance-model/split/quantization.ts";
 export {
   checkParallelism,
   gpusOf,
   parallelism,
   parallelismLabel,
   parallelismProblems,
-} from "./performance-model/parallelism.ts";
-export type { Parallelism } from "./performance-model/parallelism.ts";
+} from "./performance-model/split/parallelism.ts";
+export type { Parallelism } from "./performance-model/split/parallelism.ts";
 export { checkBatch, logitRowsOf, tokensOf } from "./performance-model/step-batch.ts";
 export type { DecodeBatch, PrefillChunk, StepBatch } from "./performance-model/step-batch.ts";
 export type {
@@ -49,15 +54,23 @@ export type {
   Operation,
   OperationShape,
   PrefillAttentionShape,
-} from "./performance-model/operation.ts";
-export type { KernelTime } from "./performance-model/roofline.ts";
-export { operationsOfStep } from "./performance-model/operations-of-step.ts";
-export { floorKey, rooflineMs, rooflineTime, workKey } from "./performance-model/roofline.ts";
-export type { Coefficients, EfficiencyCurve, ExpertsCurve } from "./performance-model/coefficients.ts";
-export { architectureOf, coefficientsFor, generationOf } from "./performance-model/coefficients-for.ts";
-export type { Architecture, Generation } from "./performance-model/coefficients-for.ts";
-export { backendNames, backendTerms } from "./performance-model/backend-terms.ts";
-export type { BackendName, BackendTerms } from "./performance-model/backend-terms.ts";
+} from "./performance-model/operations/operation.ts";
+export type { KernelTime } from "./performance-model/operations/roofline.ts";
+export { operationsOfStep } from "./performance-model/operations/operations-of-step.ts";
+export { floorKey, rooflineMs, rooflineTime, workKey } from "./performance-model/operations/roofline.ts";
+export type {
+  Coefficients,
+  EfficiencyCurve,
+  ExpertsCurve,
+} from "./performance-model/systems/coefficients.ts";
+export {
+  architectureOf,
+  coefficientsFor,
+  generationOf,
+} from "./performance-model/systems/coefficients-for.ts";
+export type { Architecture, Generation } from "./performance-model/systems/coefficients-for.ts";
+export { backendNames, backendTerms } from "./performance-model/engines/backend-terms.ts";
+export type { BackendName, BackendTerms } from "./performance-model/engines/backend-terms.ts";
 export { stepBreakdown, stepTime } from "./performance-model/step-time.ts";
 export type {
   OperationTime,
@@ -70,12 +83,12 @@ export {
   memoryUse,
   sequenceCapacity,
   weightBytesPerGpu,
-} from "./performance-model/memory.ts";
-export type { MemoryOptions, MemoryUse } from "./performance-model/memory.ts";
+} from "./performance-model/split/memory.ts";
+export type { MemoryOptions, MemoryUse } from "./performance-model/split/memory.ts";
 export { PerformanceModelError } from "./performance-model/performance-model-error.ts";
 export type { PerformanceModelErrorCode } from "./performance-model/performance-model-error.ts";
-export { measuredOperation } from "./performance-model/table-row.ts";
-export type { MeasuredOperation, TableRow } from "./performance-model/table-row.ts";
+export { measuredOperation } from "./performance-model/tables/table-row.ts";
+export type { MeasuredOperation, TableRow } from "./performance-model/tables/table-row.ts";
 
 export type { TraceRequest } from "./workload/trace-request.ts";
 export { TRACE_BLOCK_TOKENS } from "./workload/trace-request.ts";

@@ -29,9 +29,9 @@ export function writeTerms({ forms, terms }: Fitter, fit: Fit): void {
       record(arrivalNames, (name) => fit.arrivals(`${mode} ${backend} ${generation}|${name}`)),
     );
   writeFileSync(
-    `${model}fitted-backend-terms.ts`,
+    `${model}engines/fitted-backend-terms.ts`,
     `import type { BackendName, BackendTerms } from "./backend-terms.ts";
-import type { Generation } from "./coefficients-for.ts";
+import type { Generation } from "../systems/coefficients-for.ts";
 
 ${stamp}export const fittedBackendTerms: Readonly<Record<BackendName, Readonly<Record<Generation, BackendTerms>>>> =
 ${steps(["stepUs", "perSequenceUs", "prefillLayerUs", "decodeLayerUs", "workScale", "floorScale"])};
@@ -50,7 +50,7 @@ disaggregated: ${first("disagg")} };
 }
 
 function writeScale(architecture: string, terms: Iterable<string>, fit: Fit): void {
-  const path = `${model}coefficients-${architecture}.ts`;
+  const path = `${model}systems/coefficients-${architecture}.ts`;
   const scale: Record<string, number> = {};
   for (const name of terms)
     if (name.startsWith(`${architecture}#`))

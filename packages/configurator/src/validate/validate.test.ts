@@ -24,6 +24,25 @@ describe("validate", () => {
     expect(report.byBackend["vllm"]?.rows).toBe(1);
   });
 
+  test("rows that say nothing usable are counted by reason, unknown columns are not read", () => {
+    const report = validate(
+      [
+        `${header},colour`,
+        `${row("Qwen/Qwen3-32B", "8", 126, 10.73)},red`,
+        row("Qwen/Qwen3-32B", "8", 0, 10),
+        row("Qwen/Qwen3-32B", "8", 100, 10).replace(",vllm,", ",tgi,"),
+        row("Qwen/Qwen3-32B", "8", 100, 10).replace(",1024,512,", ",,,"),
+        "garbage",
+      ].join("\n"),
+    );
+    expect(report.overall.rows).toBe(1);
+    expect(report.skipped).toEqual({
+      "no measured TTFT and TPOT": 2,
+      "unknown backend tgi": 1,
+      "no input and output length": 1,
+    });
+  });
+
   test("reads neither the measured values nor the model's name for a prediction or an exclusion", () => {
     const [a, b] = [
       row("Qwen/Qwen3-32B", "2000", 100, 10),

@@ -1,8 +1,8 @@
-export { modelFromConfig } from "./hf-config.ts";
-export type { HfConfig } from "./hf-config.ts";
-export { builtInModelConfigs } from "./built-in-models.ts";
-export { findModel, modelNames } from "./find-model.ts";
-export { hasExperts, layerCount, parameterCount } from "./model-spec.ts";
+export { modelFromConfig } from "./models/hf-config.ts";
+export type { HfConfig } from "./models/hf-config.ts";
+export { builtInModelConfigs } from "./models/built-in-models.ts";
+export { findModel, modelNames } from "./models/find-model.ts";
+export { hasExperts, layerCount, parameterCount } from "./models/model-spec.ts";
 export type {
   AttentionSpec,
   CheckpointFormat,
@@ -14,9 +14,9 @@ export type {
   LayerGroup,
   LinearAttention,
   ModelSpec,
-} from "./model-spec.ts";
-export { findSystem, systemFromYaml, systemNames, systemSchema } from "./system-spec.ts";
-export type { SystemSpec } from "./system-spec.ts";
+} from "./models/model-spec.ts";
+export { findSystem, systemFromYaml, systemNames, systemSchema } from "./systems/system-spec.ts";
+export type { SystemSpec } from "./systems/system-spec.ts";
 export {
   activationBytes,
   namedQuantization,
@@ -24,16 +24,16 @@ export {
   quantizationNames,
   quantizationProblems,
   weightBytes,
-} from "./quantization.ts";
-export type { MatrixFormat, Quantization } from "./quantization.ts";
+} from "./split/quantization.ts";
+export type { MatrixFormat, Quantization } from "./split/quantization.ts";
 export {
   checkParallelism,
   gpusOf,
   parallelism,
   parallelismLabel,
   parallelismProblems,
-} from "./parallelism.ts";
-export type { Parallelism } from "./parallelism.ts";
+} from "./split/parallelism.ts";
+export type { Parallelism } from "./split/parallelism.ts";
 export { checkBatch, logitRowsOf, tokensOf } from "./step-batch.ts";
 export type { DecodeBatch, PrefillChunk, StepBatch } from "./step-batch.ts";
 export type {
@@ -49,23 +49,23 @@ export type {
   Operation,
   OperationShape,
   PrefillAttentionShape,
-} from "./operation.ts";
-export type { KernelTime } from "./roofline.ts";
-export { operationsOfStep } from "./operations-of-step.ts";
-export { floorKey, rooflineMs, rooflineTime, workKey } from "./roofline.ts";
-export type { Coefficients, EfficiencyCurve, ExpertsCurve } from "./coefficients.ts";
-export { architectureOf, coefficientsFor, generationOf } from "./coefficients-for.ts";
-export type { Architecture, Generation } from "./coefficients-for.ts";
-export { backendNames, backendTerms } from "./backend-terms.ts";
-export type { BackendName, BackendTerms } from "./backend-terms.ts";
+} from "./operations/operation.ts";
+export type { KernelTime } from "./operations/roofline.ts";
+export { operationsOfStep } from "./operations/operations-of-step.ts";
+export { floorKey, rooflineMs, rooflineTime, workKey } from "./operations/roofline.ts";
+export type { Coefficients, EfficiencyCurve, ExpertsCurve } from "./systems/coefficients.ts";
+export { architectureOf, coefficientsFor, generationOf } from "./systems/coefficients-for.ts";
+export type { Architecture, Generation } from "./systems/coefficients-for.ts";
+export { backendNames, backendTerms } from "./engines/backend-terms.ts";
+export type { BackendName, BackendTerms } from "./engines/backend-terms.ts";
 export { stepBreakdown, stepTime } from "./step-time.ts";
 export type { OperationTime, OperationTimes, StepBreakdown, StepTimeOptions } from "./step-time.ts";
-export { kvBytesOfSequence, memoryUse, sequenceCapacity, weightBytesPerGpu } from "./memory.ts";
-export type { MemoryOptions, MemoryUse } from "./memory.ts";
+export { kvBytesOfSequence, memoryUse, sequenceCapacity, weightBytesPerGpu } from "./split/memory.ts";
+export type { MemoryOptions, MemoryUse } from "./split/memory.ts";
 export { PerformanceModelError } from "./performance-model-error.ts";
 export type { PerformanceModelErrorCode } from "./performance-model-error.ts";
-export { measuredOperation } from "./table-row.ts";
-export type { MeasuredOperation, TableRow } from "./table-row.ts";
-export { createTableTimes } from "./table-times.ts";
-export type { TableTimesOptions } from "./table-times.ts";
-export { readParquetTable } from "./read-table.ts";
+export { measuredOperation } from "./tables/table-row.ts";
+export type { MeasuredOperation, TableRow } from "./tables/table-row.ts";
+export { createTableTimes } from "./tables/table-times.ts";
+export type { TableTimesOptions } from "./tables/table-times.ts";
+export { readParquetTable } from "./tables/read-table.ts";

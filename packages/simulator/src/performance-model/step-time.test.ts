@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
 import * as fc from "fast-check";
-import { findModel, modelNames } from "./find-model.ts";
-import { parameterCount } from "./model-spec.ts";
-import { parallelism } from "./parallelism.ts";
-import { namedQuantization } from "./quantization.ts";
+import { findModel, modelNames } from "./models/find-model.ts";
+import { parameterCount } from "./models/model-spec.ts";
+import { parallelism } from "./split/parallelism.ts";
+import { namedQuantization } from "./split/quantization.ts";
 import { stepBreakdown, stepTime } from "./step-time.ts";
-import { findSystem, systemFromYaml } from "./system-spec.ts";
+import { findSystem, systemFromYaml } from "./systems/system-spec.ts";
 
 const model = findModel("Qwen/Qwen3-32B");
 const system = findSystem("h200");

@@ -1,17 +1,17 @@
-import type { BackendName, BackendTerms } from "./backend-terms.ts";
-import { backendTerms } from "./backend-terms.ts";
-import type { Coefficients } from "./coefficients.ts";
-import { coefficientsFor } from "./coefficients-for.ts";
-import type { ModelSpec } from "./model-spec.ts";
-import { layerCount } from "./model-spec.ts";
-import type { OperationShape } from "./operation.ts";
-import { operationsOfStep } from "./operations-of-step.ts";
-import type { Parallelism } from "./parallelism.ts";
-import type { Quantization } from "./quantization.ts";
-import { rooflineMs, servedTime } from "./roofline.ts";
+import type { BackendName, BackendTerms } from "./engines/backend-terms.ts";
+import { backendTerms } from "./engines/backend-terms.ts";
+import type { Coefficients } from "./systems/coefficients.ts";
+import { coefficientsFor } from "./systems/coefficients-for.ts";
+import type { ModelSpec } from "./models/model-spec.ts";
+import { layerCount } from "./models/model-spec.ts";
+import type { OperationShape } from "./operations/operation.ts";
+import { operationsOfStep } from "./operations/operations-of-step.ts";
+import type { Parallelism } from "./split/parallelism.ts";
+import type { Quantization } from "./split/quantization.ts";
+import { rooflineMs, servedTime } from "./operations/roofline.ts";
 import type { StepBatch } from "./step-batch.ts";
 import { checkBatch, logitRowsOf } from "./step-batch.ts";
-import type { SystemSpec } from "./system-spec.ts";
+import type { SystemSpec } from "./systems/system-spec.ts";
 
 /** A source of kernel times better than the roofline: measured tables. */
 export interface OperationTimes {

@@ -1,11 +1,11 @@
 import { itlSurface, monotoneCurve, type Profile } from "@stator/planner";
-import type { BackendName } from "../performance-model/backend-terms.ts";
-import { findModel } from "../performance-model/find-model.ts";
-import { kvBytesOfSequence, memoryUse } from "../performance-model/memory.ts";
-import { parallelism } from "../performance-model/parallelism.ts";
-import { namedQuantization } from "../performance-model/quantization.ts";
+import type { BackendName } from "../performance-model/engines/backend-terms.ts";
+import { findModel } from "../performance-model/models/find-model.ts";
+import { kvBytesOfSequence, memoryUse } from "../performance-model/split/memory.ts";
+import { parallelism } from "../performance-model/split/parallelism.ts";
+import { namedQuantization } from "../performance-model/split/quantization.ts";
 import { stepTime } from "../performance-model/step-time.ts";
-import { findSystem } from "../performance-model/system-spec.ts";
+import { findSystem } from "../performance-model/systems/system-spec.ts";
 
 /** How long the steps of one worker take: the physics under a scaled cluster. */
 export interface ServingTimes {

@@ -1,10 +1,10 @@
-import type { BackendName } from "../performance-model/backend-terms.ts";
-import type { ModelSpec } from "../performance-model/model-spec.ts";
-import type { Parallelism } from "../performance-model/parallelism.ts";
-import type { Quantization } from "../performance-model/quantization.ts";
+import type { BackendName } from "../performance-model/engines/backend-terms.ts";
+import type { ModelSpec } from "../performance-model/models/model-spec.ts";
+import type { Parallelism } from "../performance-model/split/parallelism.ts";
+import type { Quantization } from "../performance-model/split/quantization.ts";
 import type { StepBatch } from "../performance-model/step-batch.ts";
 import { stepTime } from "../performance-model/step-time.ts";
-import type { SystemSpec } from "../performance-model/system-spec.ts";
+import type { SystemSpec } from "../performance-model/systems/system-spec.ts";
 
 /**
  * Milliseconds of one engine step of a rank: `prefillTokens` of `prompts` prompts behind `pastTokens` each (their mean),

@@ -1,11 +1,11 @@
 import type { LayoutPool } from "@stator/core";
-import type { BackendName } from "../performance-model/backend-terms.ts";
-import { findModel } from "../performance-model/find-model.ts";
-import { kvBytesOfSequence, memoryUse } from "../performance-model/memory.ts";
-import type { ModelSpec } from "../performance-model/model-spec.ts";
-import { checkParallelism, gpusOf, parallelism } from "../performance-model/parallelism.ts";
-import { namedQuantization } from "../performance-model/quantization.ts";
-import { findSystem, type SystemSpec } from "../performance-model/system-spec.ts";
+import type { BackendName } from "../performance-model/engines/backend-terms.ts";
+import { findModel } from "../performance-model/models/find-model.ts";
+import { kvBytesOfSequence, memoryUse } from "../performance-model/split/memory.ts";
+import type { ModelSpec } from "../performance-model/models/model-spec.ts";
+import { checkParallelism, gpusOf, parallelism } from "../performance-model/split/parallelism.ts";
+import { namedQuantization } from "../performance-model/split/quantization.ts";
+import { findSystem, type SystemSpec } from "../performance-model/systems/system-spec.ts";
 import { simulationError } from "./simulation-error.ts";
 import { linearStepMs, modelledStepMs, type StepMs } from "./step-ms.ts";
 

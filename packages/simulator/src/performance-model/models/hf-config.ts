@@ -1,4 +1,4 @@
-import { performanceModelError } from "./performance-model-error.ts";
+import { performanceModelError } from "../performance-model-error.ts";
 import type {
   AttentionSpec,
   CheckpointFormat,

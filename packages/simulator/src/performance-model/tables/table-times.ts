@@ -1,9 +1,9 @@
-import { coefficientsFor } from "./coefficients-for.ts";
-import type { OperationShape } from "./operation.ts";
-import { performanceModelError } from "./performance-model-error.ts";
-import { rooflineMs } from "./roofline.ts";
-import type { OperationTimes } from "./step-time.ts";
-import type { SystemSpec } from "./system-spec.ts";
+import { coefficientsFor } from "../systems/coefficients-for.ts";
+import type { OperationShape } from "../operations/operation.ts";
+import { performanceModelError } from "../performance-model-error.ts";
+import { rooflineMs } from "../operations/roofline.ts";
+import type { OperationTimes } from "../step-time.ts";
+import type { SystemSpec } from "../systems/system-spec.ts";
 import type { TableRow } from "./table-row.ts";
 import { measuredOperation } from "./table-row.ts";
 

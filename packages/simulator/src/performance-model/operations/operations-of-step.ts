@@ -1,9 +1,9 @@
-import type { LayerGroup, ModelSpec } from "./model-spec.ts";
+import type { LayerGroup, ModelSpec } from "../models/model-spec.ts";
 import type { Operation, OperationShape } from "./operation.ts";
-import type { Parallelism } from "./parallelism.ts";
-import type { Quantization } from "./quantization.ts";
-import type { StepBatch } from "./step-batch.ts";
-import { logitRowsOf, tokensOf } from "./step-batch.ts";
+import type { Parallelism } from "../split/parallelism.ts";
+import type { Quantization } from "../split/quantization.ts";
+import type { StepBatch } from "../step-batch.ts";
+import { logitRowsOf, tokensOf } from "../step-batch.ts";
 
 export interface StepShape {
   readonly model: ModelSpec;

@@ -1,5 +1,5 @@
 import type { BackendName, BackendTerms } from "./backend-terms.ts";
-import type { Generation } from "./coefficients-for.ts";
+import type { Generation } from "../systems/coefficients-for.ts";
 
 // Written by tools/calibrate/fit-serving.ts from 1811 measured deployments; do not edit.
 export const fittedBackendTerms: Readonly<Record<BackendName, Readonly<Record<Generation, BackendTerms>>>> = {

@@ -1,7 +1,7 @@
 import { builtInModelConfigs } from "./built-in-models.ts";
 import { modelFromConfig } from "./hf-config.ts";
 import type { ModelSpec } from "./model-spec.ts";
-import { performanceModelError } from "./performance-model-error.ts";
+import { performanceModelError } from "../performance-model-error.ts";
 
 const cache = new Map<string, ModelSpec>();
 

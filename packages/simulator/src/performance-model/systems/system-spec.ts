@@ -1,6 +1,6 @@
 import { parse } from "yaml";
 import * as z from "zod";
-import { performanceModelError } from "./performance-model-error.ts";
+import { performanceModelError } from "../performance-model-error.ts";
 
 const positive = z.number().positive();
 

@@ -1,5 +1,5 @@
-import type { CollectiveName, OperationShape } from "./operation.ts";
-import type { MatrixFormat } from "./quantization.ts";
+import type { CollectiveName, OperationShape } from "../operations/operation.ts";
+import type { MatrixFormat } from "../split/quantization.ts";
 
 /** One row of a measured table in AIConfigurator's column names; numbers as numbers. */
 export type TableRow = Readonly<Record<string, string | number | bigint | undefined>>;

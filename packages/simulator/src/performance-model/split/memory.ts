@@ -1,9 +1,9 @@
-import type { ModelSpec } from "./model-spec.ts";
-import { attentionParameters, layerCount } from "./model-spec.ts";
+import type { ModelSpec } from "../models/model-spec.ts";
+import { attentionParameters, layerCount } from "../models/model-spec.ts";
 import type { Parallelism } from "./parallelism.ts";
 import type { Quantization } from "./quantization.ts";
 import { weightBytes } from "./quantization.ts";
-import type { SystemSpec } from "./system-spec.ts";
+import type { SystemSpec } from "../systems/system-spec.ts";
 
 export interface MemoryOptions {
   readonly model: ModelSpec;

@@ -1,6 +1,6 @@
-import { generationOf } from "./coefficients-for.ts";
+import { generationOf } from "../systems/coefficients-for.ts";
 import { fittedBackendTerms } from "./fitted-backend-terms.ts";
-import type { SystemSpec } from "./system-spec.ts";
+import type { SystemSpec } from "../systems/system-spec.ts";
 
 /** Engines whose scheduling and launch costs are known. */
 export type BackendName = "vllm" | "sglang" | "trtllm";

@@ -1,4 +1,4 @@
-import type { MatrixFormat } from "./quantization.ts";
+import type { MatrixFormat } from "../split/quantization.ts";
 
 /** How well a kernel family uses the hardware. Fractions are of the data-sheet rate. */
 export interface EfficiencyCurve {

@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { findModel } from "./find-model.ts";
-import { parallelism } from "./parallelism.ts";
-import { namedQuantization } from "./quantization.ts";
+import { findModel } from "../models/find-model.ts";
+import { parallelism } from "../split/parallelism.ts";
+import { namedQuantization } from "../split/quantization.ts";
 import { readParquetTable } from "./read-table.ts";
-import { stepBreakdown, stepTime } from "./step-time.ts";
-import { findSystem } from "./system-spec.ts";
+import { stepBreakdown, stepTime } from "../step-time.ts";
+import { findSystem } from "../systems/system-spec.ts";
 import { createTableTimes } from "./table-times.ts";
 
 const system = findSystem("h200");
@@ -48,7 +48,7 @@ describe("createTableTimes", () => {
   });
 });
 
-const root = new URL("../../../../../shared/perf-data/h200_sxm", import.meta.url).pathname;
+const root = new URL("../../../../../../shared/perf-data/h200_sxm/", import.meta.url).pathname;
 
 describe.skipIf(!existsSync(root))("with the H200 tables at hand", () => {
   const table = async (name: string): Promise<ReturnType<typeof readParquetTable>> => {

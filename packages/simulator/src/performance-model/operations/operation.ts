@@ -1,4 +1,4 @@
-import type { MatrixFormat } from "./quantization.ts";
+import type { MatrixFormat } from "../split/quantization.ts";
 
 /** A product `[rows, inner] × [inner, columns]`. */
 export interface MatrixShape {

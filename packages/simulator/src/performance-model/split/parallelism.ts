@@ -1,6 +1,6 @@
-import type { ModelSpec } from "./model-spec.ts";
-import { hasExperts } from "./model-spec.ts";
-import { performanceModelError } from "./performance-model-error.ts";
+import type { ModelSpec } from "../models/model-spec.ts";
+import { hasExperts } from "../models/model-spec.ts";
+import { performanceModelError } from "../performance-model-error.ts";
 
 /**
  * How one worker splits a model. Its GPUs are `tensor · pipeline · data`; experts are split over the same

@@ -1,4 +1,4 @@
-import type { Coefficients, EfficiencyCurve } from "./coefficients.ts";
+import type { Coefficients, EfficiencyCurve } from "../systems/coefficients.ts";
 import type {
   CollectiveShape,
   ExpertsShape,
@@ -6,9 +6,9 @@ import type {
   OperationShape,
   PrefillAttentionShape,
 } from "./operation.ts";
-import { coefficientsFor } from "./coefficients-for.ts";
-import { activationBytes, peakPerSecond, weightBytes } from "./quantization.ts";
-import type { SystemSpec } from "./system-spec.ts";
+import { coefficientsFor } from "../systems/coefficients-for.ts";
+import { activationBytes, peakPerSecond, weightBytes } from "../split/quantization.ts";
+import type { SystemSpec } from "../systems/system-spec.ts";
 
 /** Work of one kernel and the least time it could take. */
 interface Work {

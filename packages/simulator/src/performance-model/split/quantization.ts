@@ -1,6 +1,6 @@
-import type { CheckpointFormat, ModelSpec } from "./model-spec.ts";
-import { performanceModelError } from "./performance-model-error.ts";
-import type { SystemSpec } from "./system-spec.ts";
+import type { CheckpointFormat, ModelSpec } from "../models/model-spec.ts";
+import { performanceModelError } from "../performance-model-error.ts";
+import type { SystemSpec } from "../systems/system-spec.ts";
 
 /**
  * How a matrix product is done. `w4a16` and `w8a16` store narrow weights and compute in bf16; `mxfp4` is `w4a16`
