@@ -171,7 +171,11 @@ function load(): AddonState {
   const tried: string[] = [];
   for (const candidate of ["../../native/build/stator_transfer.node", `@stator/kv-transfer-${platform}`]) {
     try {
-      return { isAvailable: true, addon: requireHere(candidate) as TransferAddon, from: candidate };
+      const addon = requireHere(candidate) as TransferAddon;
+      // One built before these were there would fail at its first call.
+      const lacks = (["planCopy", "runPlan", "Wire"] as const).find((name) => !(name in addon));
+      if (lacks !== undefined) throw new Error(`it was built from an older source and lacks ${lacks}`);
+      return { isAvailable: true, addon, from: candidate };
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       // Absent is normal; present and unloadable is worth its own words.
