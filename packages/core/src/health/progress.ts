@@ -35,6 +35,11 @@ export function createProgress(deadlines: Deadlines): Progress {
     return known.length === 0 ? 0 : known[Math.min(known.length - 1, Math.ceil(known.length * 0.99) - 1)]!;
   };
 
+  const isTooLong = (nowMs: number): boolean => {
+    const waitedMs = nowMs - lastProgressMs;
+    return waitedMs > deadlines.stuckMs && waitedMs > stuckAfterMs(deadlines, p99Ms(), expectedMs);
+  };
+
   return {
     get hasWork() {
       return hasWork;
@@ -42,8 +47,9 @@ export function createProgress(deadlines: Deadlines): Progress {
     see(nowMs, step, work, stepExpectedMs) {
       if (stepExpectedMs !== undefined) expectedMs = stepExpectedMs;
       if (step !== undefined && step !== lastStep) {
-        // A gap in which the engine idled says nothing about its pace.
-        if (hasWork && lastStep >= 0) gaps[count++ % remembered] = nowMs - lastProgressMs;
+        // A gap in which the engine idled, or was stuck, says nothing about its pace: the next one must not be given longer.
+        if (hasWork && lastStep >= 0 && !isTooLong(nowMs))
+          gaps[count++ % remembered] = nowMs - lastProgressMs;
         lastStep = step;
         lastProgressMs = nowMs;
       }
@@ -52,12 +58,7 @@ export function createProgress(deadlines: Deadlines): Progress {
         hasWork = work > 0;
       }
     },
-    isStuck(nowMs) {
-      const waitedMs = nowMs - lastProgressMs;
-      return (
-        hasWork && waitedMs > deadlines.stuckMs && waitedMs > stuckAfterMs(deadlines, p99Ms(), expectedMs)
-      );
-    },
+    isStuck: (nowMs) => hasWork && isTooLong(nowMs),
     stop() {
       hasWork = false;
     },

@@ -284,6 +284,16 @@ describe("progress", () => {
     expect(health.condition).toBe("ejected");
   });
 
+  it("an engine that was stuck is found as soon the second time", () => {
+    const { clock, health } = one();
+    health.observe({ type: "connected" });
+    for (let round = 0; round < 3; round++) {
+      for (let step = 0; step < 8; step++) beat(clock, health, 250, { step: round * 8 + step, running: 1 });
+      beat(clock, health, 2_500, { step: round * 8 + 7, running: 1 });
+      expect(health.condition, `round ${round}`).toBe("stuck");
+    }
+  });
+
   it("idleness is not stuck", () => {
     const { clock, health } = one();
     health.observe({ type: "connected" });

@@ -138,6 +138,11 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
     from.on("end", () => {
       queue = queue.then(() => {
         if (faults[direction].isBlackhole !== true) to.end();
+        // Both said goodbye and neither heard it: nothing would ever close them.
+        else if (to.readableEnded) {
+          from.destroy();
+          to.destroy();
+        }
       });
     });
     from.on("error", () => to.resetAndDestroy());
