@@ -72,6 +72,8 @@ export type { AddonState } from "./native/transfer-addon.ts";
 export { loadTransferAddon } from "./native/transfer-addon.ts";
 export type { KvAxis, KvGeometry, KvModel, KvStrides } from "./layouts/kv-geometry.ts";
 export { assertCompatible, kvCompatibilityHash, kvStrides } from "./layouts/kv-geometry.ts";
+export type { EngineLayout } from "./layouts/engine-layouts.ts";
+export { engineLayouts } from "./layouts/engine-layouts.ts";
 export type { RegroupOptions, RegroupPart } from "./layouts/regroup-plan.ts";
 export { applyRegroup, planRegroup } from "./layouts/regroup-plan.ts";
 export type { OnTierChange, Tier, TierBlock, TierChange, TierPlugin } from "./tiers/kv-tier.ts";
