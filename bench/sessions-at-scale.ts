@@ -65,6 +65,8 @@ export async function run(args: readonly string[]): Promise<Result> {
         failed += 1;
         lastFailureMs = performance.now();
       });
+      // Clients come one after the other, not in one moment.
+      if (i % 50 === 49) await pause(25);
     }
     await pause(3_000);
     // Every frame tells the worker's health; a session's status alone would miss those that carry only tokens.
@@ -85,6 +87,8 @@ export async function run(args: readonly string[]): Promise<Result> {
     const { user, system } = process.cpuUsage(cpu);
     const seconds = (performance.now() - started) / 1_000;
     const counted = tokens - before;
+    if (failed > 0)
+      throw new Error(`${failed} streams failed before anything was killed: the run says nothing.`);
     const framesSeen = frames;
     const { rss } = process.memoryUsage();
 
