@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer, type AddressInfo } from "node:net";
 import { CoreError, type Logger } from "@stator/core";
+import { guardGroup } from "./guard-group.ts";
 
 export interface SpawnServerOptions {
   /** argv; `{port}` and `{rank}` are filled in. */
@@ -24,7 +25,10 @@ export interface SpawnedServer {
 /** Time that a server has to end after SIGTERM, ms. */
 const stopMs = 30_000;
 
-/** Starts an engine server in a process group of its own, so that a Ctrl-C drains the worker before it ends the engine. */
+/**
+ * Starts an engine server in a process group of its own, so that a Ctrl-C drains the worker before it ends the engine. The
+ * group ends with this process, even where that is killed.
+ */
 export async function spawnServer(options: SpawnServerOptions): Promise<SpawnedServer> {
   const { logger } = options;
   const port = options.port ?? (await freePort());
@@ -44,6 +48,7 @@ export async function spawnServer(options: SpawnServerOptions): Promise<SpawnedS
     detached: true,
     env: { ...process.env, ...options.environment },
   });
+  const guard = child.pid === undefined ? undefined : guardGroup(child.pid);
   let isStopping = false;
   let isOver = false;
   let tail = "";
@@ -53,13 +58,16 @@ export async function spawnServer(options: SpawnServerOptions): Promise<SpawnedS
   };
   child.stdout.on("data", read);
   child.stderr.on("data", read);
-  const killGroup = (signal: NodeJS.Signals): void => {
-    if (isOver || child.pid === undefined) return;
+  const killTree = (signal: NodeJS.Signals): void => {
+    if (child.pid === undefined) return;
     try {
       process.kill(-child.pid, signal);
     } catch {
       // It has just ended.
     }
+  };
+  const killGroup = (signal: NodeJS.Signals): void => {
+    if (!isOver) killTree(signal);
   };
   const killAtExit = (): void => killGroup("SIGKILL");
   process.once("exit", killAtExit);
@@ -68,6 +76,9 @@ export async function spawnServer(options: SpawnServerOptions): Promise<SpawnedS
       if (isOver) return;
       isOver = true;
       process.off("exit", killAtExit);
+      // What the leader left behind in its group goes with it: engines are trees of processes.
+      killTree("SIGKILL");
+      guard?.release();
       resolve();
       if (!isStopping) options.onExit(`${reason}\n${tail.trim()}`);
     };
