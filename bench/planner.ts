@@ -26,7 +26,7 @@ const strip = ({ timeline: _timeline, decisions: _decisions, ...row }: PlannerRe
 export async function run(args: readonly string[]): Promise<unknown> {
   const { values } = parseArgs({
     args: [...args],
-    options: { trace: { type: "string" }, seeds: { type: "string", default: "1,2,3" } },
+    options: { trace: { type: "string" }, seeds: { type: "string", default: "1,2,3,4,5" } },
   });
   const times = modelledTimes();
   const profile = profileOfTimes(times);
@@ -52,6 +52,36 @@ export async function run(args: readonly string[]): Promise<unknown> {
     };
   });
 
+  // Other shapes of load: the SLO kept, few changes, and the minimum where nothing comes.
+  const loads = [
+    "constant,rate=20,duration=900",
+    "step,before=5,after=25,at=300,duration=900",
+    "ramp,from=2,to=40,duration=1200",
+    "burst,base=5,burst=30,every=300,length=60,duration=1200",
+    "drop,rate=20,at=300,duration=900",
+    "mix,rate=12,period=600,duration=1200",
+  ].map((load) => {
+    const rows = plannerReplay({
+      ...base,
+      ...generateLoad(load),
+      slo: { ttftMs: 200, itlMs: 10 },
+      startupMs: 30_000,
+      strategies: ["static", "reactive", "dynamo-0.4", "ours"],
+    });
+    const own = rows.find((row) => row.strategy === "ours")!;
+    return {
+      load,
+      lastTarget: own.timeline.at(-1)!.target,
+      rows: rows.map(({ strategy, sloAttainment, gpuHours, scaleUps, scaleDowns }) => ({
+        strategy,
+        sloAttainment: round(sloAttainment, 4),
+        gpuHours: round(gpuHours),
+        scaleUps,
+        scaleDowns,
+      })),
+    };
+  });
+
   const conversation =
     values.trace === undefined
       ? undefined
@@ -69,6 +99,7 @@ export async function run(args: readonly string[]): Promise<unknown> {
   return {
     physics: times.source,
     sine,
+    loads,
     ...(conversation === undefined ? {} : { conversation }),
     planMs: planMs(),
   };

@@ -121,6 +121,36 @@ export {
 export type { Worker, WorkerCapacity } from "./gen/stator/v1/worker_pb.ts";
 export { WorkerCapacitySchema, WorkerRole, WorkerSchema } from "./gen/stator/v1/worker_pb.ts";
 export type {
+  ExpectedLoad,
+  GetPlanRequest,
+  GetPlanResponse,
+  ObservedLoad,
+  PlannerDecision,
+  PlannerReason,
+  PlannerTargets,
+  ReplicaCounts,
+  SetTargetsRequest,
+  SetTargetsResponse,
+  WatchPlanRequest,
+  WatchPlanResponse,
+} from "./gen/stator/v1/planner_pb.ts";
+export {
+  ExpectedLoadSchema,
+  GetPlanRequestSchema,
+  GetPlanResponseSchema,
+  ObservedLoadSchema,
+  PlannerDecisionSchema,
+  PlannerLoop,
+  PlannerReasonSchema,
+  PlannerService,
+  PlannerTargetsSchema,
+  ReplicaCountsSchema,
+  SetTargetsRequestSchema,
+  SetTargetsResponseSchema,
+  WatchPlanRequestSchema,
+  WatchPlanResponseSchema,
+} from "./gen/stator/v1/planner_pb.ts";
+export type {
   AddWorkerRequest,
   AddWorkerResponse,
   DumpRequest,

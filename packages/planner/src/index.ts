@@ -1,6 +1,8 @@
 export type { PlannerErrorCode } from "./planner-error.ts";
 export { PlannerError } from "./planner-error.ts";
 
+export type { CandidateThroughput, WorkerCandidate, WorkerSuggestion } from "./profile/cost-effective.ts";
+export { costEffectiveWorkers } from "./profile/cost-effective.ts";
 export type { DynamoProfileFiles, DynamoProfileOptions } from "./profile/dynamo-profile.ts";
 export { profileFromDynamo, profileToDynamo } from "./profile/dynamo-profile.ts";
 export type { DecodePoint, PrefillPoint, Profile } from "./profile/profile.ts";
@@ -21,6 +23,8 @@ export type { Forecast, ForecastOptions, Forecaster } from "./forecast/forecaste
 export { defaultCoverage } from "./forecast/forecaster.ts";
 export type { LoadForecastOptions, LoadForecastReport } from "./forecast/forecast-load.ts";
 export { forecastLoad } from "./forecast/forecast-load.ts";
+export type { Horizon } from "./forecast/horizon.ts";
+export { horizonOf } from "./forecast/horizon.ts";
 export type { ForecasterName, ForecastThread, ForecastThreadOptions } from "./forecast/forecast-thread.ts";
 export { createForecastThread, defaultForecasters } from "./forecast/forecast-thread.ts";
 export type { HarmonicOptions } from "./forecast/harmonic.ts";
@@ -44,12 +48,17 @@ export type {
 } from "./decision/types.ts";
 export { defaultPercentile, plan } from "./decision/plan.ts";
 export { react } from "./decision/react.ts";
+export { raise } from "./decision/raise.ts";
+export type { LoadThresholds } from "./decision/load-based.ts";
+export { defaultLoadThresholds, planByLoad } from "./decision/load-based.ts";
 
 export type { Planner, PlannerDecision, PlannerOptions, PlannerTargets } from "./control/create-planner.ts";
 export { createPlanner } from "./control/create-planner.ts";
 export { combineIntervals } from "./observation/combine.ts";
 export type { MetricsSourceOptions, ObservationSource } from "./observation/metrics-source.ts";
 export { createMetricsSource } from "./observation/metrics-source.ts";
+export type { WorkerLoadsOptions } from "./observation/worker-loads.ts";
+export { readWorkerLoads } from "./observation/worker-loads.ts";
 export type { AdvisoryOptions } from "./scalers/advisory.ts";
 export { advisory } from "./scalers/advisory.ts";
 export type { Scaler, ScalerState } from "./scalers/scaler.ts";

@@ -2,19 +2,24 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { Command, Option } from "commander";
 import {
+  costEffectiveWorkers,
   interpolationError,
   parseProfile,
   profileToDynamo,
   type DecodePoint,
   type PrefillPoint,
   type Profile,
+  type Slo,
+  type WorkerCandidate,
+  type WorkerSuggestion,
 } from "@stator/planner";
+import { StatorError } from "@stator/core";
 import { modelledTimes, profileOfTimes } from "@stator/simulator";
 import type { BackendName } from "@stator/simulator/performance-model";
 import { runLoad, type LoadReport } from "../load/load.ts";
 import { positive } from "../options.ts";
 import { bar, createTerminal, table, type Terminal } from "../terminal.ts";
-import { dynamoFiles } from "./planner/flags.ts";
+import { dynamoFiles, readProfile, slo } from "./planner/flags.ts";
 import { profilePage } from "../planner/profile-page.ts";
 
 interface Flags {
@@ -33,8 +38,15 @@ interface Flags {
   outputTokens: number;
   maxKvTokens?: number;
   apiKey?: string;
+  slo?: Slo;
+  isl: number;
+  osl: number;
+  against?: string[];
   json?: boolean;
 }
+
+/** Tensor parallelism that the performance model is asked for when an engine configuration is to be suggested. */
+const suggestedTensors = [1, 2, 4, 8];
 
 /** `stator profile`: what one worker can do, measured over HTTP or taken from the performance model. */
 export function profileCommand(): Command {
@@ -59,6 +71,17 @@ export function profileCommand(): Command {
     .option("--output-tokens <n>", "measured: output tokens of a request", positive, 64)
     .option("--max-kv-tokens <n>", "measured: tokens of KV that the worker holds", positive)
     .option("--api-key <key>", "bearer token")
+    .option(
+      "--slo <ttft=MS,itl=MS>",
+      "also suggest the engine configuration per role that does most per GPU",
+      slo,
+    )
+    .option("--isl <tokens>", "suggestion: mean prompt", positive, 3000)
+    .option("--osl <tokens>", "suggestion: mean answer", positive, 300)
+    .option(
+      "--against <profile.json…>",
+      "suggestion: profiles of other configurations; modelled tensor 1, 2, 4, 8 when absent",
+    )
     .option("--json", "print the profile")
     .action(async (flags: Flags) => {
       const terminal = createTerminal(flags.json === true);
@@ -67,8 +90,16 @@ export function profileCommand(): Command {
         writeFileSync(flags.output, `${JSON.stringify(profile, undefined, 2)}\n`);
       if (flags.npz !== undefined) writeNpzFiles(flags.npz, profile);
       if (flags.plot !== undefined) writeFileSync(flags.plot, profilePage(profile));
-      terminal.json(profile);
+      const suggestion =
+        flags.slo === undefined
+          ? undefined
+          : costEffectiveWorkers(candidatesOf(flags, profile), flags.slo, {
+              inputTokens: flags.isl,
+              outputTokens: flags.osl,
+            });
+      terminal.json(suggestion === undefined ? profile : { profile, suggestion });
       terminal.print(describe(profile));
+      if (suggestion !== undefined) terminal.print(describeSuggestion(suggestion, flags));
     });
 }
 
@@ -89,6 +120,50 @@ function modelled(flags: Flags): Profile {
   const model = flags.model ?? "meta-llama/Llama-3.1-8B";
   const { system, quantization, backend, tensor } = flags;
   return profileOfTimes(modelledTimes({ model, system, quantization, backend, tensor }), model);
+}
+
+function candidatesOf(flags: Flags, profile: Profile): WorkerCandidate[] {
+  if (flags.against !== undefined || flags.url !== undefined)
+    return [
+      { name: flags.output ?? profile.source ?? "this", profile },
+      ...(flags.against ?? []).map((file) => ({ name: file, profile: readProfile(file) })),
+    ];
+  return suggestedTensors.flatMap((tensor) => {
+    try {
+      return [{ name: `tensor ${tensor}`, profile: modelled({ ...flags, tensor }) }];
+    } catch (error) {
+      // The model does not fit on so few GPUs, or does not divide into so many.
+      if (!StatorError.isInstance(error)) throw error;
+      return [];
+    }
+  });
+}
+
+function describeSuggestion(suggestion: WorkerSuggestion, flags: Flags): string {
+  return (["prefill", "decode"] as const)
+    .map((role) =>
+      [
+        "",
+        `${role}, ${flags.isl} in and ${flags.osl} out: ${suggestion[role][0]!.tokensPerSecondPerGpu > 0 ? `${suggestion[role][0]!.name} does most per GPU` : `none keeps the objective; ${suggestion[role][0]!.name} is the fastest`}`,
+        table([
+          [
+            "",
+            "GPUs",
+            "at once",
+            role === "prefill" ? "TTFT ms" : "ITL ms",
+            "tokens/s/GPU within the objective",
+          ],
+          ...suggestion[role].map((one) => [
+            one.name,
+            one.gpus,
+            one.concurrency,
+            one.latencyMs.toFixed(2),
+            Math.round(one.tokensPerSecondPerGpu),
+          ]),
+        ]),
+      ].join("\n"),
+    )
+    .join("\n");
 }
 
 async function measured(flags: Flags, url: string, terminal: Terminal): Promise<Profile> {

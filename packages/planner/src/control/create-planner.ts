@@ -7,26 +7,26 @@ import {
   type Logger,
   type Meter,
 } from "@stator/core";
-import { plan } from "../decision/plan.ts";
-import { react } from "../decision/react.ts";
+import type { LoadThresholds } from "../decision/load-based.ts";
 import type { Interval, Limits, LoadForecast, Observations, Plan, Slo, Workers } from "../decision/types.ts";
-import { forecastLoad } from "../forecast/forecast-load.ts";
 import type { ForecastThread } from "../forecast/forecast-thread.ts";
-import { constantForecaster } from "../forecast/constant.ts";
-import { harmonicForecaster } from "../forecast/harmonic.ts";
-import { holtWintersForecaster } from "../forecast/holt-winters.ts";
-import { kalmanForecaster } from "../forecast/kalman.ts";
+import { horizonOf } from "../forecast/horizon.ts";
 import { combineIntervals } from "../observation/combine.ts";
 import type { ObservationSource } from "../observation/metrics-source.ts";
 import { PlannerError } from "../planner-error.ts";
 import type { Profile } from "../profile/profile.ts";
 import type { Scaler } from "../scalers/scaler.ts";
+import { checkTargets } from "./check-targets.ts";
+import { loadDecider, onlyMore, profileDecider } from "./decider.ts";
 import { createPlannerMetrics } from "./planner-metrics.ts";
 
 export interface PlannerOptions {
   readonly observe: ObservationSource;
   readonly scaler: Scaler;
-  readonly profile: Profile;
+  /** What one worker can do. Without it decisions follow the prefill queue and decode memory (`thresholds`). */
+  readonly profile?: Profile;
+  /** Of the mode without a profile. */
+  readonly thresholds?: LoadThresholds;
   readonly slo: Slo;
   readonly limits: Limits;
   /** Between slow decisions, which may also scale down. Default 30,000 ms. */
@@ -67,7 +67,10 @@ export interface Planner extends AsyncDisposable {
   readonly decisions: readonly PlannerDecision[];
   readonly slo: Slo;
   readonly limits: Limits;
+  /** @throws PlannerError `PLANNER_OPTION_INVALID`; then everything stays as it was. */
   setTargets(targets: PlannerTargets): void;
+  /** Hears every decision from now on. Returns how to stop. */
+  subscribe(listener: (decision: PlannerDecision) => void): () => void;
   /** Observes and decides once, now; the loop does so by itself. */
   step(): Promise<PlannerDecision>;
   /** Ends the loop; workers stay as they are. */
@@ -79,12 +82,12 @@ const keptSamples = 2880;
 
 /**
  * The control loop: observes every `sampleMs`, plans every `intervalMs` for the load within start-up time and interval,
- * and in between only ever adds workers. A round that fails is logged and counted, and the next one goes on.
+ * and in between only ever adds workers. Without a profile each interval decides by queue and memory alone. A round that fails is logged and counted, and the next one goes on.
  *
- * @throws PlannerError `PLANNER_OPTION_INVALID` for times that are not positive.
+ * @throws PlannerError `PLANNER_OPTION_INVALID` for times, objectives or limits that cannot be kept.
  */
 export function createPlanner(options: PlannerOptions): Planner {
-  const { observe, scaler, profile, clock = systemClock, logger = silentLogger } = options;
+  const { observe, scaler, clock = systemClock, logger = silentLogger } = options;
   const { intervalMs = 30_000, startupMs = 60_000 } = options;
   const sampleMs = options.sampleMs ?? Math.min(15_000, intervalMs / 2);
   if (!(intervalMs > 0 && sampleMs > 0 && startupMs >= 0 && sampleMs <= intervalMs))
@@ -94,35 +97,30 @@ export function createPlanner(options: PlannerOptions): Planner {
       message: `intervalMs (${intervalMs}), sampleMs (${sampleMs}) and startupMs (${startupMs}) must be positive, and a sample no longer than an interval.`,
     });
   const perInterval = Math.round(intervalMs / sampleMs);
+  const horizon = horizonOf({ startupMs, intervalMs, sampleMs });
+  const decider =
+    options.profile === undefined
+      ? loadDecider(options.thresholds ?? {})
+      : profileDecider({
+          profile: options.profile,
+          horizon,
+          startupMs,
+          forecasts: options.forecasts,
+          logger,
+        });
   const metrics = createPlannerMetrics(options.meter ?? noopMeter);
-  const forecasters = [
-    constantForecaster(),
-    holtWintersForecaster(),
-    kalmanForecaster(),
-    harmonicForecaster(),
-  ];
   const samples: Interval[] = [];
   const intervals: Interval[] = [];
   const decisions: PlannerDecision[] = [];
   const stop = new AbortController();
+  const listeners = new Set<(decision: PlannerDecision) => void>();
+  if (options.onDecision !== undefined) listeners.add(options.onDecision);
   let { slo, limits } = options;
+  checkTargets(slo, limits, decider.gpusPerWorker);
   let changedMs: Workers = { prefill: Number.NEGATIVE_INFINITY, decode: Number.NEGATIVE_INFINITY };
   let floor: Workers | undefined;
   let rounds = 0;
   let turn: Promise<unknown> = Promise.resolve();
-
-  const lookAhead = async (): Promise<LoadForecast> => {
-    if (options.forecasts !== undefined) {
-      try {
-        return (await options.forecasts.forecast(samples)).forecast;
-      } catch (error) {
-        if (!PlannerError.isInstance(error)) throw error;
-        logger.warn("forecasting failed; the simple forecasters take over", { error: error.message });
-      }
-    }
-    const horizonSteps = Math.max(1, Math.ceil((startupMs + intervalMs) / sampleMs - 1e-6));
-    return forecastLoad(samples, { horizonSteps, forecasters, coverage: 0 }).forecast;
-  };
 
   const round = async (): Promise<PlannerDecision> => {
     const observed = await observe.read(stop.signal);
@@ -134,26 +132,26 @@ export function createPlanner(options: PlannerOptions): Planner {
       intervals.push(combineIntervals(samples.slice(-perInterval)));
       if (intervals.length > keptSamples) intervals.shift();
     }
-    const { target: before, ready } = await scaler.state(stop.signal);
+    const { target: before, ready, stuck } = await scaler.state(stop.signal);
     const nowMs = clock.now();
     const observations: Observations = {
       intervals,
       target: before,
       ready,
+      ...(stuck === undefined ? {} : { stuck }),
       sinceChangeMs: { prefill: nowMs - changedMs.prefill, decode: nowMs - changedMs.decode },
     };
-    const forecast = await lookAhead();
-    const planned = plan(observations, forecast, profile, slo, limits);
+    const forecast = await decider.lookAhead(samples);
+    const planned = decider.slow(observations, forecast, slo, limits);
     let target: Workers = { prefill: planned.prefill, decode: planned.decode };
     if (isSlow) floor = target;
-    else {
-      const raised = react(observed, floor ?? before, profile, slo, limits);
-      const wish: Workers = {
-        prefill: Math.max(before.prefill, target.prefill, raised.prefill),
-        decode: Math.max(before.decode, target.decode, raised.decode),
-      };
-      target = costOf(wish) <= limits.gpus ? wish : before;
-    }
+    else
+      target = onlyMore(
+        decider,
+        before,
+        decider.fast(planned, observed, floor ?? before, slo, limits),
+        limits,
+      );
     const decision: PlannerDecision = {
       id: rounds,
       atMs: nowMs,
@@ -180,12 +178,10 @@ export function createPlanner(options: PlannerOptions): Planner {
     decisions.push(decision);
     if (decisions.length > keptDecisions) decisions.shift();
     metrics.decided(decision, ready);
-    options.onDecision?.(decision);
+    for (const listener of listeners) listener(decision);
     return decision;
   };
 
-  const costOf = (workers: Workers): number =>
-    workers.prefill * profile.prefill.gpusPerWorker + workers.decode * profile.decode.gpusPerWorker;
   const step = (): Promise<PlannerDecision> => {
     const result = turn.then(round);
     turn = result.catch(() => undefined);
@@ -214,8 +210,13 @@ export function createPlanner(options: PlannerOptions): Planner {
       return limits;
     },
     setTargets(targets) {
-      slo = targets.slo ?? slo;
-      limits = { ...limits, ...targets.limits };
+      const wished = { slo: targets.slo ?? slo, limits: { ...limits, ...targets.limits } };
+      checkTargets(wished.slo, wished.limits, decider.gpusPerWorker);
+      ({ slo, limits } = wished);
+    },
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
     },
     step,
     async close() {

@@ -1,6 +1,11 @@
 import type { Profile } from "../profile/profile.ts";
 import type { Limits, Workers } from "./types.ts";
 
+/** GPUs of one worker, by role. */
+export function gpusPerWorkerOf({ prefill, decode }: Profile): Workers {
+  return { prefill: prefill.gpusPerWorker, decode: decode.gpusPerWorker };
+}
+
 /**
  * Fits a wish into the GPU budget, exactly: of all whole numbers that fit, those that leave the worse-off role with the
  * largest share of its wish. Minimums win over the wish; a budget below the minimums gives what the minimums cost least
@@ -12,7 +17,7 @@ export function splitBudget(
   profile: Profile,
   limits: Limits,
 ): Workers {
-  const gpus = { prefill: profile.prefill.gpusPerWorker, decode: profile.decode.gpusPerWorker };
+  const gpus = gpusPerWorkerOf(profile);
   const cost = (workers: Workers): number =>
     (limits.graph === "aggregated" ? 0 : workers.prefill * gpus.prefill) + workers.decode * gpus.decode;
   if (cost(wish) <= limits.gpus) return wish;

@@ -28,12 +28,20 @@ export interface CapacityModel {
 
 /** Learned ratios of observed to predicted latency; 1 is a perfect profile. */
 export interface Corrections {
+  /** Of a prompt's own prefill time. */
   readonly ttft: number;
+  /** Of the time it waits for a worker. */
+  readonly wait: number;
   readonly itl: number;
 }
 
+/** Nothing learned yet. */
+export const noCorrections: Corrections = { ttft: 1, wait: 1, itl: 1 };
+
 /** Prompts vary in length: squared coefficient of variation of prefill times that is assumed. */
 const serviceVariation = 0.25;
+/** Beyond it the fixed point is about to vanish; bounds the variance, so that predictions stay finite. */
+const mostElasticity = 0.9;
 /** Above this the cache thrashes: sequences are preempted. */
 const kvCeiling = 0.95;
 
@@ -80,8 +88,12 @@ export function createCapacityModel(
       if (Math.abs(next - concurrency) < 1e-6 * (1 + next)) break;
       concurrency = next;
     }
+    // A fuller batch is slower and so fuller still: Poisson's variance grows by the elasticity of the time between tokens.
     const total = concurrency * workers;
-    const crowded = (total + spread * Math.sqrt(total)) / workers;
+    const step = Math.max(0.5, concurrency * 0.05);
+    const slope = (itlOf(concurrency + step) - itlOf(concurrency)) / step;
+    const elasticity = Math.min(mostElasticity, (concurrency * slope) / itlOf(concurrency));
+    const crowded = (total + spread * Math.sqrt(total / (1 - elasticity))) / workers;
     if (crowded > ceiling) return { ms: Number.POSITIVE_INFINITY, isClamped: false };
     return {
       ms: itlOf(crowded),
@@ -92,7 +104,7 @@ export function createCapacityModel(
   const ttft = (workers: number, load: Load): Prediction => {
     const own = prefillMs(load);
     const wait = waitQuantileMs(workers, load.requestsPerSecond, own.ms, serviceVariation, share);
-    return { ms: own.ms + wait, isClamped: own.isClamped };
+    return { ms: own.ms + wait * corrections.wait, isClamped: own.isClamped };
   };
 
   return { ttft, itl };

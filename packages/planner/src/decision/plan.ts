@@ -185,8 +185,9 @@ function settle(
 ): number {
   const now = observations.target[role];
   if (wanted >= now) return wanted;
-  if (observations.ready[role] < now) {
-    reasons.push(note(role, "held:starting", `${now - observations.ready[role]} still starting`));
+  const starting = now - observations.ready[role] - (observations.stuck?.[role] ?? 0);
+  if (starting > 0) {
+    reasons.push(note(role, "held:starting", `${starting} still starting`));
     return now;
   }
   if (observations.sinceChangeMs[role] < (limits.coolDownMs ?? defaultCoolDownMs)) {

@@ -33,6 +33,8 @@ export interface Observations {
   readonly target: Workers;
   /** Ready now. */
   readonly ready: Workers;
+  /** Of the target, what cannot start for want of room. Default none. */
+  readonly stuck?: Workers;
   /** Time since a target was last changed, per role. */
   readonly sinceChangeMs: Workers;
 }
@@ -85,7 +87,10 @@ export interface Reason {
     | "held:starting"
     | "unattainable"
     | "outsideProfile"
-    | "correction";
+    | "correction"
+    | "pressure"
+    | "calm"
+    | "steady";
   readonly message: string;
 }
 

@@ -71,7 +71,12 @@ export function chooseForecaster(
   fallback: Forecaster,
   series: readonly number[],
   options: BacktestOptions,
-): { readonly forecaster: Forecaster; readonly scores: readonly BacktestScore[] } {
+): {
+  readonly forecaster: Forecaster;
+  readonly scores: readonly BacktestScore[];
+  /** False when `fallback` was taken for want of a past. */
+  readonly isProven: boolean;
+} {
   const scores: BacktestScore[] = [];
   let best = fallback;
   let bestMase = Number.POSITIVE_INFINITY;
@@ -84,5 +89,9 @@ export function chooseForecaster(
       best = candidate;
     }
   }
-  return { forecaster: best, scores: scores.sort((a, b) => a.mase - b.mase) };
+  return {
+    forecaster: best,
+    scores: scores.sort((a, b) => a.mase - b.mase),
+    isProven: Number.isFinite(bestMase),
+  };
 }

@@ -7,12 +7,27 @@ import { kalmanForecaster } from "./kalman.ts";
 export interface LoadForecastOptions {
   /** Intervals from now until a worker started now has been of use for one: start-up time plus interval, rounded up. */
   readonly horizonSteps: number;
+  /**
+   * Intervals until a worker ordered at the next chance would serve, at most `horizonSteps`: once the load is known well,
+   * which is after five horizons, only these are planned for. Default `horizonSteps`.
+   */
+  readonly leadSteps?: number;
   readonly forecasters: readonly Forecaster[];
-  /** Share of outcomes inside the interval whose upper end is planned for. Default 0.8. */
+  /**
+   * Share of outcomes inside the interval whose upper end is planned for, 0 to 1. Default 0, the mean: the percentile of
+   * the SLO is margin enough.
+   */
   readonly coverage?: number;
+  /** The same while the load is too short to know which forecaster fits it. Default 0.3. */
+  readonly unprovenCoverage?: number;
   /** Intervals that forecasters may see. Default 240. */
   readonly windowSteps?: number;
 }
+
+/** Default of `LoadForecastOptions.unprovenCoverage`. */
+const defaultUnprovenCoverage = 0.3;
+/** A load is known well after this many horizons. */
+const knownAfterHorizons = 5;
 
 /** A load forecast, and how it was made. */
 export interface LoadForecastReport {
@@ -65,13 +80,19 @@ export function forecastLoad(
     seen.map((interval) => interval.prefixHitRatio),
     options,
   );
+  const { horizonSteps } = options;
+  const steps =
+    seen.length > knownAfterHorizons * horizonSteps
+      ? Math.min(horizonSteps, options.leadSteps ?? horizonSteps)
+      : horizonSteps;
+  const most = (values: readonly number[]): number => Math.max(...values.slice(0, steps));
   return {
     forecast: {
-      requestsPerSecond: Math.max(...rates.forecast.mean),
-      requestsPerSecondUpper: Math.max(...rates.forecast.upper),
-      inputTokens: Math.max(...inputs.forecast.mean),
-      outputTokens: Math.max(...outputs.forecast.mean),
-      prefixHitRatio: Math.min(1, Math.min(...hits.forecast.mean)),
+      requestsPerSecond: most(rates.forecast.mean),
+      requestsPerSecondUpper: most(rates.forecast.upper),
+      inputTokens: most(inputs.forecast.mean),
+      outputTokens: most(outputs.forecast.mean),
+      prefixHitRatio: Math.min(1, ...hits.forecast.mean.slice(0, steps)),
     },
     chosen: {
       requests: rates.name,
@@ -88,12 +109,19 @@ function look(
   options: LoadForecastOptions,
   leastVariance = 0,
 ): { forecast: Forecast; name: string; scores: readonly BacktestScore[] } {
-  const { horizonSteps, coverage } = options;
-  const bounds = { horizonSteps, ...(coverage === undefined ? {} : { coverage }) };
+  const { horizonSteps, coverage = 0, unprovenCoverage = defaultUnprovenCoverage } = options;
+  const first = series[0]!;
+  if (series.every((value) => value === first)) {
+    const same = new Array<number>(horizonSteps).fill(first);
+    return { forecast: { mean: same, lower: same, upper: same }, name: "constant", scores: [] };
+  }
   // Too short to tell which fits: a trend from two points on beats the last value on every load that moves.
   const fallback = series.length >= 2 ? kalmanForecaster({ leastVariance }) : constantForecaster();
-  const { forecaster, scores } = chooseForecaster(options.forecasters, fallback, series, bounds);
-  return { forecast: forecaster.forecast(series, bounds), name: forecaster.name, scores };
+  const { forecaster, scores, isProven } = chooseForecaster(options.forecasters, fallback, series, {
+    horizonSteps,
+  });
+  const wanted = { horizonSteps, coverage: isProven ? coverage : Math.max(coverage, unprovenCoverage) };
+  return { forecast: forecaster.forecast(series, wanted), name: forecaster.name, scores };
 }
 
 function withoutLeadingZeros(intervals: readonly Interval[]): readonly Interval[] {

@@ -10,7 +10,10 @@ export type ForecasterName = "constant" | "holt-winters" | "kalman" | "harmonic"
 export interface ForecastThreadOptions {
   /** Which may be chosen. Default all but `prophet`, whose fits take about a second each. */
   readonly forecasters?: readonly ForecasterName[];
+  /** As of `forecastLoad`; `horizonOf` makes both. */
   readonly horizonSteps: number;
+  readonly leadSteps?: number;
+  /** As of `forecastLoad`. Default 0. */
   readonly coverage?: number;
   /** Length of an interval, for the forecasters that know days. Default 60. */
   readonly stepSeconds?: number;

@@ -14,6 +14,7 @@ import { loadProphetForecaster } from "./prophet.ts";
 interface Settings {
   readonly forecasters: readonly ForecasterName[];
   readonly horizonSteps: number;
+  readonly leadSteps?: number;
   readonly coverage?: number;
   readonly stepSeconds: number;
 }

@@ -53,7 +53,8 @@ function observationVariance(series: readonly number[]): number {
 function filter(series: readonly number[], r: number, q0: number, q1: number): State {
   let level = series[0]!;
   let slope = 0;
-  let p00 = 1000 * r;
+  // The first value is as good as any other; of the slope nothing is known.
+  let p00 = r;
   let p01 = 0;
   let p11 = 1000 * r;
   let logLikelihood = 0;

@@ -2,7 +2,8 @@ import { systemClock, type Clock } from "@stator/core";
 import type { Interval, Workers } from "../decision/types.ts";
 import { PlannerError } from "../planner-error.ts";
 import { createCounterDeltas } from "./counter-deltas.ts";
-import { parsePrometheusText, type Sample } from "./prometheus-text.ts";
+import { fetchSamples } from "./fetch-samples.ts";
+import type { Sample } from "./prometheus-text.ts";
 
 /** Where the planner's observations come from. */
 export interface ObservationSource {
@@ -41,9 +42,7 @@ export function createMetricsSource(options: MetricsSourceOptions): ObservationS
   let lastActive = new Map<string, number>();
 
   const scrape = async (url: string, signal: AbortSignal): Promise<readonly Sample[]> => {
-    const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]) });
-    if (!response.ok) throw new Error(`${url} answered ${response.status}`);
-    const samples = parsePrometheusText(await response.text());
+    const samples = await fetchSamples({ url, signal, timeoutMs, clock, fetch });
     return samples.filter(
       ({ name, labels }) =>
         name.startsWith(prefix) &&

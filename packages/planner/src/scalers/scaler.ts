@@ -6,6 +6,8 @@ export interface ScalerState {
   readonly target: Workers;
   /** Serving now. */
   readonly ready: Workers;
+  /** Wanted, but without room to start: pods that no node takes. Default none. */
+  readonly stuck?: Workers;
 }
 
 /** What carries out decisions: processes, Kubernetes, somebody else's system, or nobody. */

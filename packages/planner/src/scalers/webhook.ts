@@ -1,4 +1,4 @@
-import { systemClock, type Clock } from "@stator/core";
+import { linkAbort, systemClock, type Clock } from "@stator/core";
 import type { Workers } from "../decision/types.ts";
 import { PlannerError } from "../planner-error.ts";
 import type { Scaler, ScalerState } from "./scaler.ts";
@@ -43,12 +43,14 @@ export function webhook(options: WebhookOptions): Scaler {
   let target: Workers | undefined;
 
   const call = async (signal: AbortSignal, body?: ScalingDecision): Promise<Answer> => {
+    const link = linkAbort(signal);
+    const timer = clock.schedule(timeoutMs, () => link.abort(new Error(`no answer within ${timeoutMs} ms`)));
     try {
       const response = await fetch(options.url, {
         method: body === undefined ? "GET" : "POST",
         headers: { ...options.headers, "content-type": "application/json" },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+        signal: link.signal,
       });
       if (!response.ok) throw new Error(`it answered ${response.status}`);
       const text = await response.text();
@@ -61,6 +63,9 @@ export function webhook(options: WebhookOptions): Scaler {
         message: `The webhook ${options.url} could not be asked: ${String(cause)}.`,
         cause,
       });
+    } finally {
+      timer.cancel();
+      link.unlink();
     }
   };
 

@@ -2,9 +2,6 @@ import type { Limits, Workers } from "@stator/planner";
 import { runScaling, type ScalingOptions, type ScalingRun } from "./run-scaling.ts";
 import { fixed } from "./strategies.ts";
 
-/** Attainments this close are equal: a handful of requests in a hundred thousand. */
-const tolerance = 5e-5;
-
 export interface StaticBest extends ScalingRun {
   readonly layout: Workers;
   readonly mostPerGpuHour: {
@@ -41,7 +38,7 @@ export function bestStatic(shared: Omit<ScalingOptions, "strategy" | "initial">,
     let high = most[role];
     while (high - low > 1) {
       const middle = (low + high) >> 1;
-      if (run({ ...most, [role]: middle }).sloAttainment >= ceiling - tolerance / 2) high = middle;
+      if (run({ ...most, [role]: middle }).sloAttainment >= ceiling) high = middle;
       else low = middle;
     }
     return high;
@@ -51,9 +48,13 @@ export function bestStatic(shared: Omit<ScalingOptions, "strategy" | "initial">,
 
   const layouts: Workers[] = [];
   if (costOf(enough) <= limits.gpus) {
-    for (let p = Math.max(isAggregated ? 0 : 1, enough.prefill - 2); p <= enough.prefill; p++)
-      for (let d = Math.max(1, enough.decode - 2); d <= enough.decode; d++)
-        layouts.push({ prefill: p, decode: d });
+    for (
+      let p = Math.max(isAggregated ? 0 : 1, enough.prefill - 2);
+      p <= Math.min(most.prefill, enough.prefill + 1);
+      p++
+    )
+      for (let d = Math.max(1, enough.decode - 2); d <= Math.min(most.decode, enough.decode + 1); d++)
+        if (costOf({ prefill: p, decode: d }) <= limits.gpus) layouts.push({ prefill: p, decode: d });
   } else {
     for (let p = 1; p <= most.prefill; p++) {
       const d = Math.floor((limits.gpus - p * gpus.prefill) / gpus.decode);
@@ -65,7 +66,7 @@ export function bestStatic(shared: Omit<ScalingOptions, "strategy" | "initial">,
   let dense = all[0]!;
   for (const one of all) {
     const gain = one.result.sloAttainment - best.result.sloAttainment;
-    if (gain > tolerance || (gain > -tolerance && costOf(one.layout) < costOf(best.layout))) best = one;
+    if (gain > 0 || (gain === 0 && costOf(one.layout) < costOf(best.layout))) best = one;
     if (one.result.goodputPerGpuHour > dense.result.goodputPerGpuHour) dense = one;
   }
   return {

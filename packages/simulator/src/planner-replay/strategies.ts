@@ -3,8 +3,10 @@ import {
   forecastLoad,
   harmonicForecaster,
   holtWintersForecaster,
+  horizonOf,
   kalmanForecaster,
   plan,
+  raise,
   react,
   type Forecaster,
   type Interval,
@@ -17,8 +19,6 @@ import {
   type Workers,
 } from "@stator/planner";
 import type { ScalingStrategy } from "./run-scaling.ts";
-
-const defaultReplayCoverage = 0;
 
 export interface StrategyOptions {
   readonly profile: Profile;
@@ -42,7 +42,7 @@ export function reactive(options: StrategyOptions): ScalingStrategy {
         forecastLoad(observations.intervals, {
           horizonSteps: 1,
           forecasters: [constantForecaster()],
-          coverage: 0,
+          unprovenCoverage: 0,
         }).forecast,
         options.profile,
         options.slo,
@@ -54,8 +54,6 @@ export function reactive(options: StrategyOptions): ScalingStrategy {
 export interface OursOptions extends StrategyOptions {
   /** Default constant, Holt-Winters, Kalman and harmonic. */
   readonly forecasters?: readonly Forecaster[];
-  /** Of the forecast interval whose upper end is planned for. Default 0, the mean: the SLO's percentile is margin enough. */
-  readonly coverage?: number;
   /** Hears each decision, with what it rests on. */
   readonly onPlan?: (decision: {
     readonly atMs: number;
@@ -73,13 +71,15 @@ export function ours(options: OursOptions): ScalingStrategy {
     startupMs,
     intervalMs,
     forecasters = [constantForecaster(), holtWintersForecaster(), kalmanForecaster(), harmonicForecaster()],
-    coverage = defaultReplayCoverage,
   } = options;
+  const gpusPerWorker = { prefill: profile.prefill.gpusPerWorker, decode: profile.decode.gpusPerWorker };
   let floor: Workers | undefined;
   const decided = (observations: Observations, samples: readonly Interval[], atMs: number): Plan => {
     const sampleMs = samples[samples.length - 1]!.durationMs;
-    const horizonSteps = Math.ceil((startupMs + intervalMs) / sampleMs - 1e-6);
-    const { forecast } = forecastLoad(samples, { horizonSteps, forecasters, coverage });
+    const { forecast } = forecastLoad(samples, {
+      ...horizonOf({ startupMs, intervalMs, sampleMs }),
+      forecasters,
+    });
     const result = plan(observations, forecast, profile, slo, limits);
     options.onPlan?.({ atMs, forecast, plan: result });
     return result;
@@ -92,20 +92,16 @@ export function ours(options: OursOptions): ScalingStrategy {
     correct(observations, samples, atMs) {
       const { target } = observations;
       const soon = decided(observations, samples, atMs);
-      const raised = react(samples[samples.length - 1]!, floor ?? target, profile, slo, limits);
-      return fit(
-        {
-          prefill: Math.max(target.prefill, soon.prefill, raised.prefill),
-          decode: Math.max(target.decode, soon.decode, raised.decode),
-        },
+      const raised = react(samples[samples.length - 1]!, floor ?? target, profile, slo, limits, startupMs);
+      return raise(
         target,
+        {
+          prefill: Math.max(soon.prefill, raised.prefill),
+          decode: Math.max(soon.decode, raised.decode),
+        },
+        gpusPerWorker,
+        limits,
       );
     },
   };
-
-  function fit(wish: Workers, target: Workers): Workers {
-    const cost = (workers: Workers): number =>
-      workers.prefill * profile.prefill.gpusPerWorker + workers.decode * profile.decode.gpusPerWorker;
-    return cost(wish) <= limits.gpus ? wish : target;
-  }
 }

@@ -2,16 +2,27 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { parseDocument } from "yaml";
 import { z } from "zod";
-import { PlannerError, type Limits, type Slo, type Workers } from "@stator/planner";
+import {
+  PlannerError,
+  type ForecasterName,
+  type Limits,
+  type LoadThresholds,
+  type Slo,
+  type Workers,
+} from "@stator/planner";
 import type { ScaleTarget } from "@stator/planner/kubernetes";
 
 /** What `planner.yaml` holds. */
 export interface PlannerConfig {
-  readonly profile: string;
+  /** Absent: decisions follow the prefill queue and decode memory alone. */
+  readonly profile?: string | undefined;
+  readonly thresholds?: Loose<LoadThresholds> | undefined;
   readonly slo: Loose<Slo>;
   readonly limits: Loose<Limits>;
   readonly metrics: { readonly urls: readonly string[]; readonly model?: string | undefined };
+  readonly listen: { readonly host: string; readonly rpcPort: number; readonly httpPort: number };
   readonly intervalSeconds: number;
+  readonly forecasters?: readonly ForecasterName[] | undefined;
   readonly startupSeconds: number;
   readonly scaler:
     | { readonly kind: "advisory"; readonly workers: Workers }
@@ -24,6 +35,7 @@ export interface PlannerConfig {
         readonly kind: "kubernetes";
         readonly namespace: string;
         readonly server?: string | undefined;
+        readonly kubeconfig?: string | undefined;
         readonly prefill?: ScaleTarget | undefined;
         readonly decode: ScaleTarget;
       };
@@ -40,7 +52,20 @@ const target = z.strictObject({
   name: z.string().min(1),
 });
 const schema: z.ZodType<PlannerConfig> = z.strictObject({
-  profile: z.string().describe("profile.json of `stator profile`, relative to this file"),
+  profile: z
+    .string()
+    .optional()
+    .describe("profile.json of `stator profile`, relative to this file; by load alone when absent"),
+  thresholds: z
+    .strictObject({
+      queueUp: z.number().positive().optional(),
+      queueDown: z.number().min(0).optional(),
+      kvUp: z.number().positive().max(1).optional(),
+      kvDown: z.number().min(0).max(1).optional(),
+      gpusPerWorker: workers.optional(),
+    })
+    .optional()
+    .describe("of the mode without a profile"),
   slo: z.strictObject({
     ttftMs: z.number().positive(),
     itlMs: z.number().positive(),
@@ -55,7 +80,19 @@ const schema: z.ZodType<PlannerConfig> = z.strictObject({
     downMargin: z.number().min(1).optional(),
   }),
   metrics: z.strictObject({ urls: z.array(z.url()).min(1), model: z.string().optional() }),
+  listen: z
+    .strictObject({
+      host: z.string().default("127.0.0.1"),
+      rpcPort: z.number().int().min(0).max(65535).default(9110),
+      httpPort: z.number().int().min(0).max(65535).default(9111),
+    })
+    .prefault({}),
   intervalSeconds: z.number().positive().default(30),
+  forecasters: z
+    .array(z.enum(["constant", "holt-winters", "kalman", "harmonic", "arima", "prophet"]))
+    .min(1)
+    .optional()
+    .describe("which may be chosen; all but prophet when absent"),
   startupSeconds: z.number().min(0).default(60),
   scaler: z.discriminatedUnion("kind", [
     z.strictObject({ kind: z.literal("advisory"), workers }),
@@ -67,7 +104,11 @@ const schema: z.ZodType<PlannerConfig> = z.strictObject({
     z.strictObject({
       kind: z.literal("kubernetes"),
       namespace: z.string().min(1),
-      server: z.url().optional().describe("the pod's own service account when absent"),
+      server: z
+        .url()
+        .optional()
+        .describe("such as that of kubectl proxy; the pod's own service account when absent"),
+      kubeconfig: z.string().optional().describe("a file whose current context is used instead"),
       prefill: target.optional(),
       decode: target,
     }),
@@ -83,7 +124,12 @@ export function readPlannerConfig(file: string): PlannerConfig {
   const input: unknown = parseDocument(readFileSync(file, "utf8")).toJS({ maxAliasCount: 100 });
   const result = schema.safeParse(input);
   if (result.success)
-    return { ...result.data, profile: path.resolve(path.dirname(file), result.data.profile) };
+    return {
+      ...result.data,
+      ...(result.data.profile === undefined
+        ? {}
+        : { profile: path.resolve(path.dirname(file), result.data.profile) }),
+    };
   throw new PlannerError({
     code: "PLANNER_OPTION_INVALID",
     kind: "invalid",

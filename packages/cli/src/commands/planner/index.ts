@@ -1,13 +1,20 @@
 import { Command } from "commander";
+import { createMetrics } from "@stator/metrics";
 import {
   advisory,
+  createForecastThread,
   createMetricsSource,
   createPlanner,
+  horizonOf,
+  readWorkerLoads,
   webhook,
   type PlannerDecision,
   type Scaler,
 } from "@stator/planner";
-import { inClusterAccess, kubernetesScaler } from "@stator/planner/kubernetes";
+import { inClusterAccess, kubeconfigAccess, kubernetesScaler } from "@stator/planner/kubernetes";
+import { createPlannerService } from "@stator/planner/service";
+import { closeOnSignal } from "@stator/runtime";
+import { servePlanner } from "../../planner/planner-server.ts";
 import { createLogger } from "../../processes/logger.ts";
 import { createTerminal } from "../../terminal.ts";
 import { backtestCommand } from "./backtest.ts";
@@ -45,6 +52,19 @@ async function runPlanner(file: string, flags: Flags): Promise<void> {
   const terminal = createTerminal(flags.json === true);
   const scaler = await scalerOf(config, (text) => terminal.print(text));
   const { signal } = new AbortController();
+  const metrics = createMetrics();
+  const intervalMs = config.intervalSeconds * 1000;
+  const startupMs = config.startupSeconds * 1000;
+  const sampleMs = Math.min(15_000, intervalMs / 2);
+  // Fits run in a thread of their own: ARIMA's may take seconds.
+  const forecasts =
+    config.profile === undefined
+      ? undefined
+      : createForecastThread({
+          ...horizonOf({ startupMs, intervalMs, sampleMs }),
+          stepSeconds: sampleMs / 1000,
+          ...(config.forecasters === undefined ? {} : { forecasters: config.forecasters }),
+        });
   const { model, urls } = config.metrics;
   const slo = withoutUndefined(config.slo);
   const planner = createPlanner({
@@ -55,31 +75,31 @@ async function runPlanner(file: string, flags: Flags): Promise<void> {
       ...(model === undefined ? {} : { model }),
     }),
     scaler,
-    profile: readProfile(config.profile),
+    ...(config.profile === undefined ? {} : { profile: readProfile(config.profile) }),
+    ...(config.thresholds === undefined ? {} : { thresholds: withoutUndefined(config.thresholds) }),
     slo,
     limits: withoutUndefined(config.limits),
-    intervalMs: config.intervalSeconds * 1000,
-    startupMs: config.startupSeconds * 1000,
+    intervalMs,
+    sampleMs,
+    startupMs,
+    meter: metrics,
+    ...(forecasts === undefined ? {} : { forecasts }),
     logger: createLogger("info", { process: "planner" }),
     onDecision(decision) {
       terminal.json(decision);
       terminal.print(describe(decision, flags.explain === true));
     },
   });
-  await new Promise<void>((resolve) => {
-    // The loop's own timers do not hold the process.
-    const alive = setInterval(() => undefined, 1 << 30);
-    const end = (): void => {
-      clearInterval(alive);
-      resolve();
-    };
-    process.once("SIGINT", end);
-    process.once("SIGTERM", end);
+  const server = await servePlanner({
+    ...config.listen,
+    service: createPlannerService({ planner }),
+    metrics,
   });
-  await planner.close();
+  terminal.print(`PlannerService on ${server.rpcUrl}\nmetrics on ${server.httpUrl}/metrics`);
+  await closeOnSignal(server, planner, ...(forecasts === undefined ? [] : [forecasts]));
 }
 
-async function scalerOf({ scaler }: PlannerConfig, say: (text: string) => void): Promise<Scaler> {
+async function scalerOf({ scaler, metrics }: PlannerConfig, say: (text: string) => void): Promise<Scaler> {
   switch (scaler.kind) {
     case "advisory":
       return advisory({
@@ -93,7 +113,13 @@ async function scalerOf({ scaler }: PlannerConfig, say: (text: string) => void):
       });
     case "kubernetes":
       return kubernetesScaler({
-        access: scaler.server === undefined ? await inClusterAccess(process.env) : { server: scaler.server },
+        access:
+          scaler.kubeconfig !== undefined
+            ? await kubeconfigAccess(scaler.kubeconfig)
+            : scaler.server === undefined
+              ? await inClusterAccess(process.env)
+              : { server: scaler.server },
+        loads: (signal) => readWorkerLoads({ urls: metrics.urls, signal }),
         namespace: scaler.namespace,
         decode: scaler.decode,
         ...(scaler.prefill === undefined ? {} : { prefill: scaler.prefill }),

@@ -5,10 +5,13 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { PlannerService, type GetPlanResponse } from "@stator/contracts";
 import { createSimulatedEngine, linearStepTime } from "@stator/engines/simulated";
 import { createOpenAIServer } from "@stator/frontend";
 import { createMetrics } from "@stator/metrics";
-import { parseProfile } from "@stator/planner";
+import { parseProfile, type WorkerSuggestion } from "@stator/planner";
 
 const main = fileURLToPath(new URL("../../main.ts", import.meta.url));
 const tsx = createRequire(import.meta.url).resolve("tsx/cli");
@@ -54,6 +57,26 @@ function stator(args: readonly string[], onOut?: (out: string, stop: () => void)
   return new Promise((resolve) => child.once("close", (code) => resolve({ code, out, error })));
 }
 
+async function askPlanner(baseUrl: string, metricsUrl: string): Promise<[GetPlanResponse, string]> {
+  const client = createClient(PlannerService, createConnectTransport({ baseUrl, httpVersion: "2" }));
+  const exposition = await (await fetch(metricsUrl)).text();
+  return [await client.getPlan({}), exposition];
+}
+
+test("profile suggests the configuration of each role that does most per GPU", async () => {
+  const { code, out, error } = await stator(["profile", "--slo", "ttft=200,itl=10", "--json"]);
+  expect(code, error).toBe(0);
+  const { suggestion } = JSON.parse(out) as { suggestion: WorkerSuggestion };
+  for (const role of ["prefill", "decode"] as const) {
+    const [best] = suggestion[role];
+    expect(suggestion[role].length).toBeGreaterThan(1);
+    expect(best!.tokensPerSecondPerGpu).toBe(
+      Math.max(...suggestion[role].map((one) => one.tokensPerSecondPerGpu)),
+    );
+    expect(best!.tokensPerSecondPerGpu).toBeGreaterThan(0);
+  }
+}, 60_000);
+
 test("profile measures a server, goes on from what is there, and planner runs on it and says why", async () => {
   const file = path.join(folder, "profile.json");
   const flags = [
@@ -90,15 +113,25 @@ test("profile measures a server, goes on from what is there, and planner runs on
       `metrics: { urls: ["${url}/metrics"], model: sim }`,
       "intervalSeconds: 0.4",
       "startupSeconds: 1",
+      "forecasters: [constant, kalman]",
+      "listen: { rpcPort: 0, httpPort: 0 }",
       "scaler: { kind: advisory, workers: { prefill: 0, decode: 3 } }",
     ].join("\n"),
   );
+  let plan: Promise<[GetPlanResponse, string]> | undefined;
   const ran = await stator(["planner", "--config", config, "--explain"], (out, stop) => {
-    if (/advice: 0 prefill, 1 decode/.test(out)) stop();
+    const rpc = /PlannerService on (http:\S+)/.exec(out)?.[1];
+    const http = /metrics on (http:\S+)/.exec(out)?.[1];
+    if (!/advice: 0 prefill, 1 decode/.test(out) || rpc === undefined || http === undefined) return;
+    plan ??= askPlanner(rpc, http).finally(stop);
   });
   expect(ran.code, ran.error).toBe(0);
   expect(ran.out).toMatch(/slow: .* 0\+3 to 0\+1/);
   expect(ran.out).toMatch(/decode idle: no load is expected/);
+  const [{ decision, targets }, exposition] = await plan!;
+  expect(decision!.target).toMatchObject({ prefill: 0, decode: 1 });
+  expect(targets).toMatchObject({ gpus: 4, ttftMs: 2000 });
+  expect(exposition).toMatch(/stator_planner_target_replicas\{role="decode"\} 1/);
 }, 90_000);
 
 test("replay prints the array of strategies", async () => {

@@ -1,4 +1,5 @@
-export type { KubernetesAccess } from "./kubernetes-client.ts";
-export { inClusterAccess } from "./kubernetes-client.ts";
-export type { KubernetesScalerOptions, ScaleTarget } from "./kubernetes-scaler.ts";
+export type { KubernetesAccess } from "./kubernetes-access.ts";
+export { inClusterAccess, kubeconfigAccess } from "./kubernetes-access.ts";
+export type { KubernetesScaler, KubernetesScalerOptions } from "./kubernetes-scaler.ts";
 export { kubernetesScaler } from "./kubernetes-scaler.ts";
+export type { ScaleTarget } from "./scale-target.ts";

@@ -1,31 +1,9 @@
-import { readFile } from "node:fs/promises";
-import { request as httpRequest } from "node:http";
+import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
-import { sleep, type Clock } from "@stator/core";
+import { createInterface } from "node:readline";
+import { linkAbort, sleep, type Clock } from "@stator/core";
 import { PlannerError } from "../../planner-error.ts";
-
-/** Where the API server is, and how to speak to it. */
-export interface KubernetesAccess {
-  /** Such as `https://10.0.0.1:443`. */
-  readonly server: string;
-  /** Asked before each call: mounted tokens are renewed. */
-  readonly token?: () => string | Promise<string>;
-  /** PEM of the cluster's authority. */
-  readonly ca?: string;
-}
-
-const mounted = "/var/run/secrets/kubernetes.io/serviceaccount";
-
-/** The access that a pod has through its service account. */
-export async function inClusterAccess(
-  environment: Readonly<Record<string, string | undefined>>,
-): Promise<KubernetesAccess> {
-  return {
-    server: `https://${environment["KUBERNETES_SERVICE_HOST"] ?? "kubernetes.default.svc"}:${environment["KUBERNETES_SERVICE_PORT"] ?? "443"}`,
-    token: async () => (await readFile(`${mounted}/token`, "utf8")).trim(),
-    ca: await readFile(`${mounted}/ca.crt`, "utf8"),
-  };
-}
+import type { KubernetesAccess } from "./kubernetes-access.ts";
 
 /** One answer of the API server. */
 export interface KubernetesAnswer {
@@ -33,16 +11,47 @@ export interface KubernetesAnswer {
   readonly body: unknown;
 }
 
+/** One line of a watch. */
+export interface WatchEvent {
+  readonly type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK" | "ERROR";
+  readonly object: unknown;
+}
+
 export interface KubernetesClient {
-  /** Waits and asks again on 429 and 5xx, up to `attempts`; any other status is returned. */
-  call(method: "GET" | "PATCH", path: string, body: unknown, signal: AbortSignal): Promise<KubernetesAnswer>;
+  /** Waits and asks again on 429 (as long as `Retry-After` says) and 5xx, up to `attempts`; any other status is returned. */
+  call(
+    method: "GET" | "PATCH" | "POST" | "DELETE",
+    path: string,
+    body: unknown,
+    signal: AbortSignal,
+  ): Promise<KubernetesAnswer>;
+  /**
+   * A watch until the server ends it or the signal aborts. Idle connections are the server's to end: it is asked to by
+   * `timeoutSeconds` in the path, and silence for longer than `silenceMs` ends it here. Iterate what comes back: that also
+   * ends the connection.
+   *
+   * @throws WatchRefused with the status, where it is not even begun
+   */
+  watch(path: string, silenceMs: number, signal: AbortSignal): Promise<AsyncIterable<WatchEvent>>;
 }
 
 export interface KubernetesClientOptions extends KubernetesAccess {
   readonly clock: Clock;
+  /** Longest wait for one answer. */
   readonly timeoutMs: number;
   /** Default 5. */
   readonly attempts?: number;
+}
+
+/** A watch or list that the server answered with another status than 200. */
+export class WatchRefused extends Error {
+  readonly status: number;
+  readonly retryAfterMs: number | undefined;
+  constructor(status: number, retryAfterMs: number | undefined) {
+    super(`it answered ${status}`);
+    this.status = status;
+    this.retryAfterMs = retryAfterMs;
+  }
 }
 
 const longestWaitMs = 10_000;
@@ -50,12 +59,12 @@ const longestWaitMs = 10_000;
 export function createKubernetesClient(options: KubernetesClientOptions): KubernetesClient {
   const { server, clock, timeoutMs, attempts = 5 } = options;
 
-  const once = async (
+  const open = async (
     method: string,
     path: string,
     body: unknown,
     signal: AbortSignal,
-  ): Promise<KubernetesAnswer & { readonly retryAfterMs: number | undefined }> => {
+  ): Promise<IncomingMessage> => {
     const url = new URL(path, server);
     const token = await options.token?.();
     const send = url.protocol === "http:" ? httpRequest : httpsRequest;
@@ -64,36 +73,48 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
         url,
         {
           method,
-          signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+          signal,
           headers: {
             accept: "application/json",
-            ...(body === undefined ? {} : { "content-type": "application/merge-patch+json" }),
+            ...(body === undefined
+              ? {}
+              : {
+                  "content-type": method === "PATCH" ? "application/merge-patch+json" : "application/json",
+                }),
             ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
           },
           ...(options.ca === undefined ? {} : { ca: options.ca }),
+          ...(options.cert === undefined ? {} : { cert: options.cert, key: options.key }),
         },
-        (response) => {
-          let text = "";
-          response.setEncoding("utf8");
-          response.on("data", (chunk: string) => (text += chunk));
-          response.on("error", reject);
-          response.on("end", () => {
-            const wait = Number(response.headers["retry-after"]);
-            try {
-              resolve({
-                status: response.statusCode ?? 0,
-                body: text === "" ? undefined : JSON.parse(text),
-                retryAfterMs: Number.isFinite(wait) ? wait * 1000 : undefined,
-              });
-            } catch (error) {
-              reject(error instanceof Error ? error : new Error(String(error)));
-            }
-          });
-        },
+        resolve,
       );
       sent.on("error", reject);
       sent.end(body === undefined ? undefined : JSON.stringify(body));
     });
+  };
+
+  const once = async (
+    method: string,
+    path: string,
+    body: unknown,
+    parent: AbortSignal,
+  ): Promise<KubernetesAnswer & { readonly retryAfterMs: number | undefined }> => {
+    const { signal, abort, unlink } = linkAbort(parent);
+    const timer = clock.schedule(timeoutMs, () => abort(new Error(`no answer within ${timeoutMs} ms`)));
+    try {
+      const response = await open(method, path, body, signal);
+      let text = "";
+      response.setEncoding("utf8");
+      for await (const chunk of response as AsyncIterable<string>) text += chunk;
+      return {
+        status: response.statusCode ?? 0,
+        body: text === "" ? undefined : JSON.parse(text),
+        retryAfterMs: retryAfterMs(response),
+      };
+    } finally {
+      timer.cancel();
+      unlink();
+    }
   };
 
   return {
@@ -118,5 +139,44 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
         message: `The Kubernetes API at ${server} could not be asked for ${path}, ${attempts} times: ${problem}.`,
       });
     },
+
+    async watch(path, silenceMs, parent) {
+      const { signal, abort, unlink } = linkAbort(parent);
+      const silent = (): void => abort(new Error(`the watch was silent for ${silenceMs} ms`));
+      let timer = clock.schedule(silenceMs, silent);
+      const end = (): void => {
+        timer.cancel();
+        unlink();
+        abort();
+      };
+      let response: IncomingMessage;
+      try {
+        response = await open("GET", path, undefined, signal);
+        if (response.statusCode !== 200)
+          throw new WatchRefused(response.statusCode ?? 0, retryAfterMs(response));
+      } catch (error) {
+        end();
+        throw error;
+      }
+      return (async function* lines(): AsyncGenerator<WatchEvent> {
+        try {
+          for await (const line of createInterface({
+            input: response,
+            crlfDelay: Number.POSITIVE_INFINITY,
+          })) {
+            timer.cancel();
+            timer = clock.schedule(silenceMs, silent);
+            if (line !== "") yield JSON.parse(line) as WatchEvent;
+          }
+        } finally {
+          end();
+        }
+      })();
+    },
   };
+}
+
+function retryAfterMs(response: IncomingMessage): number | undefined {
+  const seconds = Number(response.headers["retry-after"]);
+  return Number.isFinite(seconds) ? seconds * 1000 : undefined;
 }
