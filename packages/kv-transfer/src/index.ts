@@ -48,6 +48,8 @@ export type {
   WireNotification,
   Work,
 } from "./transport/transport.ts";
+export type { FileTransportOptions } from "./transport/file.ts";
+export { file } from "./transport/file.ts";
 export { loopback } from "./transport/loopback.ts";
 export type { SharedMemoryOptions } from "./transport/shared-memory.ts";
 export { sharedMemory } from "./transport/shared-memory.ts";

@@ -69,6 +69,8 @@ CopyPool& PoolOf(Napi::Env env) {
     const unsigned cores = std::thread::hardware_concurrency();
     pool = new CopyPool(cores >= 8 ? 4 : cores >= 2 ? 2 : 1);
     env.SetInstanceData<CopyPool>(pool);
+    // Runs before memory and callbacks are taken away: no thread may be in them then.
+    env.AddCleanupHook([](CopyPool* held) { held->Stop(); }, pool);
   }
   return *pool;
 }

@@ -45,14 +45,18 @@ class CopyPool {
   explicit CopyPool(unsigned threads) {
     for (unsigned i = 0; i < threads; i += 1) threads_.emplace_back([this] { Work(); });
   }
-  ~CopyPool() {
+  ~CopyPool() { Stop(); }
+  // Ends the threads at the next part of what they copy; jobs that have not begun are told to stop as well.
+  void Stop() {
     {
       std::lock_guard<std::mutex> lock(mutex_);
       is_stopping_ = true;
     }
     wake_.notify_all();
-    for (auto& thread : threads_) thread.join();
+    for (auto& thread : threads_)
+      if (thread.joinable()) thread.join();
   }
+  bool is_stopping() const { return is_stopping_.load(std::memory_order_relaxed); }
   // Runs work(0) to work(count - 1), here and on whatever threads are free, and returns when all have ended. On a machine whose cores are taken,
   // helpers only make us wait for their turn: where that was seen, the next calls do without them.
   void Share(size_t count, const std::function<void(size_t)>& work) {
@@ -123,7 +127,7 @@ class CopyPool {
   std::atomic<unsigned> resting_{0};
   std::atomic<unsigned> rest_{kRest};
   std::atomic<unsigned> sleeping_{0};
-  bool is_stopping_ = false;
+  std::atomic<bool> is_stopping_{false};
 };
 
 CopyPool& PoolOf(Napi::Env env);

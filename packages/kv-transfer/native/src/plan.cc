@@ -35,11 +35,12 @@ Napi::Value RunPlanAsync(const Napi::CallbackInfo& info) {
   CopyPool& pool = PoolOf(env);
   pool.Add([plan, is_read, stop, done, &pool]() mutable {
     const Outcome outcome = plan->Run(is_read, pool, stop.get());
-    done.BlockingCall([outcome](Napi::Env callEnv, Napi::Function callback) {
+    const napi_status told = done.BlockingCall([outcome](Napi::Env callEnv, Napi::Function callback) {
       if (outcome.reason != 0) callback.Call({Napi::Number::New(callEnv, 3), Napi::String::New(callEnv, CodeOf(outcome.reason)), Napi::String::New(callEnv, strerror(outcome.reason))});
       else callback.Call({Napi::Number::New(callEnv, outcome.is_stopped ? 2 : outcome.is_gone ? 1 : 0)});
     });
-    done.Release();
+    // Where the environment is going, the call has gone already.
+    if (told == napi_ok) done.Release();
   });
   return Napi::Function::New(env, [stop](const Napi::CallbackInfo& stopInfo) -> Napi::Value {
     stop->store(true, std::memory_order_relaxed);
@@ -91,7 +92,7 @@ Outcome Plan::Run(bool is_read, CopyPool& pool, const std::atomic<bool>* stop) {
   std::atomic<bool> is_stopped{false};
   auto run = [&](size_t i) {
     if (reason.load(std::memory_order_relaxed) != 0) return;
-    if (stop != nullptr && stop->load(std::memory_order_relaxed)) {
+    if (pool.is_stopping() || (stop != nullptr && stop->load(std::memory_order_relaxed))) {
       is_stopped = true;
       return;
     }

@@ -12,7 +12,7 @@ import { addressBatch, createLocalTable, nativeError } from "./native-work.ts";
 import type { AddonBatch, NativePlan, TransferAddon } from "./transfer-addon.ts";
 
 /** Copied within the call; more goes to the addon's own threads. */
-const inlineBytes = 4 * 1024 * 1024;
+const defaultInlineBytes = 4 * 1024 * 1024;
 
 /** A peer's region as a one-sided transport of the addon addresses it. */
 export interface PlannedRegion {
@@ -28,6 +28,8 @@ export interface PlannedLinkOptions<R extends PlannedRegion> {
   readonly peerName: string;
   readonly addon: TransferAddon;
   readonly control: Link;
+  /** Moved within the call; more by the addon's threads. Default 4 MiB. */
+  readonly inlineBytes?: number;
   /** Throws TRANSFER_REGION_GONE where there is none. */
   region(id: number): R;
   isCurrent(region: R): boolean;
@@ -47,6 +49,7 @@ interface Prepared<R> {
 /** A link whose initiator does all the work: batches become plans of the addon, kept for transfers that are posted again. */
 export function createPlannedLink<R extends PlannedRegion>(options: PlannedLinkOptions<R>): Link {
   const { host, addon, control, transport, peerName } = options;
+  const inlineBytes = options.inlineBytes ?? defaultInlineBytes;
   const stops = new Map<Work, () => void>();
   const prepared = new WeakMap<RunBatch, Prepared<R>>();
   let isClosed = false;

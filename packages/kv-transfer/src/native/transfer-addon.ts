@@ -120,6 +120,10 @@ export interface TransferAddon {
     remote: BigUint64Array,
     lifeAddresses: BigUint64Array,
   ): NativePlan;
+  /** A batch over open files, four numbers each: descriptor, descriptor past the page cache or -1, bytes, position of the status words. */
+  planFiles(batch: AddonBatch, local: readonly Uint8Array[], files: Float64Array, rings: boolean): NativePlan;
+  /** Whether this kernel lets us use io_uring. */
+  hasRings(): boolean;
   /** Runs within the call: 0 done, 1 a region is gone. */
   runPlan(plan: NativePlan, isRead: boolean): number;
   /** Runs on the addon's threads. `done` is told 0 done, 1 a region is gone, 2 stopped, 3 failed. Returns what stops it. */

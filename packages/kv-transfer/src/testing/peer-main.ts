@@ -6,6 +6,7 @@ import type { TransferAgent } from "../agent/transfer-agent.ts";
 import type { Transport } from "../transport/transport.ts";
 import { createHandoffSink } from "../handoff/handoff-sink.ts";
 import { createHandoffSource } from "../handoff/handoff-source.ts";
+import { endWorkerInTransfer } from "./ended-worker.ts";
 import { fillPattern, patternBytes } from "./pattern.ts";
 import type { PeerCommand } from "./peer-process.ts";
 
@@ -118,6 +119,9 @@ async function run(command: PeerCommand): Promise<unknown> {
       });
       return got.length;
     }
+    case "endWorker":
+      await endWorkerInTransfer(command.module, command.export, command.options);
+      return undefined;
     case "blockLoop":
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, command.ms);
       return undefined;

@@ -43,7 +43,14 @@ export type PeerCommand =
   | { readonly do: "offer"; readonly blocks: number; readonly bytes: number; readonly leaseMs: number }
   | { readonly do: "heldLeases" }
   | { readonly do: "fetch"; readonly opaque: string }
-  | { readonly do: "blockLoop"; readonly ms: number };
+  | { readonly do: "blockLoop"; readonly ms: number }
+  /** Runs an agent in a worker thread and ends the thread while its transfers run. */
+  | {
+      readonly do: "endWorker";
+      readonly module: string;
+      readonly export: string;
+      readonly options?: unknown;
+    };
 
 /** A second process with its own agent. */
 export interface PeerProcess {

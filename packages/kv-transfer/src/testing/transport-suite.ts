@@ -2,6 +2,7 @@ import { createAgent } from "../agent/create-agent.ts";
 import type { Region } from "../agent/region.ts";
 import type { Peer, RemoteRegion, TransferAgent } from "../agent/transfer-agent.ts";
 import type { Transport } from "../transport/transport.ts";
+import { enduranceCases, enduranceTwoProcessCases } from "./endurance-cases.ts";
 import { failureCases } from "./failure-cases.ts";
 import { notificationCases } from "./notification-cases.ts";
 import { spawnPeer, type PeerProcess } from "./peer-process.ts";
@@ -53,7 +54,8 @@ export function transportSuite(fixture: TransportFixture): readonly BoundCase[] 
     ...transferCases,
     ...notificationCases,
     ...failureCases,
-    ...(fixture.module === undefined ? [] : twoProcessCases),
+    ...enduranceCases,
+    ...(fixture.module === undefined ? [] : [...twoProcessCases, ...enduranceTwoProcessCases]),
   ];
   return cases.map(({ name, run }) => ({
     name,

@@ -1,8 +1,12 @@
+import { mkdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, it } from "vitest";
+import { afterAll, describe, it } from "vitest";
 import { type TransportFixture, transportSuite } from "../testing/index.ts";
 import { loadTransferAddon } from "../native/transfer-addon.ts";
 import { cma } from "./cma.ts";
+import { file } from "./file.ts";
 import { loopback } from "./loopback.ts";
 import { sharedMemory } from "./shared-memory.ts";
 import { createAgent } from "../agent/create-agent.ts";
@@ -10,6 +14,16 @@ import { tcp } from "./tcp.ts";
 import { ucx } from "./ucx.ts";
 
 const specifier = fileURLToPath(new URL("../index.ts", import.meta.url));
+const directory = (name: string): string => {
+  const path = join(tmpdir(), `stator-test-${process.pid}-${name}`);
+  mkdirSync(path, { mode: 0o700, recursive: true });
+  return path;
+};
+const diskOptions = { directory: directory("disk") };
+const directOptions = { directory: directory("direct"), isDirect: true };
+afterAll(() => {
+  for (const { directory: path } of [diskOptions, directOptions]) rmSync(path, { recursive: true });
+});
 const fixtures = [
   { name: "loopback", fixture: { transport: () => loopback() } },
   {
@@ -22,6 +36,21 @@ const fixtures = [
   {
     name: "tcp in TypeScript with three connections",
     fixture: { transport: () => tcp({ dataPath: "typescript", connections: 3 }) },
+  },
+  {
+    name: "files on disk",
+    fixture: {
+      transport: () => file(diskOptions),
+      module: { specifier, export: "file", options: diskOptions },
+    },
+  },
+  {
+    name: "files on disk past the page cache",
+    only: /pieces|odd sizes|stale epoch|two processes: (reads|blocks)/,
+    fixture: {
+      transport: () => file(directOptions),
+      module: { specifier, export: "file", options: directOptions },
+    },
   },
   {
     name: "shared memory through files",

@@ -1,0 +1,230 @@
+import assert from "node:assert/strict";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { describe, describePacked } from "../agent/descriptors.ts";
+import { fillPattern, patternBytes } from "./pattern.ts";
+import { rejectsWith } from "./transfer-cases.ts";
+import type { ConformanceCase } from "./transport-suite.ts";
+
+const whole = (bytes: number) => [{ offset: 0, bytes }];
+
+/** The collector, whether or not the process was started with it. */
+function collectGarbage(): void {
+  setFlagsFromString("--expose_gc");
+  (runInNewContext("gc") as () => void)();
+}
+
+/** Lifetimes, sizes and instants that only go wrong rarely. */
+export const enduranceCases: readonly ConformanceCase[] = [
+  {
+    name: "memory whose last reference the caller dropped stays until its region is deregistered, and goes then",
+    async run({ pair }) {
+      const { initiator, peer, allocate } = await pair();
+      const bytes = 300_000;
+      const { there, remote } = await allocate(bytes);
+      fillPattern(there, 3);
+      let buffer: Uint8Array | undefined = new Uint8Array(bytes);
+      const kept = new WeakRef(buffer);
+      let here: ReturnType<typeof initiator.register> | undefined = initiator.register(buffer);
+      buffer = undefined;
+      let transfer: ReturnType<typeof initiator.createTransfer> | undefined = initiator.createTransfer({
+        operation: "read",
+        peer,
+        local: describe(here, whole(bytes)),
+        remote: describe(remote, whole(bytes)),
+      });
+      collectGarbage();
+      transfer.post();
+      collectGarbage();
+      await transfer.completion;
+      assert.equal(Buffer.compare(here.read(0, bytes), patternBytes(3, 0, bytes)), 0);
+      await transfer.release();
+      await here.deregister();
+      here = undefined;
+      transfer = undefined;
+      for (let round = 0; round < 50 && kept.deref() !== undefined; round += 1) {
+        await new Promise((resolve) => setImmediate(resolve));
+        collectGarbage();
+      }
+      assert.equal(kept.deref(), undefined, "nothing holds the memory of a deregistered region");
+    },
+  },
+  {
+    name: "overlapping registrations and parts of a buffer are regions of their own",
+    async run({ pair }) {
+      const { initiator, peer, allocate } = await pair();
+      const { there, remote } = await allocate(4096);
+      fillPattern(there, 9);
+      const buffer = new Uint8Array(8192);
+      const all = initiator.register(buffer);
+      const part = initiator.register(buffer.subarray(100, 4196));
+      await initiator.transfer({
+        operation: "read",
+        peer,
+        local: describe(part, whole(4096)),
+        remote: describe(remote, whole(4096)),
+      });
+      assert.equal(Buffer.compare(all.read(100, 4096), patternBytes(9, 0, 4096)), 0);
+      assert.throws(
+        () => describe(part, [{ offset: 1, bytes: 4096 }]),
+        rejectsWith("TRANSFER_OUT_OF_BOUNDS"),
+      );
+      await part.deregister();
+      assert.equal(all.isAlive, true);
+    },
+  },
+  {
+    name: "moves 100,000 scattered pieces",
+    async run({ pair }) {
+      const { initiator, peer, allocate } = await pair();
+      const pieces = 100_000;
+      const { there, remote } = await allocate(pieces * 16);
+      fillPattern(there, 5);
+      const here = initiator.register(new Uint8Array(pieces * 16));
+      const at = (factor: number): Float64Array =>
+        Float64Array.from({ length: pieces }, (_, i) => ((i * factor) % pieces) * 16);
+      await initiator.transfer({
+        operation: "read",
+        peer,
+        local: describePacked(here, at(7919), 16),
+        remote: describePacked(remote, at(7919), 16),
+        deadlineMs: 60_000,
+      });
+      assert.equal(Buffer.compare(here.read(0, here.bytes), patternBytes(5, 0, here.bytes)), 0);
+    },
+  },
+  {
+    name: "released at any instant, no byte lands afterwards",
+    async run({ pair }) {
+      const { initiator, peer, allocate } = await pair();
+      const bytes = 2_000_000;
+      const { there, remote } = await allocate(bytes);
+      fillPattern(there, 1);
+      const here = initiator.register(new Uint8Array(bytes));
+      for (let round = 0; round < 6; round += 1) {
+        const transfer = initiator.createTransfer({
+          operation: "read",
+          peer,
+          local: describe(here, whole(bytes)),
+          remote: describe(remote, whole(bytes)),
+        });
+        transfer.post();
+        for (let turns = round * 3; turns > 0; turns -= 1)
+          await new Promise((resolve) => setImmediate(resolve));
+        await transfer.release();
+        here.write(0, new Uint8Array(bytes).fill(200 + round));
+        for (let turns = 0; turns < 20; turns += 1) await new Promise((resolve) => setImmediate(resolve));
+        assert.equal(
+          Buffer.compare(here.read(0, bytes), Buffer.alloc(bytes, 200 + round)),
+          0,
+          `round ${round}: bytes came after the release`,
+        );
+      }
+    },
+  },
+];
+
+/** The same with a second process. */
+export const enduranceTwoProcessCases: readonly ConformanceCase[] = [
+  ...[0, 4, 7].map((done): ConformanceCase => ({
+    name: `two processes: a target killed after ${done} of 8 reads fails the rest, and nothing hangs`,
+    async run({ agent, peerProcess }) {
+      const bytes = 4_000_000;
+      const initiator = await agent();
+      const child = await peerProcess("victim");
+      const id = (await child.call({ do: "allocate", bytes, fill: 1 })) as number;
+      const peer = initiator.importMetadata(
+        Buffer.from((await child.call({ do: "metadata" })) as string, "base64"),
+      );
+      const here = Array.from({ length: 8 }, () => initiator.register(new Uint8Array(bytes)));
+      const read = (i: number): Promise<unknown> =>
+        initiator.transfer({
+          operation: "read",
+          peer,
+          local: describe(here[i] as (typeof here)[number], whole(bytes)),
+          remote: describe(peer.region(id), whole(bytes)),
+        });
+      for (let i = 0; i < done; i += 1) await read(i);
+      const rest = Promise.allSettled(Array.from({ length: 8 - done }, (_, i) => read(done + i)));
+      child.signal("SIGKILL");
+      for (const end of await rest)
+        if (end.status === "rejected")
+          assert.ok(
+            ["unavailable", "notFound"].includes((end.reason as { kind?: string }).kind ?? ""),
+            String(end.reason),
+          );
+      for (let i = 0; i < done; i += 1)
+        assert.equal(
+          Buffer.compare((here[i] as (typeof here)[number]).read(0, bytes), patternBytes(1, 0, bytes)),
+          0,
+        );
+      await child.exited;
+      await assert.rejects(
+        peer.notify("after the end"),
+        (error: { kind?: string }) => error.kind === "unavailable",
+      );
+    },
+  })),
+  {
+    name: "two processes: a target whose event loop stands still loses nothing, and native paths do not wait for it",
+    async run({ agent, peerProcess }) {
+      const bytes = 1_000_000;
+      const initiator = await agent();
+      const child = await peerProcess("busy");
+      const id = (await child.call({ do: "allocate", bytes, fill: 6 })) as number;
+      const peer = initiator.importMetadata(
+        Buffer.from((await child.call({ do: "metadata" })) as string, "base64"),
+      );
+      const here = initiator.register(new Uint8Array(bytes));
+      const ask = {
+        operation: "read",
+        peer,
+        local: describe(here, whole(bytes)),
+        remote: describe(peer.region(id), whole(bytes)),
+        deadlineMs: 60_000,
+      } as const;
+      await initiator.transfer(ask);
+      here.write(0, new Uint8Array(bytes));
+      let isBusy = true;
+      const busy = child.call({ do: "blockLoop", ms: 1500 }).then(() => {
+        isBusy = false;
+      });
+      const { path } = initiator.explain(peer, here, peer.region(id));
+      const isNative = /native threads|memfd|cross-memory|files in|UCX/.test(path ?? "");
+      // The command has to arrive before the loop stands still.
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      await initiator.transfer(ask);
+      if (isNative) assert.equal(isBusy, true, `${path} waited for the target's event loop`);
+      assert.equal(Buffer.compare(here.read(0, bytes), patternBytes(6, 0, bytes)), 0);
+      await busy;
+    },
+  },
+  {
+    name: "two processes: a worker thread that is ended in the middle of its transfers takes nothing with it",
+    async run({ fixture, agent, peerProcess }) {
+      const { module } = fixture;
+      // Open: ending a worker whose threads copy mapped memory still takes the process down (README, group 12).
+      if (module === undefined || module.export === "sharedMemory") return;
+      const initiator = await agent();
+      const child = await peerProcess("survivor");
+      await child.call({
+        do: "endWorker",
+        module: module.specifier,
+        export: module.export,
+        options: module.options,
+      });
+      const id = (await child.call({ do: "allocate", bytes: 1000, fill: 2 })) as number;
+      const peer = initiator.importMetadata(
+        Buffer.from((await child.call({ do: "metadata" })) as string, "base64"),
+      );
+      const here = initiator.register(new Uint8Array(1000));
+      await initiator.transfer({
+        operation: "read",
+        peer,
+        local: describe(here, whole(1000)),
+        remote: describe(peer.region(id), whole(1000)),
+      });
+      assert.equal(Buffer.compare(here.read(0, 1000), patternBytes(2, 0, 1000)), 0);
+    },
+  },
+];
