@@ -1,27 +1,17 @@
-import type { StoredBlocks } from "./prefix-index.ts";
-import {
-  CHILDREN_TIERS,
-  KEY_HI,
-  KEY_LO,
-  NAME_HI,
-  NAME_LO,
-  PARENT,
-  PLACE,
-  type ResidencyNodes,
-} from "./residency-nodes.ts";
+import type { DumpedBlocks } from "./prefix-index.ts";
+import { CHILDREN_TIERS, KEY_HI, KEY_LO, NAME_HI, NAME_LO, PARENT, PLACE } from "./typed/residency-nodes.ts";
 
-/** A target's blocks as chains, each of one tier mask, parents before children. */
-export function dumpTarget(
-  nodes: ResidencyNodes,
-  bit: number,
-): (StoredBlocks & { readonly tiers: number })[] {
-  const { words } = nodes;
+/**
+ * A target's blocks as chains, each of one tier mask, parents before children. Nodes lie from `start` to `end`, laid out as
+ * in residency-nodes.ts whichever core wrote them.
+ */
+export function dumpTarget(words: Int32Array, start: number, end: number, bit: number): DumpedBlocks[] {
   const held: number[] = [];
-  for (let node = nodes.start; node < words.length; node += 8) {
+  for (let node = start; node < end; node += 8) {
     if (
-      nodes.isLive(node) &&
+      words[node + PLACE] !== -1 &&
       (words[node + PLACE]! & 0xfff) === bit &&
-      (words[node + CHILDREN_TIERS]! & 15) !== 0
+      (words[node + CHILDREN_TIERS]! & 7) !== 0
     )
       held.push(node);
   }
@@ -29,12 +19,12 @@ export function dumpTarget(
   const firstChild = new Map<number, number>();
   for (const node of held) {
     const parent = words[node + PARENT]!;
-    if (parent >= 0 && !firstChild.has(parent)) firstChild.set(parent, node);
+    if (parent > 0 && !firstChild.has(parent)) firstChild.set(parent, node);
   }
-  const chains: (StoredBlocks & { readonly tiers: number })[] = [];
+  const chains: DumpedBlocks[] = [];
   for (const node of held) {
     const parent = words[node + PARENT]!;
-    if (parent >= 0 && firstChild.get(parent) === node && isSameRun(words, parent, node)) continue;
+    if (parent > 0 && firstChild.get(parent) === node && isSameRun(words, parent, node)) continue;
     const run = [node];
     for (
       let next = firstChild.get(node);
@@ -46,8 +36,8 @@ export function dumpTarget(
     chains.push({
       names: BigUint64Array.from(run, (each) => u64(words, each + NAME_LO, each + NAME_HI)),
       keys: BigUint64Array.from(run, (each) => u64(words, each + KEY_LO, each + KEY_HI)),
-      parentName: parent < 0 ? undefined : u64(words, parent + NAME_LO, parent + NAME_HI),
-      parentKey: parent < 0 ? undefined : u64(words, parent + KEY_LO, parent + KEY_HI),
+      parentName: parent <= 0 ? undefined : u64(words, parent + NAME_LO, parent + NAME_HI),
+      parentKey: parent <= 0 ? undefined : u64(words, parent + KEY_LO, parent + KEY_HI),
       tiers: words[node + CHILDREN_TIERS]! & 15,
     });
   }
@@ -56,8 +46,8 @@ export function dumpTarget(
 
 /** Whether a child goes on in its parent's chain: the parent is resident, in the same tiers. */
 function isSameRun(words: Int32Array, parent: number, child: number): boolean {
-  const tiers = words[parent + CHILDREN_TIERS]! & 15;
-  return tiers !== 0 && tiers === (words[child + CHILDREN_TIERS]! & 15);
+  const tiers = words[parent + CHILDREN_TIERS]! & 7;
+  return tiers !== 0 && tiers === (words[child + CHILDREN_TIERS]! & 7);
 }
 
 function u64(words: Int32Array, lo: number, hi: number): bigint {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { createNaiveIndex } from "./naive-index.ts";
-import { PrefixIndex, TIER_DEVICE, TIER_DISK, TIER_HOST } from "./prefix-index.ts";
+import { type PrefixIndexOptions, TIER_DEVICE, TIER_DISK, TIER_HOST } from "./prefix-index.ts";
+import { createPrefixIndex } from "./create-prefix-index.ts";
 
 /** A tree of chains with true names: block i of chain c follows block i - 1 or the block it branched from. */
 function createForest(random: () => number, chains: number, longest: number): bigint[][] {
@@ -37,10 +38,14 @@ interface Churn {
 }
 
 /** Random stores, removals (head first, tail first, scattered), clears and target losses, against the naive model. */
-function churn({ seed, operations, targets, hasKeys, tiers }: Churn): void {
+function churn(
+  core: PrefixIndexOptions["core"] & string,
+  { seed, operations, targets, hasKeys, tiers }: Churn,
+): void {
   const random = seeded(seed);
   const forest = createForest(random, 60, 24);
-  const index = new PrefixIndex();
+  const index = createPrefixIndex({ core });
+  expect(index.core).toBe(core);
   const naive = createNaiveIndex();
   const ids = Array.from({ length: targets }, () => index.addTarget());
   const keyOf = (target: number, name: bigint): bigint =>
@@ -104,7 +109,7 @@ function churn({ seed, operations, targets, hasKeys, tiers }: Churn): void {
   }
   sweepAll(index);
   expect(index.stats().residencies).toBe(naive.residencies());
-  const restored = new PrefixIndex();
+  const restored = createPrefixIndex({ core: core === "wasm" ? "typed" : "wasm" });
   for (const id of ids) {
     const copy = restored.addTarget();
     for (const { tiers, ...blocks } of index.dump(id)) {
@@ -121,17 +126,17 @@ function sweepAll(index: PrefixIndex): void {
   for (let i = 0; i < 4; i++) index.sweep(1_000_000);
 }
 
-describe("PrefixIndex", () => {
+describe.each(["wasm", "typed"] as const)("the index, %s", (core) => {
   test.each([
     { seed: 1, operations: 400_000, targets: 5, hasKeys: false, tiers: [TIER_DEVICE] },
     { seed: 2, operations: 300_000, targets: 70, hasKeys: true, tiers: [TIER_DEVICE] },
     { seed: 3, operations: 300_000, targets: 12, hasKeys: true, tiers: [TIER_DEVICE, TIER_HOST, TIER_DISK] },
   ])("equals the naive model under churn: $targets targets, keys $hasKeys, tiers $tiers", (options) =>
-    churn(options),
+    churn(core, options),
   );
 
   test("stays within its bytes under endless distinct prefixes, giving up leaves of the larger targets", () => {
-    const index = new PrefixIndex({ maxBytes: 2 * 1024 * 1024 });
+    const index = createPrefixIndex({ core, maxBytes: 2 * 1024 * 1024 });
     const [small, large] = [index.addTarget(), index.addTarget()];
     const kept = names(createForest(seeded(9), 1, 40)[0]!);
     index.store(small, { names: kept });
@@ -151,7 +156,7 @@ describe("PrefixIndex", () => {
   });
 
   test("costs the documented bytes per block", () => {
-    const index = new PrefixIndex();
+    const index = createPrefixIndex({ core });
     const target = index.addTarget();
     const random = seeded(3);
     for (let chain = 0; chain < 2000; chain++) {
@@ -170,7 +175,7 @@ describe("PrefixIndex", () => {
   });
 
   test("resolves engine keys to names, and shares what lies in common storage", () => {
-    const index = new PrefixIndex();
+    const index = createPrefixIndex({ core });
     const [a, b] = [index.addTarget(), index.addTarget()];
     const path = names([11n, 12n, 13n]);
     index.store(a, { names: path, keys: names([101n, 102n, 103n]) });
@@ -183,8 +188,8 @@ describe("PrefixIndex", () => {
   });
 
   test("reserves nothing before the first block, and grows with its targets", () => {
-    const index = new PrefixIndex();
-    const other = new PrefixIndex();
+    const index = createPrefixIndex({ core });
+    const other = createPrefixIndex({ core });
     const path = names([21n, 22n, 23n]);
     const targets = Array.from({ length: 300 }, () => index.addTarget());
     expect(index.bytes).toBe(0);
@@ -203,7 +208,7 @@ describe("PrefixIndex", () => {
   });
 
   test("targets that never stored anything come and go for ever", () => {
-    const index = new PrefixIndex({ maxBytes: 1024 * 1024 });
+    const index = createPrefixIndex({ core, maxBytes: 1024 * 1024 });
     for (let i = 0; i < 5_000; i++) {
       const target = index.addTarget();
       index.clear(target);

@@ -3,6 +3,7 @@ import { Worker } from "node:worker_threads";
 import { ModuleKind, ScriptTarget, transpileModule } from "typescript";
 import { afterEach, describe, expect, test } from "vitest";
 import { PrefixIndex } from "./prefix-index.ts";
+import { createPrefixIndex } from "./create-prefix-index.ts";
 import { openSharedIndex } from "./shared-index.ts";
 
 const path = (chain: number, length: number): BigUint64Array =>
@@ -15,7 +16,7 @@ afterEach(() => worker?.terminate());
 
 describe("a shared index", () => {
   test("reads as its writer does, holes, clears and widening included", () => {
-    const index = new PrefixIndex({ isShared: true, maxBytes: 16 * 1024 * 1024 });
+    const index = createPrefixIndex({ isShared: true, maxBytes: 16 * 1024 * 1024 });
     const reader = openSharedIndex(index.shared!);
     const targets = Array.from({ length: 70 }, () => index.addTarget());
     for (let chain = 0; chain < 300; chain++) {
@@ -32,7 +33,7 @@ describe("a shared index", () => {
   });
 
   test("never over-reports to another thread while it is written", async () => {
-    const index = new PrefixIndex({ isShared: true, maxBytes: 16 * 1024 * 1024 });
+    const index = createPrefixIndex({ isShared: true, maxBytes: 16 * 1024 * 1024 });
     const [steady, busy] = [index.addTarget(), index.addTarget()];
     const chain = path(1, 200);
     index.store(steady, { names: chain.subarray(0, 120) });
@@ -84,7 +85,7 @@ function openerSource(): string {
     }).outputText;
   return `(function () {
     const nodes = {};
-    (function (exports, require) { ${moduleOf("./residency-nodes.ts")} })(nodes);
+    (function (exports, require) { ${moduleOf("./prefix-index.ts")} })(nodes);
     const index = {};
     (function (exports, require) { ${moduleOf("./shared-index.ts")} })(index, () => nodes);
     return index.openSharedIndex;

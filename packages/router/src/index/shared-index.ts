@@ -1,7 +1,7 @@
 // Readers of one index on other threads. The writer's words lie in a SharedArrayBuffer; beside them a control block says
 // where segments are, which targets live, and counts changes: one counter per segment (odd while it changes) and one for
 // the whole structure. A reader takes what it read only if the counters stood still.
-import { MAX_TARGETS } from "./residency-nodes.ts";
+import { MAX_TARGETS } from "./prefix-index.ts";
 
 const BLOCK_BITS = 11;
 const MASK = (1 << BLOCK_BITS) - 1;

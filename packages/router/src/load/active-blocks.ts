@@ -1,6 +1,6 @@
-import { wordsOf } from "../index/prefix-index.ts";
-import { IndexMemory } from "../index/index-memory.ts";
-import { CHILDREN_TIERS, ResidencyNodes } from "../index/residency-nodes.ts";
+import { wordsOf } from "../index/typed/words-of-names.ts";
+import { IndexMemory } from "../index/typed/index-memory.ts";
+import { CHILDREN_TIERS, ResidencyNodes } from "../index/typed/residency-nodes.ts";
 import { blocksOfLandmarks } from "./landmarks.ts";
 
 /** Room for about 400,000 landmarks; beyond it, further blocks are not counted. */

@@ -1,4 +1,4 @@
-import { PrefixIndex } from "../index/prefix-index.ts";
+import { TypedIndex } from "../index/typed/typed-index.ts";
 import { blocksOfLandmarks } from "./landmarks.ts";
 
 /**
@@ -15,16 +15,16 @@ export interface ExpectedPrefixes {
 
 export function createExpectedPrefixes(ttlMs: number, maxBytes: number): ExpectedPrefixes {
   const known = new Set<number>();
-  const create = (): PrefixIndex => new PrefixIndex({ maxBytes });
+  const create = (): TypedIndex => new TypedIndex({ maxBytes });
   let current = create();
-  let previous: PrefixIndex | undefined;
-  let spare: PrefixIndex | undefined;
+  let previous: TypedIndex | undefined;
+  let spare: TypedIndex | undefined;
   let startedMs = 0;
   // Public target numbers are dense and small: each generation has as many targets as the highest one seen.
   let numbers = 0;
 
   /** An empty generation: the one before last, wiped, since reserving memory anew costs more. */
-  function emptied(): PrefixIndex {
+  function emptied(): TypedIndex {
     const index = spare ?? create();
     spare = undefined;
     index.reset();

@@ -9,7 +9,8 @@ import {
 } from "@stator/core";
 import { routerError } from "../errors/router-error.ts";
 import { explain, reasonOf } from "../explain/explain.ts";
-import { PrefixIndex } from "../index/prefix-index.ts";
+import { createPrefixIndex } from "../index/create-prefix-index.ts";
+import type { PrefixMatch } from "../index/prefix-index.ts";
 import { createActiveBlocks } from "../load/active-blocks.ts";
 import { createExpectedPrefixes } from "../load/expected-prefixes.ts";
 import { landmarksOf } from "../load/landmarks.ts";
@@ -63,7 +64,7 @@ export function createSelector(options: SelectorOptions = {}): Selector {
   const clock = options.clock ?? systemClock;
   const logger = options.logger ?? silentLogger;
   const random = seededRandom(options.seed ?? 1);
-  const index = new PrefixIndex(options.index);
+  const index = createPrefixIndex(options.index);
   // Whoever bounds the index bounds what stands in for it too.
   const expectedBytes = Math.min(EXPECTED_BYTES, options.index?.maxBytes ?? EXPECTED_BYTES);
   const speculative = createExpectedPrefixes(
@@ -143,12 +144,12 @@ export function createSelector(options: SelectorOptions = {}): Selector {
   }
 
   /** Depths in blocks of every target for `names`, real, speculative and approximate together. */
-  function match(request: SelectRequest, nowMs: number): { depths: Int32Array; landmarks: BigUint64Array } {
+  function match(request: SelectRequest, nowMs: number): PrefixMatch {
     const landmarks = landmarksOf(request.names);
-    const { depths } = index.lookup(request.names);
-    speculative.raise(landmarks, nowMs, depths);
-    approximate.raise(landmarks, nowMs, depths);
-    return { depths, landmarks };
+    const found = index.lookup(request.names);
+    speculative.raise(landmarks, nowMs, found.depths);
+    approximate.raise(landmarks, nowMs, found.depths);
+    return found;
   }
 
   return {
@@ -199,7 +200,7 @@ export function createSelector(options: SelectorOptions = {}): Selector {
     prepare: (request) => prepare(request, blockTokens),
     select(request, selectOptions) {
       const startedMs = clock.now();
-      const { depths } = match(request, startedMs);
+      const found = match(request, startedMs);
       const excluded = new Map<TargetState, string>();
       const candidates: TargetState[] = [];
       for (const target of targets) {
@@ -208,7 +209,7 @@ export function createSelector(options: SelectorOptions = {}): Selector {
           excluded.set(target, why);
           continue;
         }
-        costing.fill(target, request, depths[target.number]!, index.match, startedMs);
+        costing.fill(target, request, found.depths[target.number]!, found, startedMs);
         const veto = firstVeto(filters, target, request);
         if (veto === undefined) candidates.push(target);
         else excluded.set(target, veto);
@@ -243,11 +244,11 @@ export function createSelector(options: SelectorOptions = {}): Selector {
     },
     estimate(request) {
       const nowMs = clock.now();
-      const { depths } = match(request, nowMs);
+      const found = match(request, nowMs);
       let best: TargetState | undefined;
       for (const target of targets) {
         if (exclusionOf(target, request) !== undefined) continue;
-        costing.fill(target, request, depths[target.number]!, index.match, nowMs);
+        costing.fill(target, request, found.depths[target.number]!, found, nowMs);
         if (best === undefined || target.costMs < best.costMs) best = target;
       }
       return best && { cachedTokens: best.cachedTokens, queueMs: best.queueMs, prefillMs: best.prefillMs };

@@ -41,18 +41,15 @@ export type { RecordedDecision } from "../explain/decision-log.ts";
 export { encodeDecision, parseDecisions } from "../explain/decision-log.ts";
 
 export type {
+  DumpedBlocks,
+  PrefixIndex,
   PrefixIndexOptions,
   PrefixIndexStats,
   PrefixMatch,
   StoredBlocks,
 } from "../index/prefix-index.ts";
-export {
-  DEFAULT_INDEX_BYTES,
-  PrefixIndex,
-  TIER_DEVICE,
-  TIER_DISK,
-  TIER_HOST,
-} from "../index/prefix-index.ts";
+export { DEFAULT_INDEX_BYTES, TIER_DEVICE, TIER_DISK, TIER_HOST } from "../index/prefix-index.ts";
+export { createPrefixIndex } from "../index/create-prefix-index.ts";
 export type { SharedIndexHandle, SharedIndexReader } from "../index/shared-index.ts";
 export { openSharedIndex } from "../index/shared-index.ts";
 export type { LinearEstimate } from "../load/linear-fit.ts";

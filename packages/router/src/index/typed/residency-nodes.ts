@@ -23,7 +23,6 @@ const NEXT = 7;
 
 /** Depth of a block whose ancestors were never seen. */
 export const UNKNOWN_DEPTH: number = 0xfffff;
-export const MAX_TARGETS: number = 4096;
 
 /** A node is named by the word offset of its fields in `words`; -1 is none. */
 export class ResidencyNodes {
