@@ -120,6 +120,8 @@ export {
 } from "./gen/stator/v1/session_pb.ts";
 export type { Worker, WorkerCapacity } from "./gen/stator/v1/worker_pb.ts";
 export { WorkerCapacitySchema, WorkerRole, WorkerSchema } from "./gen/stator/v1/worker_pb.ts";
+export type { ReplicaMessage } from "./gen/stator/v1/replica_pb.ts";
+export { ReplicaMessageSchema } from "./gen/stator/v1/replica_pb.ts";
 export type {
   ExpectedLoad,
   GetPlanRequest,
@@ -163,6 +165,8 @@ export type {
   ReleaseResponse,
   RemoveWorkerRequest,
   RemoveWorkerResponse,
+  ReplicateRequest,
+  ReplicateResponse,
   ReserveRequest,
   ReserveResponse,
   RouteCandidate,
@@ -186,6 +190,8 @@ export {
   ReleaseResponseSchema,
   RemoveWorkerRequestSchema,
   RemoveWorkerResponseSchema,
+  ReplicateRequestSchema,
+  ReplicateResponseSchema,
   ReserveRequestSchema,
   ReserveResponseSchema,
   RouteCandidateSchema,

@@ -67,11 +67,16 @@ export { createIndexerHandler } from "./service/indexer-handler.ts";
 export type { RecordedDecision } from "./explain/decision-log.ts";
 export { encodeDecision, parseDecisions } from "./explain/decision-log.ts";
 export type {
+  ReplicaChosen,
   ReplicaMessage,
   ReplicaRequest,
-  ReplicatedSelector,
-  ReplicatedSelectorOptions,
-} from "./replicas/replicated-selector.ts";
+  ReplicaWorker,
+} from "./replicas/replica-message.ts";
+export type { ReplicatedSelector, ReplicatedSelectorOptions } from "./replicas/replicated-selector.ts";
 export { createReplicatedSelector } from "./replicas/replicated-selector.ts";
+export type { ReplicaChannel, ReplicaGroup, ReplicaGroupOptions } from "./replicas/replica-group.ts";
+export { createReplicaGroup } from "./replicas/replica-group.ts";
+export type { PeerChannel, PeerChannelOptions } from "./replicas/peer-channel.ts";
+export { createPeerChannel } from "./replicas/peer-channel.ts";
 export type { IndexSnapshots, IndexSnapshotsOptions } from "./snapshot/index-snapshots.ts";
 export { createIndexSnapshots } from "./snapshot/index-snapshots.ts";

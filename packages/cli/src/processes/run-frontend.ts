@@ -6,6 +6,7 @@ import { graphFromLayout } from "@stator/router";
 import { closeOnSignal, createRuntime, notifyReady, watchSupervisor } from "@stator/runtime";
 import { discoveryFrom } from "./discovery-from-layout.ts";
 import { createLogger } from "./logger.ts";
+import { openReplicas } from "./open-replicas.ts";
 import { sampleGpus } from "./sample-gpus.ts";
 
 export interface FrontendProcessOptions {
@@ -34,8 +35,13 @@ export async function runFrontend(options: FrontendProcessOptions): Promise<void
   metrics.watchWorkers(workers);
   const gpus = options.measuresGpus ? sampleGpus(metrics, logger) : undefined;
   const page = createConsole({ workers });
+  const replicas = await openReplicas({ events: layout.planes.events, namespace: layout.namespace, logger });
   const server = createOpenAIServer({
-    models: graphFromLayout(runtime, layout, { meter: metrics, logger }),
+    models: graphFromLayout(runtime, layout, {
+      meter: metrics,
+      logger,
+      ...(replicas === undefined ? {} : { replicas: replicas.group }),
+    }),
     metrics,
     logger,
     observers: [page.observer],
@@ -47,6 +53,7 @@ export async function runFrontend(options: FrontendProcessOptions): Promise<void
   notifyReady({ url, port });
   options.onReady(url, withoutWorkers);
   await closeOnSignal(server, runtime);
+  await replicas?.close();
   page.close();
   gpus?.close();
 }

@@ -17,6 +17,14 @@ const schema = z.strictObject({
     .strictObject({ name: z.string(), options: z.record(z.string(), z.unknown()).optional() })
     .prefault({ name: "kv-aware" }),
   indexBytes: z.number().int().positive().optional().describe("memory of the prefix index"),
+  replicas: z
+    .strictObject({
+      nats: z.string().optional().describe("nats://…: every router of the model there"),
+      peers: z.array(z.url()).default([]).describe("RouterService addresses of other routers"),
+      namespace: z.string().default("default").describe("separates deployments that share a NATS server"),
+    })
+    .optional()
+    .describe("other routers of the same model: bookings, workers and KV events are shared with them"),
   leaseMs: z.number().positive().optional().describe("how long a reservation outlives its last progress"),
 });
 
@@ -25,6 +33,9 @@ export interface RouterConfig {
   readonly model: string;
   readonly selector: SelectorOptions;
   readonly leaseMs: number | undefined;
+  readonly replicas:
+    | { readonly nats?: string | undefined; readonly peers: readonly string[]; readonly namespace: string }
+    | undefined;
 }
 
 /**
@@ -40,11 +51,12 @@ export async function readRouterConfig(file: string): Promise<RouterConfig> {
   });
   const result = schema.safeParse(parse(text, { maxAliasCount: 100 }));
   if (!result.success) throw fail(z.prettifyError(result.error));
-  const { listen, model, policy, indexBytes, leaseMs } = result.data;
+  const { listen, model, policy, indexBytes, leaseMs, replicas } = result.data;
   return {
     listen,
     model,
     leaseMs,
+    replicas,
     selector: {
       policy: policyByName(policy.name, policy.options),
       ...(indexBytes === undefined ? {} : { index: { maxBytes: indexBytes } }),

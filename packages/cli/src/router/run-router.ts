@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { createIndexerHandler, createRouterService, createSelector } from "@stator/router";
 import type { Closable } from "@stator/runtime";
+import { joinReplicas } from "./join-replicas.ts";
 import type { RouterConfig } from "./router-config.ts";
 
 const mostBodyBytes = 64 * 2 ** 20;
@@ -12,19 +13,26 @@ const mostBodyBytes = 64 * 2 ** 20;
 export interface RunningRouter extends Closable {
   /** Connect and gRPC over h2c. */
   readonly rpcUrl: string;
-  /** The Mooncake indexer API. */
+  /** The Mooncake indexer API, and Connect over HTTP/1.1. */
   readonly httpUrl: string;
 }
 
-/** The standalone router: `RouterService` over HTTP/2, and the indexer query API over HTTP/1.1. */
+/** The standalone router: `RouterService` over HTTP/2 and HTTP/1.1, and there the indexer query API, too. */
 export async function runRouter({
   listen,
   model,
   selector: options,
   leaseMs,
+  replicas,
 }: RouterConfig): Promise<RunningRouter> {
-  const selector = createSelector(options);
-  const service = createRouterService({ selector, ...(leaseMs === undefined ? {} : { leaseMs }) });
+  const joined = replicas === undefined ? undefined : await joinReplicas(replicas);
+  const alone = createSelector(options);
+  const selector = joined?.group.join(model, alone, { sharesIndex: true }) ?? alone;
+  const service = createRouterService({
+    selector,
+    ...(leaseMs === undefined ? {} : { leaseMs }),
+    ...(joined?.peers === undefined ? {} : { peers: joined.peers }),
+  });
   const rpc = createHttp2Server(
     connectNodeAdapter({
       routes: (router) => service.routes(router),
@@ -38,9 +46,19 @@ export async function runRouter({
     session.on("close", () => sessions.delete(session));
   });
   const answer = createIndexerHandler({ models: { [model]: selector } });
-  const http = createHttpServer((request, response) => {
-    respond(request, response, answer).catch(() => response.destroy());
-  });
+  // Plain HTTP clients have Connect with JSON on the second port, beside the indexer API.
+  const http = createHttpServer(
+    connectNodeAdapter({
+      routes: (router) => service.routes(router),
+      acceptCompression: [],
+      readMaxBytes: mostBodyBytes,
+      fallback(request, response) {
+        respond(request as IncomingMessage, response as ServerResponse, answer).catch(() =>
+          response.destroy(),
+        );
+      },
+    }),
+  );
   rpc.listen(listen.rpcPort, listen.host);
   http.listen(listen.httpPort, listen.host);
   await Promise.all([once(rpc, "listening"), once(http, "listening")]);
@@ -50,6 +68,7 @@ export async function runRouter({
     rpcUrl: `http://${listen.host}:${portOf(rpc)}`,
     httpUrl: `http://${listen.host}:${portOf(http)}`,
     async close() {
+      await joined?.close();
       const closed = Promise.all([once(rpc, "close"), once(http, "close")]);
       rpc.close();
       http.close();

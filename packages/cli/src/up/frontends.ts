@@ -2,6 +2,7 @@ import cluster, { type Worker } from "node:cluster";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import type { Supervisor } from "@stator/runtime";
+import { relayReplicas } from "../processes/cluster-channel.ts";
 
 export interface FrontendsOptions {
   readonly main: string;
@@ -57,6 +58,7 @@ function manyFrontends({ main, args, port, count, onLine }: FrontendsOptions): F
   const start = (): Worker => {
     const worker = cluster.fork();
     workers.add(worker);
+    relayReplicas(worker);
     const name = `frontend-${worker.id - 1}`;
     for (const output of [worker.process.stdout, worker.process.stderr]) {
       if (output) createInterface({ input: output }).on("line", (line) => onLine?.(name, line));

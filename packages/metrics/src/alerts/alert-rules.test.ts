@@ -191,6 +191,12 @@ const cases: readonly Case[] = [
     fires: ["StatorSnapshotFails"],
   },
   {
+    name: "a worker whose blocks do not come back as events",
+    series: { 'stator_router_events_missing{worker="decode-0"}': "1x20" },
+    at: "10m",
+    fires: ["StatorEventsMissing"],
+  },
+  {
     name: "a worker whose predictions do not come true",
     series: { 'stator_router_predictions_distrusted{worker="decode-0"}': "1x20" },
     at: "10m",

@@ -110,6 +110,14 @@ function causes(p: string): readonly Cause[] {
       todo: "Compare block size, tokenizer and hash scheme of that worker and the router, and whether its events arrive.",
     },
     {
+      name: "EventsMissing",
+      expr: `max by (worker) (${p}router_events_missing) > 0`,
+      holds: "5m",
+      summary:
+        "What {{ $labels.worker }} computes does not come back as KV events: it is routed by the router's own decisions",
+      todo: "Look at that worker's event feed (address, topic, port per rank), then at block size and hash scheme.",
+    },
+    {
       name: "ScrapeSlow",
       expr: `${p}metrics_scrape_seconds > 0.2`,
       holds: "5m",

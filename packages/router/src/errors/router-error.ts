@@ -5,6 +5,7 @@ export type RouterErrorCode =
   | "ROUTER_OPTION_INVALID"
   | "ROUTER_BLOCK_SIZE_MISMATCH"
   | "ROUTER_HASH_SCHEME_MISMATCH"
+  | "ROUTER_TOKENIZER_MISMATCH"
   | "ROUTER_NOTHING_CHOSEN"
   | "ROUTER_NO_WORKERS"
   | "ROUTER_OVERLOADED"
@@ -22,6 +23,7 @@ const kinds: Readonly<Record<RouterErrorCode, ErrorKind>> = {
   ROUTER_OPTION_INVALID: "invalid",
   ROUTER_BLOCK_SIZE_MISMATCH: "incompatible",
   ROUTER_HASH_SCHEME_MISMATCH: "incompatible",
+  ROUTER_TOKENIZER_MISMATCH: "incompatible",
   ROUTER_NOTHING_CHOSEN: "internal",
   ROUTER_NO_WORKERS: "unavailable",
   ROUTER_OVERLOADED: "overloaded",

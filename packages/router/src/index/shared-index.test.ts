@@ -2,7 +2,6 @@ import { readFileSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { ModuleKind, ScriptTarget, transpileModule } from "typescript";
 import { afterEach, describe, expect, test } from "vitest";
-import { PrefixIndex } from "./prefix-index.ts";
 import { createPrefixIndex } from "./create-prefix-index.ts";
 import { openSharedIndex } from "./shared-index.ts";
 

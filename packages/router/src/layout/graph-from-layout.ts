@@ -14,6 +14,8 @@ import { uncachedTokensAbove } from "../disaggregated/when.ts";
 import { defaultUncachedTokens } from "../disaggregated/disaggregated.ts";
 import { migrating } from "../migrating/migrating.ts";
 import { createPool } from "../pool/create-pool.ts";
+import type { ReplicaGroup } from "../replicas/replica-group.ts";
+import { createSelector } from "../selector/create-selector.ts";
 import { policyByName } from "./policy-by-name.ts";
 
 /** What a graph needs of a runtime. */
@@ -26,6 +28,8 @@ export interface GraphOptions {
   readonly meter?: Meter;
   /** Where pools say that they refuse or distrust a worker. Default: silent. */
   readonly logger?: Logger;
+  /** Routers in front of the same workers: pools share their bookings with them. Default: none. */
+  readonly replicas?: ReplicaGroup;
 }
 
 /**
@@ -47,7 +51,7 @@ function engineOf(runtime: GraphRuntime, name: string, model: LayoutModel, optio
     const described = Object.values(model.pools).find((candidate) => candidate.role === role);
     return described === undefined
       ? undefined
-      : poolOf(runtime.workers({ model: name, role }), role, described, options);
+      : poolOf(runtime.workers({ model: name, role }), name, role, described, options);
   };
   const prefill = pool("prefill");
   const decode = pool("decode");
@@ -66,15 +70,20 @@ function engineOf(runtime: GraphRuntime, name: string, model: LayoutModel, optio
 
 function poolOf(
   workers: WorkerSource,
+  model: string,
   role: WorkerRole,
   { policy }: LayoutPool,
-  { meter, logger }: GraphOptions,
+  { meter, logger, replicas }: GraphOptions,
 ): Pool {
-  return createPool({
-    workers,
-    name: role,
+  const said = {
     ...(meter === undefined ? {} : { meter }),
     ...(logger === undefined ? {} : { logger }),
     ...(policy === undefined ? {} : { policy: policyByName(policy.name, policy.options) }),
+  };
+  return createPool({
+    workers,
+    name: role,
+    ...said,
+    ...(replicas === undefined ? {} : { selector: replicas.join(`${model}/${role}`, createSelector(said)) }),
   });
 }

@@ -15,6 +15,8 @@ export interface BookingContext {
   /** Milliseconds between tokens against requests decoding there. */
   readonly interTokenFit: LinearFit;
   readonly onFinished: (outputTokens: number) => void;
+  /** A prompt was computed that the index had `knownBlocks` of; -1 when that was not looked up. */
+  readonly onComputed: (target: TargetState, request: SelectRequest, knownBlocks: number) => void;
   readonly onPrediction: (target: TargetState, predictedTokens: number, actualTokens: number) => void;
 }
 
@@ -26,6 +28,7 @@ export function createBooking(
   chosen: Chosen,
   request: SelectRequest,
   landmarks: BigUint64Array,
+  knownBlocks: number,
   context: BookingContext,
 ): Booking {
   const { now, activeBlocks } = context;
@@ -69,6 +72,7 @@ export function createBooking(
       leaveQueue();
       const startedMs = Math.max(state.bookedMs, target.lastPrefilledMs);
       target.lastPrefilledMs = nowMs;
+      if (knownBlocks >= 0) context.onComputed(target, request, knownBlocks);
       const actual = report?.cachedTokens;
       target.prefill.learn(
         actual === undefined ? state.uncachedTokens : Math.max(1, request.promptTokens - actual),

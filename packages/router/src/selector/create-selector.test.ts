@@ -2,6 +2,7 @@ import {
   createRequest,
   hashSchemeXxh3,
   nameBlocks,
+  silentLogger,
   type Counter,
   type Family,
   type Gauge,
@@ -312,6 +313,76 @@ describe("createSelector", () => {
     expect(read("router_predictions_distrusted a")).toBe(0);
     selector.removeWorker("b");
     expect(read("router_predictions_distrusted b")).toBeUndefined();
+  });
+
+  describe("proves that events come back", () => {
+    const other = (seed: number): Uint32Array =>
+      Uint32Array.from({ length: 320 }, (_, i) => (i * 31 + seed * 7919) % 50_000);
+    /** One request computed on `a`; its blocks come back as an event or do not. */
+    function compute(selector: Selector, time: { ms: number }, seed: number, sequence?: bigint): void {
+      const request = createRequest({
+        id: "r",
+        model: "m",
+        promptIds: other(seed),
+        hints: { pin: { worker: "a" } },
+      });
+      const booking = selector.book(selector.select(selector.prepare(request)));
+      time.ms += 50;
+      booking.prefilled();
+      booking.free();
+      if (sequence !== undefined)
+        selector.observe(batch("a", sequence, [stored(nameBlocks(other(seed), { blockTokens: 16 }))]));
+      time.ms += 3100;
+      selector.select(ask(selector));
+    }
+    const logged: string[] = [];
+    const logger = {
+      ...silentLogger,
+      error: (message: string) => void logged.push(`error ${message}`),
+      warn: (message: string) => void logged.push(`warn ${message}`),
+      info: (message: string) => void logged.push(`info ${message}`),
+    };
+
+    test("falls back to own decisions when a feed goes silent, says so, and trusts it again", () => {
+      logged.length = 0;
+      const { selector, time } = setUp({ logger, speculativeTtlMs: 0 });
+      compute(selector, time, 1, 1n);
+      compute(selector, time, 2, 2n);
+      expect(selector.loads()[0]).toMatchObject({ worker: "a", hasEvents: true });
+      for (const seed of [3, 4, 5]) compute(selector, time, seed);
+      expect(selector.loads()[0]).toMatchObject({ hasEvents: false });
+      expect(logged).toEqual([expect.stringMatching(/^error What this worker computes does not come back/)]);
+      // Approximate mode: a sibling is expected where its prefix was computed, though no event told so.
+      compute(selector, time, 6);
+      const sibling = selector.select(
+        selector.prepare(createRequest({ id: "s", model: "m", promptIds: other(6) })),
+      );
+      expect(sibling.chosen).toMatchObject({ worker: "a", cachedTokens: 320 });
+      compute(selector, time, 7, 3n);
+      expect(selector.loads()[0]).toMatchObject({ hasEvents: true });
+      expect(logged.at(-1)).toMatch(/^info .*again/);
+    });
+
+    test("says once that a worker sends no events at all", () => {
+      logged.length = 0;
+      const { selector, time } = setUp({ logger });
+      for (const seed of [1, 2, 3, 4, 5]) compute(selector, time, seed);
+      expect(logged).toEqual([expect.stringMatching(/^warn This worker sends no KV events/)]);
+    });
+  });
+
+  test("refuses a worker with another tokenizer, until those that had the first are gone", () => {
+    const { selector } = setUp({}, []);
+    selector.addWorker(worker("a"), { ...card, tokenizer: { digest: "sha256:one" } });
+    selector.addWorker(worker("b"), card);
+    const odd = { ...card, tokenizer: { digest: "sha256:two" } };
+    expect(() => selector.addWorker(worker("c"), odd)).toThrow(
+      expect.objectContaining({ code: "ROUTER_TOKENIZER_MISMATCH" }),
+    );
+    selector.removeWorker("a");
+    selector.removeWorker("b");
+    selector.addWorker(worker("c"), odd);
+    expect(selector.loads().map((load) => load.worker)).toEqual(["c"]);
   });
 });
 

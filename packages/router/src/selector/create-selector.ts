@@ -12,6 +12,7 @@ import { explain, reasonOf } from "../explain/explain.ts";
 import { createPrefixIndex } from "../index/create-prefix-index.ts";
 import type { PrefixMatch } from "../index/prefix-index.ts";
 import { createActiveBlocks } from "../load/active-blocks.ts";
+import { EVENT_PROOF_MS } from "../load/event-proof.ts";
 import { createExpectedPrefixes } from "../load/expected-prefixes.ts";
 import { landmarksOf } from "../load/landmarks.ts";
 import { createLinearFit } from "../load/linear-fit.ts";
@@ -82,6 +83,8 @@ export function createSelector(options: SelectorOptions = {}): Selector {
   const workers = new Map<string, EventStream>();
   let targets: TargetState[] = [];
   let blockTokens: number | undefined;
+  let proofDueMs = Infinity;
+  let tokenizerDigest: string | undefined;
   let meanOutputTokens = INITIAL_OUTPUT_TOKENS;
   const costing = createCosting({
     cost,
@@ -96,6 +99,10 @@ export function createSelector(options: SelectorOptions = {}): Selector {
     interTokenFit,
     onFinished(outputTokens) {
       meanOutputTokens += (outputTokens - meanOutputTokens) / 128;
+    },
+    onComputed(target, request, knownBlocks) {
+      target.proof.computed(request.names, knownBlocks, clock.now());
+      proofDueMs = Math.min(proofDueMs, clock.now() + EVENT_PROOF_MS);
     },
     onPrediction(target, predictedTokens, actualTokens) {
       const series = workers.get(target.worker)?.series;
@@ -121,6 +128,15 @@ export function createSelector(options: SelectorOptions = {}): Selector {
         { worker: worker.id },
       );
     }
+    const digest = card.tokenizer?.digest || undefined;
+    if (workers.size === 0) tokenizerDigest = undefined;
+    if (digest !== undefined && tokenizerDigest !== undefined && digest !== tokenizerDigest) {
+      throw routerError(
+        "ROUTER_TOKENIZER_MISMATCH",
+        `Worker ${worker.id} has tokenizer ${digest}; the others here have ${tokenizerDigest}. The same text would get other token ids there and never match: give it a pool of its own, or the same tokenizer.`,
+        { worker: worker.id, digest, expected: tokenizerDigest },
+      );
+    }
     if (blockTokens !== undefined && workers.size > 0 && card.blockTokens !== blockTokens) {
       throw routerError(
         "ROUTER_BLOCK_SIZE_MISMATCH",
@@ -141,6 +157,30 @@ export function createSelector(options: SelectorOptions = {}): Selector {
       speculative.removeTarget(target.number);
       approximate.removeTarget(target.number);
     }
+  }
+
+  /** Whether what was computed came back as events, of all targets whose time has come. */
+  function proveEvents(nowMs: number): void {
+    if (nowMs < proofDueMs) return;
+    proofDueMs = nowMs + EVENT_PROOF_MS;
+    for (const target of targets) {
+      const hasTurned = target.proof.check(nowMs, (names) => index.lookup(names).depths[target.number]!);
+      if (hasTurned) tellSilence(target);
+    }
+  }
+
+  function tellSilence(target: TargetState): void {
+    const { isSilent } = target.proof;
+    workers.get(target.worker)?.series.silent(isSilent);
+    const fields = { worker: target.worker, rank: target.rank };
+    if (!isSilent) logger.info("What this worker computes comes back as KV events again.", fields);
+    else if (target.hasEvents) {
+      logger.error(
+        "What this worker computes does not come back as KV events: it is routed by this router's own decisions. Check its event feed, block size and hash scheme.",
+        fields,
+      );
+    } else
+      logger.warn("This worker sends no KV events: it is routed by this router's own decisions.", fields);
   }
 
   /** Depths in blocks of every target for `names`, real, speculative and approximate together. */
@@ -164,6 +204,7 @@ export function createSelector(options: SelectorOptions = {}): Selector {
       if (known !== undefined) removeWorker(worker.id);
       checkCard(worker, card);
       blockTokens = card.blockTokens;
+      tokenizerDigest ??= card.tokenizer?.digest || undefined;
       const ranks = Array.from({ length: Math.max(1, worker.ranks) }, (_, rank) => {
         const number = index.addTarget();
         speculative.addTarget(number);
@@ -200,6 +241,7 @@ export function createSelector(options: SelectorOptions = {}): Selector {
     prepare: (request) => prepare(request, blockTokens),
     select(request, selectOptions) {
       const startedMs = clock.now();
+      proveEvents(startedMs);
       const found = match(request, startedMs);
       const excluded = new Map<TargetState, string>();
       const candidates: TargetState[] = [];
@@ -237,9 +279,14 @@ export function createSelector(options: SelectorOptions = {}): Selector {
         );
       }
       const landmarks = landmarksOf(request.names);
-      const booking = createBooking(target, chosen, request, landmarks, bookingContext);
+      const known = target.proof.isIdle ? index.lookup(request.names).depths[target.number]! : -1;
+      const booking = createBooking(target, chosen, request, landmarks, known, bookingContext);
       if (landmarks.length > 0)
-        (target.hasEvents ? speculative : approximate).expect(target.number, landmarks, clock.now());
+        (target.hasEvents && !target.proof.isSilent ? speculative : approximate).expect(
+          target.number,
+          landmarks,
+          clock.now(),
+        );
       return booking;
     },
     estimate(request) {
@@ -284,6 +331,7 @@ export function createSelector(options: SelectorOptions = {}): Selector {
           indexTarget: target.number,
           indexedBlocks: index.digest(target.number).blocks,
           prediction: target.prediction.record,
+          hasEvents: target.hasEvents && !target.proof.isSilent,
           prefill: {
             fixedMs: intercept,
             msPerToken: slope,

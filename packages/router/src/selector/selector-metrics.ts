@@ -6,6 +6,8 @@ export interface WorkerSeries {
   predicted(predictedTokens: number, actualTokens: number): void;
   /** Whether its predictions are used. */
   trusted(isDistrusted: boolean): void;
+  /** Whether what it computes fails to come back as KV events. */
+  silent(isSilent: boolean): void;
   /** A snapshot differed from the index, though both had seen the same events. */
   mismatched(): void;
   /** It left. */
@@ -32,6 +34,11 @@ export function createSelectorMetrics(meter: Meter): (worker: string) => WorkerS
     help: "1 while a worker is routed by load alone because its predicted cached tokens do not come true.",
     labels,
   });
+  const silent = meter.gauge({
+    name: "router_events_missing",
+    help: "1 while the blocks that a worker computes do not come back as KV events: it is routed by this router's own decisions.",
+    labels,
+  });
   const mismatches = meter.counter({
     name: "kv_index_digest_mismatch",
     help: "Snapshots of a worker that differed from the index after the same events; the index was replaced.",
@@ -39,21 +46,33 @@ export function createSelectorMetrics(meter: Meter): (worker: string) => WorkerS
   });
   return (worker) => {
     const who = { worker };
-    const series: { predicted: Counter; actual: Counter; distrusted: Gauge; mismatches: Counter } = {
+    const series: {
+      predicted: Counter;
+      actual: Counter;
+      distrusted: Gauge;
+      silent: Gauge;
+      mismatches: Counter;
+    } = {
       predicted: predicted.labels(who),
       actual: actual.labels(who),
       distrusted: distrusted.labels(who),
+      silent: silent.labels(who),
       mismatches: mismatches.labels(who),
     };
     series.distrusted.set(0);
+    series.silent.set(0);
     return {
       predicted(predictedTokens, actualTokens) {
         series.predicted.add(predictedTokens);
         series.actual.add(actualTokens);
       },
       trusted: (isDistrusted) => series.distrusted.set(isDistrusted ? 1 : 0),
+      silent: (isSilent) => series.silent.set(isSilent ? 1 : 0),
       mismatched: () => series.mismatches.add(),
-      forget: () => distrusted.remove(who),
+      forget() {
+        distrusted.remove(who);
+        silent.remove(who);
+      },
     };
   };
 }

@@ -23,6 +23,8 @@ export interface SelectorCard {
   readonly blockTokens: ModelCard["blockTokens"];
   readonly hashScheme: ModelCard["hashScheme"];
   readonly adapters: ModelCard["adapters"];
+  /** Workers whose tokenizers differ would never share a prefix: a second digest is refused. Absent: not compared. */
+  readonly tokenizer?: { readonly digest: string };
   /** Absent: group 0 proves prefixes. */
   readonly kvGroups?: ModelCard["kvGroups"];
 }
@@ -179,6 +181,8 @@ export interface TargetLoad extends Target {
   readonly indexedBlocks: number;
   /** Decisions whose predicted cached tokens the engine confirmed or denied. */
   readonly prediction: PredictionRecord;
+  /** KV events arrive, and what it computes is among them; else it is routed by this router's own decisions. */
+  readonly hasEvents: boolean;
   /** Fitted prefill time: fixed part, per token, and residual standard deviation. */
   readonly prefill: {
     readonly fixedMs: number;
@@ -218,7 +222,7 @@ export interface Selector {
   /**
    * Makes a worker's ranks candidates. Another epoch of a known id replaces it and drops what was known of it.
    *
-   * @throws RouterError `ROUTER_BLOCK_SIZE_MISMATCH` or `ROUTER_HASH_SCHEME_MISMATCH`
+   * @throws RouterError `ROUTER_BLOCK_SIZE_MISMATCH`, `ROUTER_HASH_SCHEME_MISMATCH` or `ROUTER_TOKENIZER_MISMATCH`
    */
   addWorker(worker: Worker, card: SelectorCard): void;
   /** Forgets a worker: its blocks and load. With `epoch`, only if that life is the known one. */

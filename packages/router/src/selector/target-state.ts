@@ -1,4 +1,5 @@
 import type { EngineLoad, Worker } from "@stator/core";
+import { createEventProof, type EventProof } from "../load/event-proof.ts";
 import type { PrefillModel } from "../load/time-model.ts";
 import type { PredictionCheck } from "../load/prediction-check.ts";
 import type { BookingState } from "./booking.ts";
@@ -11,6 +12,7 @@ export interface TargetState extends Candidate {
   readonly adapters: readonly string[];
   readonly prefill: PrefillModel;
   readonly prediction: PredictionCheck;
+  readonly proof: EventProof;
   /** Booked prompts not yet computed, first come first. */
   readonly pending: Set<BookingState>;
   pendingTokens: number;
@@ -65,6 +67,7 @@ export function createTargetState(init: TargetInit): TargetState {
     adapters: init.adapters,
     prefill: init.prefill,
     prediction: init.prediction,
+    proof: createEventProof(),
     pending: new Set(),
     pendingTokens: 0,
     bookedRequests: 0,

@@ -1,5 +1,11 @@
 import type { KvEvent, KvEventBatch, KvTier } from "@stator/core";
-import { KvTier as WireTier, type KvEventBatch as KvEventBatchMessage } from "@stator/contracts";
+import { create } from "@bufbuild/protobuf";
+import {
+  KvEventBatchSchema,
+  KvTier as WireTier,
+  type KvEventBatch as KvEventBatchMessage,
+} from "@stator/contracts";
+import type { BatchPart } from "../replicas/batch-parts.ts";
 
 const tiers = new Map<WireTier, KvTier>([
   [WireTier.DEVICE, "device"],
@@ -10,7 +16,8 @@ const tiers = new Map<WireTier, KvTier>([
 
 /** Names as they travel: u64 little endian each. A copy, because wire bytes are rarely aligned. */
 export function namesOfBytes(bytes: Uint8Array): BigUint64Array {
-  return new BigUint64Array(bytes.slice(0, bytes.length & ~7).buffer);
+  // Not `slice`: that of a Buffer shares its memory.
+  return new BigUint64Array(new Uint8Array(bytes.subarray(0, bytes.length & ~7)).buffer);
 }
 
 export function bytesOfNames(names: BigUint64Array): Uint8Array<ArrayBuffer> {
@@ -47,4 +54,46 @@ export function kvBatchOfMessage(message: KvEventBatchMessage): KvEventBatch {
   }
   const { worker, epoch, sequence, snapshot } = message;
   return { worker, epoch, sequence, events, ...(snapshot ? { isSnapshot: true } : {}) };
+}
+
+const wireTiers: Readonly<Record<KvTier, WireTier>> = {
+  device: WireTier.DEVICE,
+  host: WireTier.HOST,
+  disk: WireTier.DISK,
+  shared: WireTier.SHARED,
+};
+
+/** The message of a batch, or of a part of one. */
+export function messageOfKvBatch({ batch, part, isPartial }: BatchPart): KvEventBatchMessage {
+  return create(KvEventBatchSchema, {
+    worker: batch.worker,
+    epoch: batch.epoch,
+    sequence: batch.sequence,
+    snapshot: batch.isSnapshot === true,
+    part,
+    partial: isPartial,
+    events: batch.events.map((event) => {
+      if (event.type === "cleared")
+        return { event: { case: "cleared" as const, value: { rank: event.rank } } };
+      const common = {
+        sequenceHashes: bytesOfNames(event.sequenceHashes),
+        ...(event.engineKeys === undefined ? {} : { engineKeys: bytesOfNames(event.engineKeys) }),
+        tier: wireTiers[event.tier],
+        rank: event.rank,
+        ...(event.group === undefined ? {} : { group: event.group }),
+      };
+      if (event.type === "removed") return { event: { case: "removed" as const, value: common } };
+      const { parent, engineParent } = event;
+      return {
+        event: {
+          case: "stored" as const,
+          value: {
+            ...common,
+            ...(parent === undefined ? {} : { parent }),
+            ...(engineParent === undefined ? {} : { engineParent }),
+          },
+        },
+      };
+    }),
+  });
 }

@@ -4,23 +4,16 @@ import {
   ObserveOutcome,
   RouterService,
   SelectResponseSchema,
-  WorkerRole,
-  type AddWorkerRequest,
   type RoutedPrompt,
   type SelectResponse,
 } from "@stator/contracts";
-import {
-  createRequest,
-  hashSchemeXxh3,
-  StatorError,
-  systemClock,
-  type ErrorKind,
-  type Worker,
-} from "@stator/core";
+import { createRequest, StatorError, systemClock, type ErrorKind } from "@stator/core";
 import type { NowClock } from "../selector/options.ts";
 import type { Decision, SelectRequest, Selector } from "../selector/selector.ts";
 import { kvBatchOfMessage, namesOfBytes } from "./kv-batch-of-message.ts";
+import type { PeerChannel } from "../replicas/peer-channel.ts";
 import { createReservations } from "./reservations.ts";
+import { cardOfMessage, workerOfMessage } from "./worker-of-message.ts";
 
 export interface RouterServiceOptions {
   readonly selector: Selector;
@@ -28,6 +21,8 @@ export interface RouterServiceOptions {
   readonly leaseMs?: number;
   /** Default: the machine's monotonic clock. */
   readonly clock?: NowClock;
+  /** Answers `Replicate`, by which other routers join this one. Default: unimplemented. */
+  readonly peers?: PeerChannel;
 }
 
 /** A selector served to other processes. */
@@ -102,11 +97,9 @@ export function createRouterService(options: RouterServiceOptions): RouterServic
       router.service(RouterService, {
         addWorker: (request) =>
           translated(() => {
-            selector.addWorker(workerOf(request), {
-              blockTokens: request.blockTokens,
-              hashScheme: hashSchemeXxh3,
-              adapters: request.adapters,
-            });
+            const worker = workerOfMessage(request);
+            if (worker === undefined) throw new ConnectError("worker is missing", Code.InvalidArgument);
+            selector.addWorker(worker, cardOfMessage(request));
             return {};
           }),
         removeWorker({ worker, epoch }) {
@@ -142,6 +135,9 @@ export function createRouterService(options: RouterServiceOptions): RouterServic
           reservations.release(reservation);
           return {};
         },
+        ...(options.peers === undefined
+          ? {}
+          : { replicate: (requests, { signal }) => options.peers!.accept(requests, signal) }),
         dump: () => ({
           targets: selector.loads().map(({ prefill, prediction, ...load }) => ({
             ...load,
@@ -165,25 +161,6 @@ function translated<T>(work: () => T): T {
     if (!StatorError.isInstance(error)) throw error;
     throw new ConnectError(error.message, codes[error.kind] ?? Code.Internal);
   }
-}
-
-function workerOf({ worker }: AddWorkerRequest): Worker {
-  if (worker === undefined || worker.id === "")
-    throw new ConnectError("worker is missing", Code.InvalidArgument);
-  return {
-    id: worker.id,
-    epoch: worker.epoch,
-    role:
-      worker.role === WorkerRole.PREFILL ? "prefill" : worker.role === WorkerRole.DECODE ? "decode" : "both",
-    model: worker.model,
-    capacity: {
-      requests: worker.capacity?.requests ?? 0,
-      kvBlocks: worker.capacity?.kvBlocks ?? 0,
-      queue: worker.capacity?.queue ?? 0,
-    },
-    ranks: Math.max(1, worker.ranks),
-    labels: worker.labels,
-  };
 }
 
 function responseOf(decision: Decision): SelectResponse {

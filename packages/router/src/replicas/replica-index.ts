@@ -1,0 +1,126 @@
+import type { KvEventBatch, Logger, Worker } from "@stator/core";
+import type { ObserveResult, Selector, SelectorCard } from "../selector/selector.ts";
+import type { ReplicaMessage, ReplicaWorker } from "./replica-message.ts";
+
+/** Removed lives that are remembered, so that nobody brings them back. */
+const MOST_REMOVED = 1024;
+/** Wait before a snapshot is asked for again, in milliseconds. */
+const ASK_AGAIN_MS = 1000;
+
+/** Workers and their KV events as one replica hears of them, told to the others. */
+export interface ReplicaIndex {
+  addWorker(worker: Worker, card: SelectorCard): void;
+  removeWorker(worker: string, epoch?: string): void;
+  observe(batch: KvEventBatch): ObserveResult;
+  receive(message: ReplicaMessage, nowMs: number): void;
+  /** For `alive`. */
+  workers(): ReplicaWorker[];
+}
+
+export interface ReplicaIndexOptions {
+  readonly selector: Selector;
+  readonly router: string;
+  readonly publish: (message: ReplicaMessage) => void;
+  readonly logger: Logger;
+}
+
+/**
+ * Keeps the indexes of replicas equal though messages may be lost: each says how far it is, and who is behind twice in a row,
+ * or finds a gap, asks for a snapshot. So does a new one, which thereby starts warm.
+ */
+export function createReplicaIndex({ selector, router, publish, logger }: ReplicaIndexOptions): ReplicaIndex {
+  const known = new Map<string, { readonly worker: Worker; readonly card: SelectorCard }>();
+  const removed = new Set<string>();
+  const askedMs = new Map<string, number>();
+  /** By peer and worker: what came next here when that peer was first seen to be ahead. */
+  const behind = new Map<string, bigint>();
+
+  function add(worker: Worker, card: SelectorCard): void {
+    selector.addWorker(worker, card);
+    known.set(worker.id, { worker, card });
+    removed.delete(`${worker.id}@${worker.epoch}`);
+  }
+
+  function drop(id: string, epoch: string): void {
+    selector.removeWorker(id, epoch);
+    if (known.get(id)?.worker.epoch === epoch) known.delete(id);
+    removed.add(`${id}@${epoch}`);
+    if (removed.size > MOST_REMOVED) removed.delete(removed.values().next().value!);
+  }
+
+  function ask(to: string, worker: string, nowMs: number): void {
+    if (nowMs - (askedMs.get(worker) ?? -Infinity) < ASK_AGAIN_MS) return;
+    askedMs.set(worker, nowMs);
+    publish({ type: "wanted", router, to, worker });
+  }
+
+  function compare(from: string, theirs: ReplicaWorker, nowMs: number): void {
+    const { worker, epoch, next } = theirs;
+    if (removed.has(`${worker}@${epoch}`)) {
+      publish({ type: "workerRemoved", router, worker, epoch });
+      return;
+    }
+    const mine = known.get(worker);
+    if (mine === undefined) {
+      ask(from, worker, nowMs);
+      return;
+    }
+    const here = selector.nextSequence(worker) ?? 0n;
+    const key = `${from}/${worker}`;
+    if (mine.worker.epoch !== epoch || next <= here) behind.delete(key);
+    // Its events may only be on their way: the second time they are late.
+    else if (behind.get(key) === here) ask(from, worker, nowMs);
+    else behind.set(key, here);
+  }
+
+  return {
+    addWorker(worker, card) {
+      add(worker, card);
+      publish({ type: "workerAdded", router, worker, card });
+    },
+    removeWorker(id, epoch) {
+      const life = epoch ?? known.get(id)?.worker.epoch;
+      if (life === undefined) return;
+      drop(id, life);
+      publish({ type: "workerRemoved", router, worker: id, epoch: life });
+    },
+    observe(batch) {
+      const result = selector.observe(batch);
+      if (result === "applied") publish({ type: "observed", router, batch });
+      return result;
+    },
+    receive(message, nowMs) {
+      const from = message.router;
+      if (message.type === "left")
+        for (const key of behind.keys()) if (key.startsWith(`${from}/`)) behind.delete(key);
+      if (message.type === "workerAdded") {
+        const { worker, card } = message;
+        if (removed.has(`${worker.id}@${worker.epoch}`)) return;
+        try {
+          add(worker, card);
+        } catch (error) {
+          logger.error("worker of another router refused", { worker: worker.id, error: String(error) });
+        }
+      } else if (message.type === "workerRemoved") drop(message.worker, message.epoch);
+      else if (message.type === "observed") {
+        const { batch } = message;
+        const result = selector.observe(batch);
+        const isUnknown = !known.has(batch.worker) && !removed.has(`${batch.worker}@${batch.epoch}`);
+        if (result === "gap" || isUnknown) ask(from, batch.worker, nowMs);
+        else if (result === "applied") askedMs.delete(batch.worker);
+      } else if (message.type === "wanted") {
+        const mine = known.get(message.worker);
+        if (mine === undefined) return;
+        publish({ type: "workerAdded", router, to: from, ...mine });
+        const batch = selector.dump(message.worker);
+        if (batch !== undefined) publish({ type: "observed", router, to: from, batch });
+      } else if (message.type === "alive") for (const each of message.workers) compare(from, each, nowMs);
+    },
+    workers: () =>
+      [...known.values()].map(({ worker: { id, epoch } }) => ({
+        worker: id,
+        epoch,
+        next: selector.nextSequence(id) ?? 0n,
+      })),
+  };
+}
