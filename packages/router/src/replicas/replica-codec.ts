@@ -1,7 +1,7 @@
 import { create, fromBinary, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import { ReplicaMessageSchema, type ReplicaMessage as Wire } from "@stator/contracts";
-import { bytesOfNames, namesOfBytes } from "../service/kv-batch-of-message.ts";
 import { kvBatchOfMessage, messageOfKvBatch } from "../service/kv-batch-of-message.ts";
+import { bytesOfNames, namesOfBytes } from "../service/names-on-wire.ts";
 import { cardOfMessage, messageOfWorker, workerOfMessage } from "../service/worker-of-message.ts";
 import { createBatchJoiner, partsOfBatch, type BatchJoiner } from "./batch-parts.ts";
 import type { ReplicaMessage } from "./replica-message.ts";
@@ -83,7 +83,10 @@ export interface ReplicaDecoder {
 const MOST_ROUTERS = 1024;
 
 export function createReplicaDecoder(): ReplicaDecoder {
-  const routers = new Map<string, { serial: bigint; readonly joiner: BatchJoiner }>();
+  const routers = new Map<
+    string,
+    { readonly isNew: (serial: bigint) => boolean; readonly joiner: BatchJoiner }
+  >();
   return {
     decode(payload) {
       let wire: Wire;
@@ -94,15 +97,30 @@ export function createReplicaDecoder(): ReplicaDecoder {
       }
       let sender = routers.get(wire.router);
       if (sender === undefined) {
-        routers.set(wire.router, (sender = { serial: 0n, joiner: createBatchJoiner() }));
+        routers.set(wire.router, (sender = { isNew: createSerialWindow(), joiner: createBatchJoiner() }));
         if (routers.size > MOST_ROUTERS) routers.delete(routers.keys().next().value!);
       }
       // Another way round brings it again.
-      if (wire.serial <= sender.serial) return undefined;
-      sender.serial = wire.serial;
+      if (!sender.isNew(wire.serial)) return undefined;
       const head = { router: wire.router, ...(wire.to === "" ? {} : { to: wire.to }) };
       return messageOf(head, wire, sender.joiner);
     },
+  };
+}
+
+/** Serials among which the order of arrival does not matter. */
+const WINDOW = 1024;
+
+/** Tells each serial once; those far behind the newest count as seen. */
+function createSerialWindow(): (serial: bigint) => boolean {
+  const seen = new BigUint64Array(WINDOW);
+  let newest = 0n;
+  return (serial) => {
+    const slot = Number(serial % BigInt(WINDOW));
+    if (serial + BigInt(WINDOW) <= newest || seen[slot] === serial) return false;
+    seen[slot] = serial;
+    if (serial > newest) newest = serial;
+    return true;
   };
 }
 

@@ -4,8 +4,11 @@ import type { ReplicaMessage, ReplicaWorker } from "./replica-message.ts";
 
 /** Removed lives that are remembered, so that nobody brings them back. */
 const MOST_REMOVED = 1024;
-/** Wait before a snapshot is asked for again, in milliseconds. */
-const ASK_AGAIN_MS = 1000;
+/** Wait before a snapshot is asked for again, in milliseconds: doubled with each one that does not come. */
+const ASK_AGAIN_MS = 240;
+const LONGEST_ASK_MS = 8000;
+/** Batches of a worker that wait for an earlier one. */
+const MOST_HELD = 64;
 
 /** Workers and their KV events as one replica hears of them, told to the others. */
 export interface ReplicaIndex {
@@ -25,13 +28,15 @@ export interface ReplicaIndexOptions {
 }
 
 /**
- * Keeps the indexes of replicas equal though messages may be lost: each says how far it is, and who is behind twice in a row,
- * or finds a gap, asks for a snapshot. So does a new one, which thereby starts warm.
+ * Keeps the indexes of replicas equal though messages may be lost: each says how far it is, and who is behind twice in a row
+ * asks for a snapshot. So does a new one, which thereby starts warm.
  */
 export function createReplicaIndex({ selector, router, publish, logger }: ReplicaIndexOptions): ReplicaIndex {
   const known = new Map<string, { readonly worker: Worker; readonly card: SelectorCard }>();
   const removed = new Set<string>();
-  const askedMs = new Map<string, number>();
+  const asked = new Map<string, { atMs: number; waitMs: number }>();
+  /** Batches that came before their turn, by worker and sequence. */
+  const held = new Map<string, Map<bigint, KvEventBatch>>();
   /** By peer and worker: what came next here when that peer was first seen to be ahead. */
   const behind = new Map<string, bigint>();
 
@@ -44,14 +49,40 @@ export function createReplicaIndex({ selector, router, publish, logger }: Replic
   function drop(id: string, epoch: string): void {
     selector.removeWorker(id, epoch);
     if (known.get(id)?.worker.epoch === epoch) known.delete(id);
+    held.delete(id);
+    asked.delete(id);
     removed.add(`${id}@${epoch}`);
     if (removed.size > MOST_REMOVED) removed.delete(removed.values().next().value!);
   }
 
   function ask(to: string, worker: string, nowMs: number): void {
-    if (nowMs - (askedMs.get(worker) ?? -Infinity) < ASK_AGAIN_MS) return;
-    askedMs.set(worker, nowMs);
+    const last = asked.get(worker);
+    if (last !== undefined && nowMs - last.atMs < last.waitMs) return;
+    const waitMs = last === undefined ? ASK_AGAIN_MS : Math.min(2 * last.waitMs, LONGEST_ASK_MS);
+    asked.set(worker, { atMs: nowMs, waitMs });
     publish({ type: "wanted", router, to, worker });
+  }
+
+  /** Applies a batch and those that waited for it; one before its turn waits, and `alive` tells if its turn never comes. */
+  function take(batch: KvEventBatch): void {
+    const { worker } = batch;
+    const waiting = held.get(worker);
+    const result = selector.observe(batch);
+    if (result === "gap") {
+      if (waiting === undefined) held.set(worker, new Map([[batch.sequence, batch]]));
+      else if (waiting.size < MOST_HELD) waiting.set(batch.sequence, batch);
+      return;
+    }
+    if (result !== "applied") return;
+    asked.delete(worker);
+    if (waiting === undefined) return;
+    for (let next = selector.nextSequence(worker); next !== undefined; next = selector.nextSequence(worker)) {
+      const due = waiting.get(next);
+      if (due === undefined || selector.observe(due) !== "applied") break;
+    }
+    const next = selector.nextSequence(worker) ?? 0n;
+    for (const sequence of waiting.keys()) if (sequence < next) waiting.delete(sequence);
+    if (waiting.size === 0) held.delete(worker);
   }
 
   function compare(from: string, theirs: ReplicaWorker, nowMs: number): void {
@@ -104,10 +135,8 @@ export function createReplicaIndex({ selector, router, publish, logger }: Replic
       } else if (message.type === "workerRemoved") drop(message.worker, message.epoch);
       else if (message.type === "observed") {
         const { batch } = message;
-        const result = selector.observe(batch);
-        const isUnknown = !known.has(batch.worker) && !removed.has(`${batch.worker}@${batch.epoch}`);
-        if (result === "gap" || isUnknown) ask(from, batch.worker, nowMs);
-        else if (result === "applied") askedMs.delete(batch.worker);
+        if (known.has(batch.worker)) take(batch);
+        else if (!removed.has(`${batch.worker}@${batch.epoch}`)) ask(from, batch.worker, nowMs);
       } else if (message.type === "wanted") {
         const mine = known.get(message.worker);
         if (mine === undefined) return;

@@ -17,7 +17,7 @@ export interface ReplicatedSelectorOptions {
    * where every replica hears the workers themselves, as pools do. Default false.
    */
   readonly sharesIndex?: boolean;
-  /** How often to say alive, in milliseconds. Default 500. */
+  /** How often to say alive, in milliseconds. Default 250. */
   readonly aliveEveryMs?: number;
   /** Silence after which another replica's bookings are freed, in milliseconds. Default 3000. */
   readonly silenceMs?: number;
@@ -40,7 +40,7 @@ export interface ReplicatedSelector extends Selector {
  * expects the prefixes that they sent, and with `sharesIndex` knows the workers and blocks that any of them was told of.
  */
 export function createReplicatedSelector(options: ReplicatedSelectorOptions): ReplicatedSelector {
-  const { selector, router, publish, clock, aliveEveryMs = 500, silenceMs = 3000 } = options;
+  const { selector, router, publish, clock, aliveEveryMs = 250, silenceMs = 3000 } = options;
   const own = createOwnBookings(router, publish);
   const peers = createPeerBookings(selector);
   const index =

@@ -6,27 +6,20 @@ import {
   type KvEventBatch as KvEventBatchMessage,
 } from "@stator/contracts";
 import type { BatchPart } from "../replicas/batch-parts.ts";
+import { eventsOfColumns } from "./events-of-columns.ts";
+import { bytesOfNames, namesOfBytes } from "./names-on-wire.ts";
 
-const tiers = new Map<WireTier, KvTier>([
+const tiers: ReadonlyMap<WireTier, KvTier> = new Map<WireTier, KvTier>([
   [WireTier.DEVICE, "device"],
   [WireTier.HOST, "host"],
   [WireTier.DISK, "disk"],
   [WireTier.SHARED, "shared"],
 ]);
 
-/** Names as they travel: u64 little endian each. A copy, because wire bytes are rarely aligned. */
-export function namesOfBytes(bytes: Uint8Array): BigUint64Array {
-  // Not `slice`: that of a Buffer shares its memory.
-  return new BigUint64Array(new Uint8Array(bytes.subarray(0, bytes.length & ~7)).buffer);
-}
-
-export function bytesOfNames(names: BigUint64Array): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(names.slice().buffer);
-}
-
 /** A batch of KV events from its message. Events of unknown kind or tier are left out. */
 export function kvBatchOfMessage(message: KvEventBatchMessage): KvEventBatch {
-  const events: KvEvent[] = [];
+  const events: KvEvent[] =
+    message.columns === undefined ? [] : eventsOfColumns(message.columns, (tier) => tiers.get(tier));
   for (const { event } of message.events) {
     if (event.case === "cleared") events.push({ type: "cleared", rank: event.value.rank });
     else if (event.case === "stored" || event.case === "removed") {

@@ -10,7 +10,9 @@ import {
 import { createRequest, StatorError, systemClock, type ErrorKind } from "@stator/core";
 import type { NowClock } from "../selector/options.ts";
 import type { Decision, SelectRequest, Selector } from "../selector/selector.ts";
-import { kvBatchOfMessage, namesOfBytes } from "./kv-batch-of-message.ts";
+import { kvBatchOfMessage } from "./kv-batch-of-message.ts";
+import { namesOfBytes } from "./names-on-wire.ts";
+import { createBatchJoiner } from "../replicas/batch-parts.ts";
 import type { PeerChannel } from "../replicas/peer-channel.ts";
 import { createReservations } from "./reservations.ts";
 import { cardOfMessage, workerOfMessage } from "./worker-of-message.ts";
@@ -55,6 +57,7 @@ const codes: Partial<Record<ErrorKind, Code>> = {
 export function createRouterService(options: RouterServiceOptions): RouterServiceHandle {
   const { selector, leaseMs = DEFAULT_RESERVATION_LEASE_MS, clock = systemClock } = options;
   const reservations = createReservations(clock);
+  const joiner = createBatchJoiner();
 
   function promptOf(message: RoutedPrompt | undefined): SelectRequest {
     if (message === undefined) throw new ConnectError("prompt is missing", Code.InvalidArgument);
@@ -107,7 +110,12 @@ export function createRouterService(options: RouterServiceOptions): RouterServic
           return {};
         },
         observe(request) {
-          const results = request.batches.map((batch) => outcomes[selector.observe(kvBatchOfMessage(batch))]);
+          const results = request.batches.map((message) => {
+            const { part, partial } = message;
+            const batch = joiner.add({ batch: kvBatchOfMessage(message), part, isPartial: partial });
+            // More of the batch is to come; a batch with a hole is none, and the next one shows the gap.
+            return batch === undefined ? ObserveOutcome.UNSPECIFIED : outcomes[selector.observe(batch)];
+          });
           const last = request.batches.at(-1);
           return { outcomes: results, nextSequence: (last && selector.nextSequence(last.worker)) ?? 0n };
         },

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createSelector } from "../selector/create-selector.ts";
 import type { Selector } from "../selector/selector.ts";
 import { createIndexerHandler } from "./indexer-handler.ts";
-import { bytesOfNames } from "./kv-batch-of-message.ts";
+import { bytesOfNames } from "./names-on-wire.ts";
 import { createRouterService, type RouterServiceHandle } from "./router-service.ts";
 
 const promptIds = Array.from({ length: 640 }, (_, i) => i);

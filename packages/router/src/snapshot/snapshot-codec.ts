@@ -7,7 +7,8 @@ import {
 } from "@stator/contracts";
 import { xxh3, type KvEvent, type KvEventBatch, type KvTier } from "@stator/core";
 
-import { bytesOfNames, kvBatchOfMessage } from "../service/kv-batch-of-message.ts";
+import { kvBatchOfMessage } from "../service/kv-batch-of-message.ts";
+import { bytesOfNames } from "../service/names-on-wire.ts";
 
 /** First bytes of a snapshot; the last one is its version. */
 const magic = Uint8Array.from(Buffer.from("STATORX\u0001", "latin1"));
