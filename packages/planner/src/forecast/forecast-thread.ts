@@ -50,6 +50,7 @@ export function createForecastThread(options: ForecastThreadOptions): ForecastTh
   const { deadlineMs = 30_000 } = options;
   let worker: Worker | undefined;
   let last: Promise<unknown> = Promise.resolve();
+  let isClosed = false;
 
   const start = (): Worker => {
     const settings = {
@@ -65,6 +66,12 @@ export function createForecastThread(options: ForecastThreadOptions): ForecastTh
   };
 
   const ask = async (intervals: readonly Interval[]): Promise<LoadForecastReport> => {
+    if (isClosed)
+      throw new PlannerError({
+        code: "PLANNER_FORECAST_FAILED",
+        kind: "cancelled",
+        message: "Forecasting failed: the forecast thread was closed.",
+      });
     worker ??= start();
     const asked = worker;
     const stop = new AbortController();
@@ -101,8 +108,10 @@ export function createForecastThread(options: ForecastThreadOptions): ForecastTh
       return result;
     },
     async close() {
-      await last;
+      isClosed = true;
+      // A fit in progress is given up: whoever waits for it hears so.
       await worker?.terminate();
+      await last;
       worker = undefined;
     },
     [Symbol.asyncDispose]: () => thread.close(),

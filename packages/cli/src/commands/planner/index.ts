@@ -96,7 +96,8 @@ async function runPlanner(file: string, flags: Flags): Promise<void> {
     metrics,
   });
   terminal.print(`PlannerService on ${server.rpcUrl}\nmetrics on ${server.httpUrl}/metrics`);
-  await closeOnSignal(server, planner, ...(forecasts === undefined ? [] : [forecasts]));
+  // Forecasts first: a fit in progress must not hold up the end.
+  await closeOnSignal(server, ...(forecasts === undefined ? [] : [forecasts]), planner);
 }
 
 async function scalerOf({ scaler, metrics }: PlannerConfig, say: (text: string) => void): Promise<Scaler> {
