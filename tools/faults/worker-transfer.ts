@@ -19,8 +19,8 @@ function proxiedTcp(onProxy: (proxy: FaultProxy) => void): Tcp {
     async open(host) {
       const open = await inner.open(host);
       const info = Buffer.from(open.connectionInfo());
-      // The address ends with the port and a byte for TLS.
-      const at = info.length - 5;
+      // The address begins with the host, as its length and its text; the port follows.
+      const at = 4 + info.readUInt32LE(0);
       const proxy = await createFaultProxy({ target: { host: "127.0.0.1", port: info.readUInt32LE(at) } });
       onProxy(proxy);
       info.writeUInt32LE(proxy.port, at);

@@ -1,4 +1,4 @@
-import { until } from "@stator/testing";
+import { until, type RigNote } from "@stator/testing";
 import type { Row } from "../row.ts";
 import { trial } from "../trial.ts";
 import { heldAfter, untilEnough } from "./workers-left.ts";
@@ -23,17 +23,24 @@ export const row14: Row = {
       for (let i = 0; i < context.profile.faults; i++) {
         await settled();
         await untilEnough(rig, 1, "prefill");
-        const ready = rig.workers.filter(
-          (w) => w.role === "prefill" && rig.handle(w.name)?.health.isSelectable === true,
-        );
-        const { name } = ready[i % ready.length]!;
-        const { epoch } = rig.handle(name)!.worker;
         const from = notes.length;
         const kind = kinds[i % kinds.length]!;
-        await rig.command(name, "hurtTransfer", kind);
-        await until(`${name} is struck in mid-transfer`, () =>
-          notes.slice(from).some(({ worker, note }) => worker === name && note.type === "struck"),
-        );
+        const hasStruck = (): boolean => notes.slice(from).some(({ note }) => note.type === "struck");
+        let name = "";
+        let epoch = "";
+        // Armed where prompts are computed just now; again, should that one get no more of them.
+        for (let tries = 0; !hasStruck() && tries < 10; tries++) {
+          const seen = notes.length;
+          await until("a prompt is prefilled", () => notes.slice(seen).some(({ note }) => isPrefill(note)));
+          const at = notes.slice(seen).find(({ note }) => isPrefill(note))!.worker;
+          const handle = rig.handle(at);
+          if (handle?.health.isSelectable !== true) continue;
+          name = at;
+          epoch = handle.worker.epoch;
+          await rig.command(name, "hurtTransfer", kind);
+          await until(`${name} is struck in mid-transfer`, hasStruck, 5_000).catch(() => undefined);
+        }
+        if (!hasStruck()) continue;
         const struckMs = performance.now();
         confirmed += 1;
         if (kind.startsWith("kill")) {
@@ -54,3 +61,7 @@ export const row14: Row = {
       };
     }),
 };
+
+function isPrefill(note: RigNote): boolean {
+  return note.type === "started" && note.mode === "prefill";
+}
