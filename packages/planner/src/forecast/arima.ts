@@ -55,7 +55,7 @@ interface Outcome {
 function search(series: readonly number[], steps: number): Outcome | undefined {
   const model = new ARIMA({ auto: true, p: 3, d: 2, q: 3, verbose: false });
   try {
-    const [mean, variance] = model.train([...series]).predict(steps);
+    const [mean, variance] = quietly(() => model.train([...series]).predict(steps));
     const largest = 100 * Math.max(1, ...series.map(Math.abs));
     if (!mean.every((value) => Number.isFinite(value) && Math.abs(value) <= largest)) return undefined;
     return {
@@ -68,6 +68,25 @@ function search(series: readonly number[], steps: number): Outcome | undefined {
     return undefined;
   } finally {
     model.destroy();
+  }
+}
+
+interface Output {
+  write: (...text: never[]) => boolean;
+}
+
+/** Runs `work` without what it prints: the search's C code tells its doubts to standard output, where answers may be. */
+function quietly<T>(work: () => T): T {
+  const { stdout } = (globalThis as { process?: { stdout?: Output } }).process ?? {};
+  if (stdout === undefined) return work();
+  const hadOwn = Object.hasOwn(stdout, "write");
+  const { write } = stdout;
+  stdout.write = () => true;
+  try {
+    return work();
+  } finally {
+    if (hadOwn) stdout.write = write;
+    else delete (stdout as Partial<Output>).write;
   }
 }
 

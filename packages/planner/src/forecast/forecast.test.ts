@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { arimaForecaster } from "./arima.ts";
 import { backtest, chooseForecaster } from "./backtest.ts";
 import { constantForecaster } from "./constant.ts";
@@ -75,4 +75,19 @@ test("Prophet follows a trend with its intervals around it", async () => {
   expect(mean[3]!).toBeLessThan(5 + 2 * 52 + 8);
   expect(lower[3]!).toBeLessThanOrEqual(mean[3]!);
   expect(upper[3]!).toBeGreaterThanOrEqual(mean[3]!);
+});
+
+test("ARIMA's search tells nothing to standard output", () => {
+  const told: unknown[] = [];
+  const write = vi.spyOn(process.stdout, "write").mockImplementation((text) => told.push(text) > 0);
+  try {
+    for (let seed = 1; seed <= 12; seed++)
+      arimaForecaster().forecast(
+        Array.from({ length: 40 }, (_, t) => t ** 2 + 30 * Math.sin(t * seed)),
+        { horizonSteps: 2 },
+      );
+  } finally {
+    write.mockRestore();
+  }
+  expect(told).toEqual([]);
 });
