@@ -4,8 +4,9 @@ import type { ReplicaMessage, ReplicaWorker } from "./replica-message.ts";
 
 /** Removed lives that are remembered, so that nobody brings them back. */
 const MOST_REMOVED = 1024;
-/** Wait before a snapshot is asked for again, in milliseconds: doubled with each one that does not come. */
+/** Wait before a snapshot is asked for again, in milliseconds; after as many tries as losses explain, doubled each time. */
 const ASK_AGAIN_MS = 240;
+const QUICK_TRIES = 8;
 const LONGEST_ASK_MS = 8000;
 /** Batches of a worker that wait for an earlier one. */
 const MOST_HELD = 64;
@@ -34,7 +35,7 @@ export interface ReplicaIndexOptions {
 export function createReplicaIndex({ selector, router, publish, logger }: ReplicaIndexOptions): ReplicaIndex {
   const known = new Map<string, { readonly worker: Worker; readonly card: SelectorCard }>();
   const removed = new Set<string>();
-  const asked = new Map<string, { atMs: number; waitMs: number }>();
+  const asked = new Map<string, { readonly atMs: number; readonly tries: number }>();
   /** Batches that came before their turn, by worker and sequence. */
   const held = new Map<string, Map<bigint, KvEventBatch>>();
   /** By peer and worker: what came next here when that peer was first seen to be ahead. */
@@ -57,9 +58,10 @@ export function createReplicaIndex({ selector, router, publish, logger }: Replic
 
   function ask(to: string, worker: string, nowMs: number): void {
     const last = asked.get(worker);
-    if (last !== undefined && nowMs - last.atMs < last.waitMs) return;
-    const waitMs = last === undefined ? ASK_AGAIN_MS : Math.min(2 * last.waitMs, LONGEST_ASK_MS);
-    asked.set(worker, { atMs: nowMs, waitMs });
+    const tries = last?.tries ?? 0;
+    const waitMs = Math.min(ASK_AGAIN_MS * 2 ** Math.max(0, tries - QUICK_TRIES), LONGEST_ASK_MS);
+    if (last !== undefined && nowMs - last.atMs < waitMs) return;
+    asked.set(worker, { atMs: nowMs, tries: tries + 1 });
     publish({ type: "wanted", router, to, worker });
   }
 
