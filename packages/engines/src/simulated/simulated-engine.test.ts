@@ -132,6 +132,38 @@ describe("createSimulatedEngine", () => {
     expect(engine.usedBlocks()).toBe(0);
   });
 
+  it("ends 100 concurrent streams with the texts of undisturbed runs, crowded, frozen and left by others", async () => {
+    const inits = Array.from({ length: 100 }, (_, i): Partial<RequestInit> => ({
+      id: `r${i}`,
+      promptIds: prompt(i % 40, 20 + ((i * 7) % 90)),
+      limits: { maxTokens: 20 + ((i * 13) % 60) },
+      ...(i % 3 === 0 ? { sampling: { ...sampled, seed: BigInt(i) } } : {}),
+    }));
+    const alone: number[][] = [];
+    for (const init of inits) alone.push(await run(createSimulatedEngine(), init));
+
+    const engine = createSimulatedEngine({ kvBlocks: 128, maxRunning: 48, maxBatchedTokens: 128 });
+    let steps = 0;
+    engine.onStatus(() => {
+      if (++steps !== 20) return;
+      engine.freeze();
+      setImmediate(() => engine.thaw());
+    });
+    const leaving = async (i: number): Promise<void> => {
+      const init = { id: `leaves${i}`, promptIds: prompt(i, 60), limits: { maxTokens: 1000 } };
+      let count = 0;
+      for await (const { ids } of engine.generate(request(init), fresh()))
+        if ((count += ids.length) > 5 + i) return;
+    };
+    const left = Array.from({ length: 20 }, (_, i) => leaving(i));
+    const together = await Promise.all(inits.map((init) => run(engine, init)));
+    await Promise.all(left);
+    expect(together).toEqual(alone);
+    expect(together.map(({ length }) => length)).toEqual(inits.map(({ limits }) => limits!.maxTokens));
+    expect(steps).toBeGreaterThan(20);
+    expect(engine.usedBlocks()).toBe(0);
+  });
+
   it("hands KV over: the decode engine goes on as one engine would", async () => {
     const whole = await run(createSimulatedEngine());
     const transfer = createLoopback();
