@@ -12,7 +12,8 @@ export type {
   TextUsage,
 } from "./text/text-request.ts";
 export type { ChatMessage, ChatToolCall } from "./text/chat-template.ts";
-export type { ChoiceStep } from "./text/run-choice.ts";
+export type { ChoiceFinish, ChoiceStep } from "./text/run-choice.ts";
+export type { ToolCallFormatName, ToolCallPiece } from "./text/tool-calls/tool-call-format.ts";
 export type { DecodedBatch, TextPiece, TokenText } from "./text/tokens/choice-decoder.ts";
 export type { OffLoop, OffLoopOptions } from "./text/off-loop/off-loop.ts";
 export { createOffLoop } from "./text/off-loop/off-loop.ts";

@@ -2,12 +2,14 @@ import { silentLogger, StatorError, systemClock } from "@stator/core";
 import { createOffLoop } from "../text/off-loop/off-loop.ts";
 import { createTextModel, type TextModel } from "../text/text-model.ts";
 import { waitForCard } from "../text/wait-for-card.ts";
+import { toolCallFormatNames } from "../text/tool-calls/choose-format.ts";
 import { methodNotAllowed, modelNotFound, routeNotFound } from "./errors/api-errors.ts";
 import { chatRequestParser } from "./request/chat-request.ts";
 import { chatShape } from "./answer/chat-shape.ts";
 import { completionRequestParser } from "./request/completion-request.ts";
 import { completionShape } from "./answer/completion-shape.ts";
 import { createCors } from "./cors.ts";
+import { invalidOption } from "./errors/option-error.ts";
 import { errorResponse } from "./errors/error-response.ts";
 import type { Exchange } from "./exchange.ts";
 import { createGenerations, type Endpoint, type RequestContext } from "./generations.ts";
@@ -35,10 +37,20 @@ export function createOpenAIApi(options: OpenAIOptions): OpenAIApi {
   const logger = options.logger ?? silentLogger;
   const offLoop = createOffLoop();
   const createdAt = Math.floor(Date.now() / 1000);
+  const toolCallFormats = checkedFormats(options);
   const models = new Map<string, TextModel>();
   for (const [name, engine] of Object.entries(options.models)) {
     const clock = options.clock === undefined ? {} : { clock: options.clock };
-    models.set(name, createTextModel(engine, { offLoop, workerWaitMs: limits.workerWaitMs, ...clock }));
+    const toolCallFormat = toolCallFormats[name];
+    models.set(
+      name,
+      createTextModel(engine, {
+        offLoop,
+        workerWaitMs: limits.workerWaitMs,
+        ...clock,
+        ...(toolCallFormat === undefined ? {} : { toolCallFormat }),
+      }),
+    );
   }
   const generations = createGenerations(options, models, limits, offLoop);
   const endpoints = new Map<string, Endpoint>([
@@ -146,6 +158,16 @@ export function createOpenAIApi(options: OpenAIOptions): OpenAIApi {
       await offLoop.close();
     },
   };
+}
+
+function checkedFormats({ models, toolCallFormats = {} }: OpenAIOptions): typeof toolCallFormats {
+  const known = [...toolCallFormatNames, "none"];
+  for (const [name, format] of Object.entries(toolCallFormats)) {
+    if (!Object.hasOwn(models, name)) throw invalidOption("toolCallFormats", name, "by the names of models");
+    if (!known.includes(format))
+      throw invalidOption(`toolCallFormats.${name}`, format, `one of ${known.join(", ")}`);
+  }
+  return toolCallFormats;
 }
 
 /** The one place where a path is decoded: a name is only ever compared with the registered ones. */

@@ -1,4 +1,5 @@
 import type { Clock, Engine, Logger, RequestObserver } from "@stator/core";
+import type { ToolCallFormatName } from "../text/tool-calls/tool-call-format.ts";
 import type { OpenAILimits } from "./limits.ts";
 
 /** What a request is, before anything happens to it. */
@@ -32,6 +33,11 @@ export interface MetricsSource {
 export interface OpenAIOptions {
   /** Engines by the model name that clients say. */
   readonly models: Readonly<Record<string, Engine>>;
+  /**
+   * How a model, by its name in `models`, writes calls to tools: `hermes`, `llama3`, `mistral`; `none`: they stay text. Default:
+   * as its chat template shows.
+   */
+  readonly toolCallFormats?: Readonly<Record<string, ToolCallFormatName | "none">>;
   /** Serves `/metrics` and measures requests. Default: neither. */
   readonly metrics?: MetricsSource;
   /** Hear what happens to every request: consoles, spans, explanations. */

@@ -51,7 +51,7 @@ export function createChatTemplate(source: string, bos: string, eos: string): Ch
       try {
         return template.render({
           ...input.variables,
-          messages: input.messages.map(templateMessage),
+          messages: templateMessages(input.messages),
           ...(input.tools === undefined ? {} : { tools: input.tools }),
           add_generation_prompt: input.addGenerationPrompt ?? true,
           bos_token: bos,
@@ -70,11 +70,22 @@ export function createChatTemplate(source: string, bos: string, eos: string): Ch
   };
 }
 
-function templateMessage(message: ChatMessage): Record<string, unknown> {
+/** Results of tools get the name of the call they answer: OpenAI's clients leave it out, and Hermes' templates want it. */
+function templateMessages(messages: readonly ChatMessage[]): Record<string, unknown>[] {
+  const called = new Map<string, string>();
+  return messages.map((message) => {
+    for (const call of message.toolCalls ?? []) called.set(call.id, call.name);
+    const name =
+      message.name ?? (message.toolCallId === undefined ? undefined : called.get(message.toolCallId));
+    return templateMessage(message, name);
+  });
+}
+
+function templateMessage(message: ChatMessage, name: string | undefined): Record<string, unknown> {
   return {
     role: message.role,
     content: message.content ?? "",
-    ...(message.name === undefined ? {} : { name: message.name }),
+    ...(name === undefined ? {} : { name }),
     ...(message.toolCallId === undefined ? {} : { tool_call_id: message.toolCallId }),
     ...(message.toolCalls === undefined
       ? {}

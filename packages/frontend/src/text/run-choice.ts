@@ -3,8 +3,16 @@ import { FrontendError } from "../errors.ts";
 import type { ChoiceDecoder, DecodedBatch } from "./tokens/choice-decoder.ts";
 import type { TextOptions } from "./text-request.ts";
 
+/** Why a choice ended. `toolCalls`: by itself, after at least one call. */
+export interface ChoiceFinish {
+  readonly reason: "stop" | "length" | "toolCalls";
+  /** The stop string that ended it. */
+  readonly stop?: string;
+}
+
 /** One step of a choice: its text, and what is known of its cost. */
-export interface ChoiceStep extends DecodedBatch {
+export interface ChoiceStep extends Omit<DecodedBatch, "finish"> {
+  readonly finish: ChoiceFinish | undefined;
   readonly cachedTokens: number | undefined;
 }
 

@@ -60,7 +60,7 @@ describe("a text model", () => {
     const tokenizer = {
       ...byteTokenizer(),
       chatTemplate:
-        "{{ tools[0].function.name }}:{{ messages[0].tool_calls[0].function.arguments.city }}:{{ messages[1].tool_call_id }}:{{ flag }}",
+        "{{ tools[0].function.name }}:{{ messages[0].tool_calls[0].function.arguments.city }}:{{ messages[1].tool_call_id }}:{{ messages[1].name }}:{{ flag }}",
     };
     const model = textModel(defineEngine({ model: "t", contextTokens: 100, tokenizer }, echo));
     const prompt = {
@@ -75,7 +75,24 @@ describe("a text model", () => {
       tools: [{ type: "function", function: { name: "weather" } }],
       templateVariables: { flag: "on" },
     };
-    expect(text(await collect(model.generate({ prompt })))).toBe("weather:Bern:c1:on");
+    expect(text(await collect(model.generate({ prompt })))).toBe("weather:Bern:c1:weather:on");
+  });
+
+  it("tells calls apart from text when the format of its model's calls is known", async () => {
+    const said = 'Hm. <tool_call>{"name":"weather","arguments":{"city":"Bern"}}</tool_call>';
+    const model = createTextModel(byteEngine(saying(said)), { toolCallFormat: "hermes" });
+    models.push(model);
+    const prompt = {
+      messages: [{ role: "user", content: "?" }],
+      tools: [{ type: "function", function: { name: "weather" } }],
+    };
+    const parts = await collect(model.generate({ prompt }));
+    expect(text(parts)).toBe("Hm.");
+    const calls = parts.flatMap(({ toolCall }) => toolCall ?? []);
+    expect(calls[0]).toMatchObject({ index: 0, name: "weather" });
+    expect(calls.map((call) => call.arguments).join("")).toBe('{"city":"Bern"}');
+    expect(parts.at(-1)).toMatchObject({ finish: { reason: "toolCalls" }, usage: {} });
+    expect(text(await collect(model.generate(chat("?"))))).toBe(said);
   });
 
   it("says a template's refusal as an invalid request", async () => {

@@ -7,10 +7,16 @@ import {
   type ModelCard,
 } from "@stator/core";
 import { createChoiceDecoder } from "./tokens/choice-decoder.ts";
-import { createArtifactCache } from "./model-artifacts.ts";
+import { createArtifactCache, type ModelArtifacts } from "./model-artifacts.ts";
 import { createOffLoop, type OffLoop } from "./off-loop/off-loop.ts";
 import { prepareText } from "./prepare-text.ts";
 import { runChoice, type ChoiceStep } from "./run-choice.ts";
+import { chooseFormat } from "./tool-calls/choose-format.ts";
+import { readToolCalls } from "./tool-calls/read-tool-calls.ts";
+import type { ToolCallFormat, ToolCallFormatName } from "./tool-calls/tool-call-format.ts";
+import { toolUse, type ToolUse } from "./tool-calls/tool-use.ts";
+import { revealTokens } from "./tokens/revealed-vocabulary.ts";
+import type { Vocabulary } from "./tokens/vocabulary.ts";
 import type { PreparedText, TextOptions, TextPart, TextRequest } from "./text-request.ts";
 
 export interface TextModelOptions {
@@ -18,6 +24,8 @@ export interface TextModelOptions {
   readonly offLoop?: OffLoop;
   /** How long a request waits for the model's first worker, ms. Default 8,000: `queueWaitMs` of the deadline table. */
   readonly workerWaitMs?: number;
+  /** How the model writes calls to tools; `none`: they stay text. Default: as its chat template shows. */
+  readonly toolCallFormat?: ToolCallFormatName | "none";
   /** Default: the machine's. */
   readonly clock?: Clock;
 }
@@ -55,10 +63,19 @@ export function createTextModel(engine: Engine, options: TextModelOptions = {}):
     clock,
     workerWaitMs: options.workerWaitMs ?? defaultDeadlines.queueWaitMs,
   });
-  const vocabularies = new WeakMap<
-    PreparedText,
-    Awaited<ReturnType<typeof artifacts.current>>["vocabulary"]
-  >();
+  const readings = new WeakMap<PreparedText, Reading>();
+  const callings = new WeakMap<ModelArtifacts, Calling>();
+  const callingOf = (current: ModelArtifacts): Calling => {
+    let calling = callings.get(current);
+    if (calling === undefined) {
+      const format = chooseFormat(options.toolCallFormat, current.card.chatTemplate);
+      const vocabulary =
+        format === undefined ? current.vocabulary : revealTokens(current.vocabulary, format.markers);
+      calling = { format, vocabulary };
+      callings.set(current, calling);
+    }
+    return calling;
+  };
 
   const model: TextModel = {
     get card() {
@@ -66,22 +83,27 @@ export function createTextModel(engine: Engine, options: TextModelOptions = {}):
     },
     async prepare(request, { signal }) {
       const current = await artifacts.current(signal);
-      const prepared = await prepareText(current, request, signal);
-      vocabularies.set(prepared, current.vocabulary);
+      const hasTools = "messages" in request.prompt && request.prompt.tools !== undefined;
+      const calling = hasTools ? callingOf(current) : undefined;
+      const tools = toolUse(request.prompt, current.card, calling?.format);
+      const grammar = tools?.grammar;
+      const prepared = await prepareText(
+        current,
+        grammar === undefined ? request : { ...request, grammar },
+        signal,
+      );
+      const vocabulary = tools === undefined ? current.vocabulary : calling!.vocabulary;
+      readings.set(prepared, { vocabulary, tools });
       return prepared;
     },
     run(prepared, index, runOptions) {
       const request = prepared.choices[index];
-      const vocabulary = vocabularies.get(prepared);
-      if (request === undefined || vocabulary === undefined)
+      const reading = readings.get(prepared);
+      if (request === undefined || reading === undefined)
         throw new RangeError(`No choice ${index} was prepared by this model.`);
-      return runChoice(
-        engine,
-        request,
-        createChoiceDecoder({ vocabulary, stop: prepared.stop }),
-        runOptions,
-        clock,
-      );
+      const decoder = createChoiceDecoder({ vocabulary: reading.vocabulary, stop: prepared.stop });
+      const steps = runChoice(engine, request, decoder, runOptions, clock);
+      return reading.tools === undefined ? steps : readToolCalls(steps, reading.tools.createParser());
     },
     async *generate(request, generateOptions = {}) {
       const linked = linkAbort(generateOptions.signal);
@@ -126,6 +148,18 @@ export function createTextModel(engine: Engine, options: TextModelOptions = {}):
     close: () => (options.offLoop === undefined ? offLoop.close() : Promise.resolve()),
   };
   return model;
+}
+
+/** How the output of a prepared request becomes text and calls. */
+interface Reading {
+  readonly vocabulary: Vocabulary;
+  readonly tools: ToolUse | undefined;
+}
+
+/** How a model writes calls, and the vocabulary in which their marks are text. */
+interface Calling {
+  readonly format: ToolCallFormat | undefined;
+  readonly vocabulary: Vocabulary;
 }
 
 interface Run {

@@ -1,12 +1,16 @@
-import type { FinishReason, GenerateRequest, Grammar, Hints, RequestObserver } from "@stator/core";
+import type { GenerateRequest, Grammar, Hints, RequestObserver } from "@stator/core";
 import type { ChatMessage } from "./chat-template.ts";
-import type { TokenText } from "./tokens/choice-decoder.ts";
+import type { ChoiceFinish } from "./run-choice.ts";
+import type { TextPiece } from "./tokens/choice-decoder.ts";
 
 /** What to continue: a conversation, a text, or token ids. */
 export type TextPrompt =
   | {
       readonly messages: readonly ChatMessage[];
+      /** OpenAI's `tools`: the template shows them to the model, and its calls come as `toolCall` where their format is known. */
       readonly tools?: readonly unknown[];
+      /** Whether the model may call (`auto`, default), must call one of the tools, or must call the named one. */
+      readonly toolChoice?: "auto" | "required" | { readonly name: string };
       readonly templateVariables?: Readonly<Record<string, unknown>>;
     }
   | { readonly text: string }
@@ -61,14 +65,11 @@ export interface TextUsage {
   readonly cachedTokens: number;
 }
 
-/** A piece of the answer. */
-export interface TextPart {
+/** A piece of the answer; its text is final, and may be empty on the last. */
+export interface TextPart extends TextPiece {
   readonly choice: number;
-  /** Final text; may be empty on the last part. */
-  readonly text: string;
-  readonly tokens?: readonly TokenText[];
   /** On a choice's last part. */
-  readonly finish?: { readonly reason: Exclude<FinishReason, "abort">; readonly stop?: string };
+  readonly finish?: ChoiceFinish;
   /** On the last part of all. */
   readonly usage?: TextUsage;
 }

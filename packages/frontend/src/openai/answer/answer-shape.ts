@@ -1,3 +1,5 @@
+import type { ChatToolCall } from "../../text/chat-template.ts";
+import type { ChoiceFinish } from "../../text/run-choice.ts";
 import type { TextPiece, TokenText } from "../../text/tokens/choice-decoder.ts";
 import type { TextUsage } from "../../text/text-request.ts";
 
@@ -13,12 +15,20 @@ export interface AnswerHead {
   readonly logprobs: boolean;
 }
 
+/** `finish_reason` as OpenAI has it. */
+type OpenAIFinishReason = "stop" | "length" | "tool_calls";
+
+export function finishReasonOf({ reason }: ChoiceFinish): OpenAIFinishReason {
+  return reason === "toolCalls" ? "tool_calls" : reason;
+}
+
 /** One finished choice of an answer that is not streamed. */
 export interface FinishedChoice {
   readonly index: number;
   readonly text: string;
+  readonly toolCalls: readonly ChatToolCall[];
   readonly tokens: readonly TokenText[];
-  readonly finishReason: "stop" | "length";
+  readonly finishReason: OpenAIFinishReason;
 }
 
 /** Writes the events of one choice: made once per choice, so that an event per token costs one concatenation. */
@@ -26,7 +36,7 @@ interface ChoiceWriter {
   /** What comes before the first piece; empty if nothing does. */
   open(): string;
   piece(piece: TextPiece): string;
-  finish(reason: "stop" | "length"): string;
+  finish(reason: OpenAIFinishReason): string;
 }
 
 /** How one endpoint words its answers. */

@@ -3,11 +3,13 @@ import type { PreparedText, TextUsage } from "../../text/text-request.ts";
 import type { TextModel } from "../../text/text-model.ts";
 import {
   doneEvent,
+  finishReasonOf,
   keepAliveEvent,
   type AnswerHead,
   type AnswerShape,
   type FinishedChoice,
 } from "./answer-shape.ts";
+import { createChoiceGatherer } from "./gather-choice.ts";
 import type { OpenAIRequest } from "../request/chat-request.ts";
 import type { EventSink } from "../exchange.ts";
 
@@ -60,15 +62,11 @@ export async function prepareAnswer(job: AnswerJob): Promise<readonly PreparedTe
 export async function wholeAnswer(job: AnswerJob, prepared: readonly PreparedText[]): Promise<unknown> {
   const counts: Counts = { completionTokens: 0, cachedTokens: 0 };
   const choices = await all(job, prepared, async ({ prepared: one, at, index }): Promise<FinishedChoice> => {
-    let text = "";
-    const tokens = [];
+    const gatherer = createChoiceGatherer(index);
     for await (const step of run(job, one, at)) {
       count(counts, step, at);
-      for (const piece of step.pieces) {
-        text += piece.text;
-        if (piece.tokens !== undefined) tokens.push(...piece.tokens);
-      }
-      if (step.finish !== undefined) return { index, text, tokens, finishReason: step.finish.reason };
+      for (const piece of step.pieces) gatherer.add(piece);
+      if (step.finish !== undefined) return gatherer.finish(step.finish);
     }
     throw new Error("A choice ended without a finish.");
   });
@@ -103,10 +101,12 @@ export async function streamAnswer(
       count(counts, step, at);
       let events = isFirst ? writer.open() : "";
       for (const piece of step.pieces) events += writer.piece(piece);
-      if (step.finish !== undefined) events += writer.finish(step.finish.reason);
-      if (events !== "") sink.write(events, isFirst);
+      if (step.finish !== undefined) events += writer.finish(finishReasonOf(step.finish));
+      if (events !== "") {
+        sink.write(events, isFirst);
+        isQuiet = false;
+      }
       isFirst = false;
-      isQuiet = false;
       const room = sink.room();
       if (room !== undefined) await room;
     }

@@ -1,5 +1,6 @@
 import type { TokenText } from "../../text/tokens/choice-decoder.ts";
-import { usageBody, type AnswerHead, type AnswerShape } from "./answer-shape.ts";
+import type { ToolCallPiece } from "../../text/tool-calls/tool-call-format.ts";
+import { usageBody, type AnswerHead, type AnswerShape, type FinishedChoice } from "./answer-shape.ts";
 import { jsonText } from "./json-text.ts";
 
 /** Answers of `/v1/chat/completions`. */
@@ -11,10 +12,19 @@ export const chatShape: AnswerShape = {
     const contentAfter = `},"logprobs":null,"finish_reason":null${end}`;
     return {
       open: () => `${before}{"role":"assistant","content":""},"logprobs":null,"finish_reason":null${end}`,
-      piece: (piece) =>
-        piece.tokens === undefined
-          ? contentBefore + jsonText(piece.text) + contentAfter
-          : `${contentBefore}${jsonText(piece.text)}},"logprobs":${JSON.stringify({ content: piece.tokens.map(logprobBody), refusal: null })},"finish_reason":null${end}`,
+      piece(piece) {
+        if (piece.toolCall === undefined && piece.tokens === undefined)
+          return contentBefore + jsonText(piece.text) + contentAfter;
+        const delta =
+          piece.toolCall === undefined
+            ? `{"content":${jsonText(piece.text)}}`
+            : toolCallDelta(piece.toolCall);
+        const logprobs =
+          piece.tokens === undefined
+            ? "null"
+            : JSON.stringify({ content: piece.tokens.map(logprobBody), refusal: null });
+        return `${before}${delta},"logprobs":${logprobs},"finish_reason":null${end}`;
+      },
       finish: (reason) => `${before}{},"logprobs":null,"finish_reason":"${reason}"${end}`,
     };
   },
@@ -26,13 +36,34 @@ export const chatShape: AnswerShape = {
     model: head.model,
     choices: choices.map((choice) => ({
       index: choice.index,
-      message: { role: "assistant", content: choice.text, refusal: null },
+      message: messageBody(choice),
       logprobs: head.logprobs ? { content: choice.tokens.map(logprobBody), refusal: null } : null,
       finish_reason: choice.finishReason,
     })),
     usage: usageBody(usage),
   }),
 };
+
+/** A message that is calls alone has no content. */
+function messageBody({ text, toolCalls }: FinishedChoice): Record<string, unknown> {
+  if (toolCalls.length === 0) return { role: "assistant", content: text, refusal: null };
+  return {
+    role: "assistant",
+    content: text === "" ? null : text,
+    refusal: null,
+    tool_calls: toolCalls.map((call) => ({
+      id: call.id,
+      type: "function",
+      function: { name: call.name, arguments: call.arguments },
+    })),
+  };
+}
+
+function toolCallDelta({ index, id, name, arguments: text }: ToolCallPiece): string {
+  const head = id === undefined || name === undefined ? "" : `"id":${jsonText(id)},"type":"function",`;
+  const called = name === undefined ? "" : `"name":${jsonText(name)},`;
+  return `{"tool_calls":[{"index":${index},${head}"function":{${called}"arguments":${jsonText(text)}}}]}`;
+}
 
 function eventStart(head: AnswerHead): string {
   return `data: {"id":${jsonText(head.id)},"object":"chat.completion.chunk","created":${head.created},"model":${jsonText(head.model)},"choices":`;

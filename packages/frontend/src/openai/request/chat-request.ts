@@ -84,10 +84,10 @@ export function chatRequestParser(limits: Required<OpenAILimits>): ParseRequest 
       throw invalidParam("top_logprobs", "top_logprobs is only allowed when logprobs is true.");
     }
     const grammar = grammarOf(fields.response_format);
-    if (fields.tool_choice !== undefined && fields.tool_choice !== "auto" && fields.tool_choice !== "none") {
-      refuse("tool_choice", 'tool_choice must be "auto" or "none": this server cannot force a call.');
-    }
-    const tools = fields.tool_choice === "none" ? undefined : fields.tools;
+    const toolChoice = toolChoiceOf(fields.tool_choice);
+    if (grammar !== undefined && toolChoice !== "auto" && toolChoice !== "none")
+      refuse("tool_choice", 'tool_choice must be "auto" or "none" when response_format asks for JSON.');
+    const tools = toolChoice === "none" ? undefined : fields.tools;
     const maxTokens = fields.max_completion_tokens ?? fields.max_tokens;
     return {
       model: fields.model,
@@ -99,6 +99,7 @@ export function chatRequestParser(limits: Required<OpenAILimits>): ParseRequest 
         {
           messages: fields.messages.map((one, i) => chatMessage(one, i)),
           ...(tools === undefined || tools.length === 0 ? {} : { tools }),
+          ...(toolChoice === "auto" || toolChoice === "none" ? {} : { toolChoice }),
           ...(fields.chat_template_kwargs === undefined
             ? {}
             : { templateVariables: fields.chat_template_kwargs }),
@@ -137,6 +138,24 @@ export function chatRequestParser(limits: Required<OpenAILimits>): ParseRequest 
           }),
     };
   }
+}
+
+/** Whether a call can be forced is checked against the engine's card. */
+function toolChoiceOf(
+  choice: string | Record<string, unknown> | undefined,
+): "auto" | "none" | "required" | { readonly name: string } {
+  if (choice === undefined) return "auto";
+  if (choice === "auto" || choice === "none" || choice === "required") return choice;
+  if (typeof choice === "object" && choice["type"] === "function" && isPlainObject(choice["function"])) {
+    const { name } = choice["function"];
+    if (typeof name === "string") return { name };
+  }
+  if (typeof choice === "object" && typeof choice["type"] === "string" && choice["type"] !== "function")
+    refuse("tool_choice.type", 'tool_choice.type must be "function": no other kind of choice is supported.');
+  throw invalidParam(
+    "tool_choice",
+    'tool_choice must be "auto", "none", "required" or {"type":"function","function":{"name":…}}.',
+  );
 }
 
 /** What the engine must hold the output to; whether it can is checked against its card. */

@@ -1,4 +1,5 @@
 import type { TokenBatch, TokenLogprob } from "@stator/core";
+import type { ToolCallPiece } from "../tool-calls/tool-call-format.ts";
 import { createDetokenizer } from "./detokenizer.ts";
 import { createStopMatcher, type StopOutcome } from "./stop-strings.ts";
 import type { Vocabulary } from "./vocabulary.ts";
@@ -20,7 +21,15 @@ export interface TokenText {
 
 /** A piece of text that is final: no later token changes it. */
 export interface TextPiece {
+  /** Empty beside `toolCall`. */
   readonly text: string;
+  /** When the request has tools: a piece of a call that the model makes. */
+  readonly toolCall?: ToolCallPiece;
+  /**
+   * The index of a call that was begun and turned out to be none: `text` is all of it as the model wrote it. What was told of
+   * its arguments is no complete JSON.
+   */
+  readonly failedCall?: number;
   /** The tokens whose text ends in this piece, when log probabilities were asked for. */
   readonly tokens?: readonly TokenText[];
 }

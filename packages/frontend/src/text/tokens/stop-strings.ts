@@ -51,7 +51,8 @@ export function createStopMatcher(stops: readonly string[]): StopMatcher {
   };
 }
 
-function longestSuffixThatBegins(text: string, stop: string): number {
+/** How many characters at the end of `text` may still become `stop`. */
+export function longestSuffixThatBegins(text: string, stop: string): number {
   for (let length = Math.min(text.length, stop.length - 1); length > 0; length--) {
     if (text.endsWith(stop.slice(0, length))) return length;
   }
