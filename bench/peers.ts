@@ -3,7 +3,7 @@
  * processor time per token at full speed, the time that is added to the first token at a steady rate, and what the clients
  * see when one of four engines is killed under its streams.
  *
- *   npm run bench -- peers [--bin /path/to/venv/bin] [--only NAME] [--json]
+ *   npm run bench -- peers [--bin /path/to/venv/bin] [--only NAME] [--part NAME] [--json]
  *
  * `--bin` (or STATOR_PEERS) is the `bin` folder of a Python environment with the peers:
  * `pip install sglang-router smg vllm-router`. Without it only ours is measured, and the engines alone.
@@ -23,6 +23,8 @@ const promptCharacters = 512;
 export async function run(args: readonly string[]): Promise<unknown> {
   const bin = valueOf(args, "--bin") ?? process.env["STATOR_PEERS"];
   const only = valueOf(args, "--only");
+  const chosen = valueOf(args, "--part");
+  const parts = Object.entries({ atFullSpeed, atPace, atSteadyRate, engineKilled });
   const folder = mkdtempSync(path.join(tmpdir(), "stator-peers-"));
   const tokenizerPath = path.join(folder, "tokenizer.json");
   writeFileSync(tokenizerPath, byteTokenizer());
@@ -35,12 +37,11 @@ export async function run(args: readonly string[]): Promise<unknown> {
   try {
     for (const system of systems) {
       try {
-        results[system.name] = {
-          what: system.what,
-          atFullSpeed: await atFullSpeed(system),
-          atSteadyRate: await atSteadyRate(system),
-          ...(system === direct ? {} : { engineKilled: await engineKilled(system) }),
-        };
+        const entries: [string, unknown][] = [];
+        for (const [name, part] of parts)
+          if (!(system === direct && part === engineKilled) && (chosen === undefined || chosen === name))
+            entries.push([name, await part(system)]);
+        results[system.name] = { what: system.what, ...Object.fromEntries(entries) };
       } catch (error) {
         results[system.name] = { what: system.what, failed: String(error) };
       }
@@ -132,6 +133,34 @@ async function atFullSpeed(system: System): Promise<unknown> {
             routerCpuMsPerRequest: round((used * 1_000) / requests),
             routerCpuMicrosecondsPerToken: round((used * 1e6) / (requests * tokens)),
           }),
+      ...(wrong === 0 ? {} : { wrongOrBroken: wrong }),
+    };
+  });
+}
+
+/** 64 streams at once from engines with a step of 20 ms: every token is an event, a read and a write of its own. */
+async function atPace(system: System): Promise<unknown> {
+  const [streams, tokens, rounds] = [64, 100, 3];
+  return withStand(system, { prefillMs: 0, stepMs: 20 }, async (stand) => {
+    let wrong = 0;
+    const all = async (from: number, length: number): Promise<void> => {
+      const work = Array.from({ length: streams }, async (_, i) => {
+        const prompt = promptOf(from + i);
+        const seen = await stream({ port: stand.port(i), prompt, tokens: length });
+        if (!isWhole(seen, prompt, length)) wrong += 1;
+      });
+      await Promise.all(work);
+    };
+    await all(0, tokens);
+    const cpu = stand.router?.cpuSeconds() ?? 0;
+    for (let i = 1; i <= rounds; i++) await all(i * streams, tokens);
+    const used = (stand.router?.cpuSeconds() ?? 0) - cpu;
+    return {
+      streams,
+      stepMs: 20,
+      ...(stand.router === undefined
+        ? {}
+        : { routerCpuMicrosecondsPerToken: round((used * 1e6) / (rounds * streams * tokens)) }),
       ...(wrong === 0 ? {} : { wrongOrBroken: wrong }),
     };
   });

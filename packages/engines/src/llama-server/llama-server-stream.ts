@@ -1,5 +1,5 @@
 import type { Finish, GenerateRequest, TokenBatch, TokenLogprob } from "@stator/core";
-import { throwChunkError } from "../server/openai-stream.ts";
+import { throwChunkError } from "../server/stream/openai-stream.ts";
 
 interface Probability {
   readonly id: number;

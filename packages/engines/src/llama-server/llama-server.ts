@@ -2,7 +2,8 @@ import type { GenerateRequest, Handoff, TokenBatch } from "@stator/core";
 import { EnginesError } from "../errors/engines-error.ts";
 import { parseExactJson } from "../server/exact-json.ts";
 import { parseMetricsText, sumOf } from "../server/metrics-text.ts";
-import { remainingTokens, resumedPrompt } from "../server/openai-stream.ts";
+import { remainingTokens, resumedPrompt } from "../server/stream/openai-stream.ts";
+import { eachEvent } from "../server/stream/event-stream.ts";
 import type { ServerClient } from "../server/server-client.ts";
 import type { ServerDriver, ServerFacts, ServerLoad } from "../server/server-driver.ts";
 import { createServerEngine, type ServerEngine, type ServerEngineOptions } from "../server/server-engine.ts";
@@ -265,7 +266,7 @@ async function* complete(
       { ...body, stream: true, timings_per_token: true },
       { signal },
     );
-    for await (const batch of batchesOfCompletion(client.url, request, stream, reading)) {
+    for await (const batch of batchesOfCompletion(client.url, request, eachEvent(stream), reading)) {
       seen.push(...batch.ids);
       yield batch;
     }

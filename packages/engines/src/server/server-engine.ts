@@ -14,6 +14,7 @@ import {
   type KvEventBatch,
   type Logger,
   type ModelCard,
+  type Timer,
   type TokenBatch,
 } from "@stator/core";
 import { EnginesError } from "../errors/engines-error.ts";
@@ -66,6 +67,12 @@ export interface ServerSize {
   readonly sequences: number | undefined;
 }
 
+/** Why a request's own signal is aborted at its end; one for all, because a reason made anew costs its stack. */
+const over = new Error("The request is over.");
+
+/** Between two words on progress while streams run, in ms. */
+const tellMs = 50;
+
 const noLoad: ServerLoad = {
   running: 0,
   waiting: 0,
@@ -108,8 +115,10 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
     sequence += 1n;
     tell([batchOf(events)]);
   };
+  let toldMs = clock.now();
   const tell = (events?: readonly KvEventBatch[]): void => {
     if (listeners.size === 0) return;
+    toldMs = clock.now();
     const { ranks, ...sum } = load;
     const current = { ...sum, running: Math.max(sum.running, own) };
     const status: EngineStatus = {
@@ -186,46 +195,105 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
     else polling = false;
   };
 
-  async function* generate(asked: GenerateRequest, { signal }: GenerateOptions): AsyncGenerator<TokenBatch> {
-    if (signal.aborted) throw cancelled(signal);
-    await ready();
-    const { request, end } = endWithoutServer(asked, options.url, card!, vocabulary);
-    if (end !== undefined) {
-      yield end;
-      return;
-    }
+  /** One request, without a generator: this is on the way of every token. */
+  const start = (asked: GenerateRequest, signal: AbortSignal): AsyncIterator<TokenBatch> => {
     const stop = new AbortController();
-    const onAbort = (): void => stop.abort(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    let silence = clock.schedule(silentMs, () => stop.abort());
-    own += 1;
+    let request = asked;
+    let batches: AsyncIterator<TokenBatch> | undefined;
+    let silence: Timer | undefined;
+    let lastMs = 0;
+    let isSilent = false;
     let isFinished = false;
     let isSpeaking = false;
-    try {
-      for await (const batch of driver.generate(client, request, facts!, stop.signal)) {
-        silence.cancel();
-        silence = clock.schedule(silentMs, () => stop.abort());
-        step += 1;
-        isSpeaking ||= batch.ids.length > 0;
-        isFinished ||=
-          batch.finish !== undefined || (request.mode === "prefill" && batch.handoff !== undefined);
-        yield batch.handoff === undefined
-          ? batch
-          : { ...batch, handoff: { ...batch.handoff, compatibilityDigest: card!.kvLayoutDigest } };
-        tell();
-      }
-      if (!isFinished) throw broken(options.url, "its stream ended without a finish reason");
-    } catch (error) {
-      if (signal.aborted) throw cancelled(signal);
-      if (stop.signal.aborted) throw broken(options.url, `it said nothing for ${silentMs} ms`);
-      throw isSpeaking ? error : failedHandoff(request, error);
-    } finally {
-      silence.cancel();
+    let isOver = false;
+
+    const onAbort = (): void => stop.abort(signal.reason);
+    const listen = (forMs: number): void => {
+      silence = clock.schedule(forMs, () => {
+        const leftMs = silentMs - (clock.now() - lastMs);
+        if (leftMs > 0) return listen(leftMs);
+        isSilent = true;
+        stop.abort();
+      });
+    };
+    const settle = (): void => {
+      if (isOver) return;
+      isOver = true;
+      silence?.cancel();
       signal.removeEventListener("abort", onAbort);
-      stop.abort();
-      own -= 1;
-    }
-  }
+      stop.abort(over);
+      if (silence !== undefined) own -= 1;
+    };
+    const leave = (): void => void batches?.return?.().catch(() => {});
+    const open = async (): Promise<IteratorResult<TokenBatch>> => {
+      if (signal.aborted) throw cancelled(signal);
+      await ready();
+      if (isOver) return { done: true, value: undefined };
+      const admitted = endWithoutServer(asked, options.url, card!, vocabulary);
+      if (admitted.end !== undefined) {
+        settle();
+        return { done: false, value: admitted.end };
+      }
+      if (signal.aborted) throw cancelled(signal);
+      request = admitted.request;
+      signal.addEventListener("abort", onAbort, { once: true });
+      lastMs = clock.now();
+      listen(silentMs);
+      own += 1;
+      try {
+        batches = driver.generate(client, request, facts!, stop.signal)[Symbol.asyncIterator]();
+      } catch (error) {
+        return onError(error);
+      }
+      return batches.next().then(onResult, onError);
+    };
+    const onError = (error: unknown): never => {
+      settle();
+      if (signal.aborted) throw cancelled(signal);
+      if (isSilent) throw broken(options.url, `it said nothing for ${silentMs} ms`);
+      throw isSpeaking ? error : failedHandoff(request, error);
+    };
+    const onResult = (result: IteratorResult<TokenBatch>): IteratorResult<TokenBatch> => {
+      if (result.done === true) {
+        if (!isFinished && !isOver)
+          return onError(broken(options.url, "its stream ended without a finish reason"));
+        settle();
+        return result;
+      }
+      const batch = result.value;
+      lastMs = clock.now();
+      step += 1;
+      isSpeaking ||= batch.ids.length > 0;
+      isFinished ||=
+        batch.finish !== undefined || (request.mode === "prefill" && batch.handoff !== undefined);
+      if (isFinished) {
+        leave();
+        settle();
+        tell();
+      } else if (lastMs - toldMs >= tellMs) tell();
+      return batch.handoff === undefined
+        ? result
+        : {
+            done: false,
+            value: { ...batch, handoff: { ...batch.handoff, compatibilityDigest: card!.kvLayoutDigest } },
+          };
+    };
+
+    return {
+      next() {
+        if (isOver) return Promise.resolve({ done: true, value: undefined });
+        return batches === undefined ? open() : batches.next().then(onResult, onError);
+      },
+      return() {
+        settle();
+        leave();
+        return Promise.resolve({ done: true, value: undefined });
+      },
+    };
+  };
+  const generate = (request: GenerateRequest, { signal }: GenerateOptions): AsyncIterable<TokenBatch> => ({
+    [Symbol.asyncIterator]: () => start(request, signal),
+  });
 
   return {
     get card() {
@@ -282,6 +350,7 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
       listeners.clear();
       watch?.stop();
       driver.close?.();
+      client.close();
       await Promise.resolve();
     },
   };

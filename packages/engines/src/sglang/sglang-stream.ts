@@ -1,6 +1,7 @@
-import type { Finish, GenerateRequest, TokenBatch, TokenLogprob } from "@stator/core";
+import type { Finish, GenerateRequest, TokenLogprob } from "@stator/core";
+import type { EventReader } from "../server/stream/batch-stream.ts";
 import { EnginesError } from "../errors/engines-error.ts";
-import { throwChunkError, withStopId } from "../server/openai-stream.ts";
+import { throwChunkError, withStopId } from "../server/stream/openai-stream.ts";
 import { serverError } from "../server/server-errors.ts";
 
 type Logprob = readonly [number | null, number, (string | null)?];
@@ -26,47 +27,45 @@ type SglangFinish =
   | { readonly type: "length" }
   | { readonly type: "abort"; readonly message?: string; readonly status_code?: number | null };
 
-/** Batches of a `/generate` stream; reads both the cumulative form and the one of deltas. */
-export async function* batchesOfGenerate(
-  server: string,
-  request: GenerateRequest,
-  chunks: AsyncIterable<unknown>,
-): AsyncGenerator<TokenBatch> {
+/** Reads a `/generate` stream, both the cumulative form and the one of deltas. */
+export function generateReader(server: string, request: GenerateRequest): EventReader {
   const start = request.outputIds.length;
   let seen = 0;
   let lastId: number | undefined;
   let isFirst = true;
-  for await (const raw of chunks) {
-    const chunk = raw as SglangChunk;
-    throwChunkError(server, chunk);
-    const given = chunk.output_ids ?? chunk.token_ids;
-    const meta = chunk.meta_info ?? {};
-    throwAbort(server, meta.finish_reason);
-    if (given === undefined) {
-      throw new EnginesError({
-        code: "ENGINES_UNSUPPORTED",
-        kind: "invalid",
-        message: `${server} streams text without ids; use a release whose /generate has output_ids.`,
-      });
-    }
-    const fresh = newOf(given, seen, meta.completion_tokens);
-    lastId = fresh.at(-1) ?? lastId;
-    const finish = finishOfGenerate(meta.finish_reason, lastId);
-    const ids = withStopId(fresh, lastId, finish);
-    const logprobs = request.topLogprobs === undefined ? undefined : logprobsOf(meta, seen, fresh.length);
-    if (ids.length > 0 || finish !== undefined) {
-      yield {
-        firstIndex: start + seen,
+  return {
+    read(event) {
+      const chunk = event as SglangChunk;
+      throwChunkError(server, chunk);
+      const given = chunk.output_ids ?? chunk.token_ids;
+      const meta = chunk.meta_info ?? {};
+      throwAbort(server, meta.finish_reason);
+      if (given === undefined) {
+        throw new EnginesError({
+          code: "ENGINES_UNSUPPORTED",
+          kind: "invalid",
+          message: `${server} streams text without ids; use a release whose /generate has output_ids.`,
+        });
+      }
+      const fresh = newOf(given, seen, meta.completion_tokens);
+      lastId = fresh.at(-1) ?? lastId;
+      const finish = finishOfGenerate(meta.finish_reason, lastId);
+      const ids = withStopId(fresh, lastId, finish);
+      const logprobs = request.topLogprobs === undefined ? undefined : logprobsOf(meta, seen, fresh.length);
+      const firstIndex = start + seen;
+      seen += fresh.length;
+      if (ids.length === 0 && finish === undefined) return undefined;
+      const cachedTokens = isFirst ? meta.cached_tokens : undefined;
+      isFirst = false;
+      return {
+        firstIndex,
         ids,
         ...(logprobs === undefined ? {} : { logprobs }),
-        ...(isFirst && meta.cached_tokens !== undefined ? { cachedTokens: meta.cached_tokens } : {}),
+        ...(cachedTokens === undefined ? {} : { cachedTokens }),
         ...(finish === undefined ? {} : { finish }),
       };
-      isFirst = false;
-    }
-    seen += fresh.length;
-    if (finish !== undefined) return;
-  }
+    },
+  };
 }
 
 /** Throws where a server gave a request up: another worker can go on, or the queue was full. */

@@ -2,13 +2,14 @@ import type { Connector, GenerateRequest, TokenBatch } from "@stator/core";
 import { watchZmq } from "../kv-events/watch-zmq.ts";
 import { EnginesError } from "../errors/engines-error.ts";
 import { parseExactJson, stringifyExactJson } from "../server/exact-json.ts";
-import { remainingTokens, resumedPrompt, throwChunkError } from "../server/openai-stream.ts";
+import { remainingTokens, resumedPrompt, throwChunkError } from "../server/stream/openai-stream.ts";
 import type { ServerClient } from "../server/server-client.ts";
 import type { ServerDriver, ServerFacts } from "../server/server-driver.ts";
 import { createServerEngine, type ServerEngine, type ServerEngineOptions } from "../server/server-engine.ts";
 import { sglangLoad } from "./sglang-load.ts";
-import { endedByStopIds } from "../server/stop-ids.ts";
-import { batchesOfGenerate, throwAbort, type SglangChunk } from "./sglang-stream.ts";
+import { endedByStopIds } from "../server/stream/stop-ids.ts";
+import { batchesOfEvents, mended, oneBatch } from "../server/stream/batch-stream.ts";
+import { generateReader, throwAbort, type SglangChunk } from "./sglang-stream.ts";
 
 /** How SGLang hands KV over: both sides meet at prefill's bootstrap server. */
 export interface SglangConnector {
@@ -54,20 +55,16 @@ function sglangDriver({ connector, url, kvEvents }: SglangOptions): ServerDriver
     connectors: connector === undefined ? [] : [connectorOf(connector, url)],
     probe,
     load: sglangLoad,
-    async *generate(client, request, facts, signal) {
+    generate(client, request, _facts, signal) {
       const headers: Record<string, string> =
         request.traceparent === undefined ? {} : { traceparent: request.traceparent };
       const body = bodyOf(request);
-      if (request.mode === "prefill") {
-        yield await prefill(client, request, body, signal, headers);
-        return;
-      }
-      const chunks = client.postEvents("/generate", { ...body, stream: true }, { signal, headers });
-      try {
-        yield* endedByStopIds(request, batchesOfGenerate(client.url, request, chunks));
-      } catch (error) {
+      if (request.mode === "prefill") return oneBatch(() => prefill(client, request, body, signal, headers));
+      const events = client.postEvents("/generate", { ...body, stream: true }, { signal, headers });
+      const reader = generateReader(client.url, request);
+      return mended(batchesOfEvents(events, reader, endedByStopIds(request)), (error) => {
         throw adapterMissing(request, error);
-      }
+      });
     },
   };
 }

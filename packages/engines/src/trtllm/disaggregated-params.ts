@@ -6,7 +6,7 @@ import {
   resumedPrompt,
   type CompletionChoice,
   type CompletionChunk,
-} from "../server/openai-stream.ts";
+} from "../server/stream/openai-stream.ts";
 
 /** TensorRT-LLM's connector: context first, generation after it. */
 export const trtllmConnector: string = "trtllm-context";

@@ -1,14 +1,15 @@
-import type { GenerateRequest } from "@stator/core";
+import type { GenerateRequest, TokenBatch } from "@stator/core";
 import { EnginesError } from "../errors/engines-error.ts";
 import { parseExactJson } from "../server/exact-json.ts";
 import {
-  batchesOfStream,
+  completionReader,
   remainingTokens,
   resumedPrompt,
   samplingFields,
   throwChunkError,
   TokenIdsMissing,
-} from "../server/openai-stream.ts";
+} from "../server/stream/openai-stream.ts";
+import { batchesOfEvents, mended, oneBatch } from "../server/stream/batch-stream.ts";
 import type { ServerClient } from "../server/server-client.ts";
 import type { ServerDriver, ServerFacts } from "../server/server-driver.ts";
 import { createServerEngine, type ServerEngine, type ServerEngineOptions } from "../server/server-engine.ts";
@@ -65,7 +66,7 @@ function trtllmDriver({ connector, kvEvents, clock }: TrtllmOptions): ServerDriv
       await stats.refresh(client, signal);
       return stats.load();
     },
-    async *generate(client, request, facts, signal) {
+    generate(client, request, facts, signal) {
       const headers: Record<string, string> =
         request.traceparent === undefined ? {} : { traceparent: request.traceparent };
       // A prefill that would be the whole answer needs no other side.
@@ -77,30 +78,21 @@ function trtllmDriver({ connector, kvEvents, clock }: TrtllmOptions): ServerDriv
             message: `${client.url} has no cache transceiver; give trtllm({ connector: { name: "context" } }) to use it for prefill.`,
           });
         }
-        const { stream: _stream, stream_options: _options, ...rest } = bodyOf(request, facts);
-        const answer = (await client.postJson(
-          "/v1/completions",
-          { ...rest, stream: false, disaggregated_params: { request_type: "context_only" } },
-          { signal, headers },
-        )) as ContextAnswer;
-        throwChunkError(client.url, answer);
-        yield batchOfContext(client.url, request, answer);
-        return;
+        return oneBatch(() => prefill(client, request, facts, signal, headers));
       }
       const { handoff } = request;
       const asked = handoff === undefined ? request : beforeFirstIds(request, handoff);
       const told = handoff === undefined ? {} : generationFields(asked, handoff);
-      const chunks = client.postEvents(
+      const events = client.postEvents(
         "/v1/completions",
         { ...bodyOf(asked, facts), ...told },
         { signal, headers },
       );
-      try {
-        for await (const batch of batchesOfStream(client.url, asked, chunks)) {
-          const unseen = withoutSeen(batch, request.outputIds.length);
-          if (unseen !== undefined) yield unseen;
-        }
-      } catch (error) {
+      const start = request.outputIds.length;
+      const batches = batchesOfEvents(events, completionReader(client.url, asked), (batch) =>
+        withoutSeen(batch, start),
+      );
+      return mended(batches, (error) => {
         if (!(error instanceof TokenIdsMissing)) throw error;
         throw new EnginesError({
           code: "ENGINES_UNSUPPORTED",
@@ -108,9 +100,26 @@ function trtllmDriver({ connector, kvEvents, clock }: TrtllmOptions): ServerDriv
           message: `${client.url} streams text without token ids; use TensorRT-LLM 1.0 or later.`,
           cause: error,
         });
-      }
+      });
     },
   };
+}
+
+async function prefill(
+  client: ServerClient,
+  request: GenerateRequest,
+  facts: ServerFacts,
+  signal: AbortSignal,
+  headers: Readonly<Record<string, string>>,
+): Promise<TokenBatch> {
+  const { stream: _stream, stream_options: _options, ...rest } = bodyOf(request, facts);
+  const answer = (await client.postJson(
+    "/v1/completions",
+    { ...rest, stream: false, disaggregated_params: { request_type: "context_only" } },
+    { signal, headers },
+  )) as ContextAnswer;
+  throwChunkError(client.url, answer);
+  return batchOfContext(client.url, request, answer);
 }
 
 async function probe(client: ServerClient, stats: IterationStats, signal: AbortSignal): Promise<ServerFacts> {

@@ -1,14 +1,15 @@
 import type { Connector, EngineLoad, GenerateRequest, TokenBatch } from "@stator/core";
 import { parseMetricsText, samplesOf } from "../server/metrics-text.ts";
 import {
-  batchesOfStream,
+  completionReader,
   remainingTokens,
   resumedPrompt,
   samplingFields,
   throwChunkError,
   TokenIdsMissing,
   type CompletionChunk,
-} from "../server/openai-stream.ts";
+} from "../server/stream/openai-stream.ts";
+import { batchesOfEvents, mended, oneBatch, type BatchStream } from "../server/stream/batch-stream.ts";
 import { parseExactJson, stringifyExactJson } from "../server/exact-json.ts";
 import { createServerClient, type ServerClient } from "../server/server-client.ts";
 import type { ServerDriver, ServerFacts, ServerLoad } from "../server/server-driver.ts";
@@ -64,31 +65,26 @@ function vllmDriver({ connector, kvEvents }: VllmOptions): ServerDriver {
       return { ...facts, connectors: [await askBootstrap(connector.bootstrap, signal)] };
     },
     load,
-    async *generate(client, request, facts, signal) {
+    generate(client, request, facts, signal) {
       const headers = headersOf(request, connector);
       // A prefill that would be the whole answer needs no other side.
-      if (request.mode === "prefill" && (remainingTokens(request) > 1 || isRendezvous(connector))) {
-        yield await prefill(client, request, facts, connector, signal, headers);
-        return;
-      }
-      const attempt = (withTokenIds: boolean): AsyncIterable<TokenBatch> =>
-        batchesOfStream(
-          client.url,
-          request,
+      if (request.mode === "prefill" && (remainingTokens(request) > 1 || isRendezvous(connector)))
+        return oneBatch(() => prefill(client, request, facts, connector, signal, headers));
+      const attempt = (withTokenIds: boolean): BatchStream =>
+        batchesOfEvents(
           client.postEvents("/v1/completions", bodyOf(request, facts, connector, withTokenIds), {
             signal,
             headers,
           }),
+          completionReader(client.url, request),
         );
       const asked = sendsTokenIds;
-      try {
-        yield* attempt(asked);
-      } catch (error) {
+      return mended(attempt(asked), (error) => {
         if (!(error instanceof TokenIdsMissing) || !asked) throw error;
-        // Nothing was yielded yet: ids are missing from the first chunk on.
+        // Nothing was told yet: ids are missing from the first chunk on.
         sendsTokenIds = false;
-        yield* attempt(false);
-      }
+        return attempt(false);
+      });
     },
   };
 }

@@ -1,6 +1,7 @@
+import type { EventReader } from "./batch-stream.ts";
 import type { Finish, GenerateRequest, TokenBatch, TokenLogprob } from "@stator/core";
-import { EnginesError } from "../errors/engines-error.ts";
-import { serverError } from "./server-errors.ts";
+import { EnginesError } from "../../errors/engines-error.ts";
+import { serverError } from "../server-errors.ts";
 
 /** A chunk of a `/v1/completions` stream, or its whole answer: both have this shape. */
 export interface CompletionChunk {
@@ -124,43 +125,46 @@ export function remainingTokens(request: GenerateRequest): number {
   return Math.max(1, request.limits.maxTokens - request.outputIds.length);
 }
 
-/** Batches of an OpenAI completion stream, from output index `request.outputIds.length` on. */
-export async function* batchesOfStream(
-  server: string,
-  request: GenerateRequest,
-  chunks: AsyncIterable<unknown>,
-): AsyncGenerator<TokenBatch> {
+/** Reads an OpenAI completion stream, from output index `request.outputIds.length` on. */
+export function completionReader(server: string, request: GenerateRequest): EventReader {
   let index = request.outputIds.length;
   let lastId: number | undefined;
   let held: TokenBatch | undefined;
-  for await (const raw of chunks) {
-    const chunk = raw as CompletionChunk;
-    throwChunkError(server, chunk);
-    const cachedTokens = chunk.usage?.prompt_tokens_details?.cached_tokens;
-    const choice = chunk.choices?.[0];
-    if (choice === undefined) {
-      // The usage chunk has no choice; it comes after the one with the finish reason, which waits for it.
-      if (held !== undefined && cachedTokens !== undefined) held = { ...held, cachedTokens };
-      continue;
-    }
-    const given = idsOfChoice(choice);
-    if (given === undefined) throw new TokenIdsMissing();
-    lastId = given.at(-1) ?? lastId;
-    const finish = finishOf(server, choice, lastId);
-    const ids = withStopId(given, lastId, finish);
-    const logprobs = request.topLogprobs === undefined ? undefined : logprobsOfChoice(choice, ids.length);
-    const batch: TokenBatch = {
-      firstIndex: index,
-      ids,
-      ...(logprobs === undefined ? {} : { logprobs }),
-      ...(cachedTokens === undefined ? {} : { cachedTokens }),
-      ...(finish === undefined ? {} : { finish }),
-    };
-    index += ids.length;
-    if (finish !== undefined) held = batch;
-    else if (ids.length > 0 || cachedTokens !== undefined) yield batch;
-  }
-  if (held !== undefined) yield held;
+  return {
+    read(event) {
+      const chunk = event as CompletionChunk;
+      throwChunkError(server, chunk);
+      const cachedTokens = chunk.usage?.prompt_tokens_details?.cached_tokens;
+      const choice = chunk.choices?.[0];
+      if (choice === undefined) {
+        // The usage chunk has no choice; it comes after the one with the finish reason, which waits for it.
+        if (held !== undefined && cachedTokens !== undefined) held = { ...held, cachedTokens };
+        return undefined;
+      }
+      const given = idsOfChoice(choice);
+      if (given === undefined) throw new TokenIdsMissing();
+      lastId = given.at(-1) ?? lastId;
+      const finish = finishOf(server, choice, lastId);
+      const ids = withStopId(given, lastId, finish);
+      const logprobs = request.topLogprobs === undefined ? undefined : logprobsOfChoice(choice, ids.length);
+      const firstIndex = index;
+      index += ids.length;
+      // Literals, not spreads: this is once per token.
+      if (finish === undefined && logprobs === undefined && cachedTokens === undefined)
+        return ids.length > 0 ? { firstIndex, ids } : undefined;
+      const batch: TokenBatch = {
+        firstIndex,
+        ids,
+        ...(logprobs === undefined ? {} : { logprobs }),
+        ...(cachedTokens === undefined ? {} : { cachedTokens }),
+        ...(finish === undefined ? {} : { finish }),
+      };
+      if (finish === undefined) return batch;
+      held = batch;
+      return undefined;
+    },
+    end: () => held,
+  };
 }
 
 /** The server sends text without ids: an older release, to be asked in another way. */
