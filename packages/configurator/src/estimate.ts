@@ -60,7 +60,7 @@ export interface Estimate {
 /**
  * What one layout would do at one load, with an account of its time and memory.
  *
- * @throws ConfiguratorError `CONFIGURATOR_DOES_NOT_FIT`, `CONFIGURATOR_OPTION_INVALID`; PerformanceModelError for unknown names or an impossible split.
+ * @throws ConfiguratorError `CONFIGURATOR_DOES_NOT_FIT`, `CONFIGURATOR_OPTION_INVALID`; SimulatorError for unknown names or an impossible split.
  */
 export function estimate(options: EstimateOptions): Estimate {
   const target = resolveTarget(options);

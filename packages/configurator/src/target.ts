@@ -50,7 +50,7 @@ export interface Target {
 /**
  * Looks names up and checks the engine.
  *
- * @throws PerformanceModelError for an unknown model, system or quantization; ConfiguratorError `CONFIGURATOR_OPTION_INVALID`.
+ * @throws SimulatorError for an unknown model, system or quantization; ConfiguratorError `CONFIGURATOR_OPTION_INVALID`.
  */
 export function resolveTarget(options: TargetOptions): Target {
   if (!backendNames.includes(options.backend))

@@ -85,8 +85,8 @@ export {
   weightBytesPerGpu,
 } from "./performance-model/split/memory.ts";
 export type { MemoryOptions, MemoryUse } from "./performance-model/split/memory.ts";
-export { PerformanceModelError } from "./performance-model/performance-model-error.ts";
-export type { PerformanceModelErrorCode } from "./performance-model/performance-model-error.ts";
+export { SimulatorError } from "./simulator-error.ts";
+export type { SimulatorErrorCode } from "./simulator-error.ts";
 export { measuredOperation } from "./performance-model/tables/table-row.ts";
 export type { MeasuredOperation, TableRow } from "./performance-model/tables/table-row.ts";
 
@@ -164,5 +164,3 @@ export type { StepMs } from "./simulate/step-ms.ts";
 export { linearStepMs, modelledStepMs } from "./simulate/step-ms.ts";
 export type { ModelledWorkerOptions, WorkerModel } from "./simulate/worker-model.ts";
 export { modelledWorker, simulatedEngineWorker } from "./simulate/worker-model.ts";
-export { SimulationError } from "./simulate/simulation-error.ts";
-export type { SimulationErrorCode } from "./simulate/simulation-error.ts";

@@ -8,7 +8,7 @@ import {
   modelledWorker,
   parseMooncakeTrace,
   simulateLayout,
-  SimulationError,
+  SimulatorError,
   systemFromYaml,
   type BackendName,
   type HfConfig,
@@ -119,7 +119,7 @@ const parallelisms = new Set(["tensor", "pipeline", "data", "expert"]);
  * The same question with one thing changed: a setting (`concurrency`, `system` …), a pool's field (`decode.replicas`,
  * `prefill.tensor`, `decode.policy`), a field of all pools (`policy`, `replicas`, `tensor`), or `load.rate` and its like.
  *
- * @throws SimulationError `SIMULATOR_RUN_INVALID` for a key that means nothing.
+ * @throws SimulatorError `SIMULATOR_RUN_INVALID` for a key that means nothing.
  */
 export function withSetting(question: WhatIf, key: string, text: string): WhatIf {
   const value = text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : text;
@@ -151,6 +151,6 @@ export function withSetting(question: WhatIf, key: string, text: string): WhatIf
   return { ...question, layout: parseLayout(layout) };
 }
 
-function invalid(message: string): SimulationError {
-  return new SimulationError({ code: "SIMULATOR_RUN_INVALID", kind: "invalid", message });
+function invalid(message: string): SimulatorError {
+  return new SimulatorError({ code: "SIMULATOR_RUN_INVALID", kind: "invalid", message });
 }

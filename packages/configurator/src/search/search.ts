@@ -68,7 +68,7 @@ export interface SearchResult {
  * The layouts of greatest throughput within a GPU budget and service limits.
  *
  * @throws ConfiguratorError `CONFIGURATOR_DOES_NOT_FIT` (says how many GPUs would), `CONFIGURATOR_SLO_UNREACHABLE` (says
- * what can be reached), `CONFIGURATOR_OPTION_INVALID`; PerformanceModelError for unknown names.
+ * what can be reached), `CONFIGURATOR_OPTION_INVALID`; SimulatorError for unknown names.
  */
 export function search(options: SearchOptions): SearchResult {
   const target = resolveTarget(options);

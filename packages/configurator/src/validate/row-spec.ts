@@ -39,7 +39,7 @@ const formats: Readonly<Record<string, MatrixFormat>> = {
 /**
  * Turns a row's inputs into a prediction request; undefined when the row lacks a batch or sizes that nothing can stand in for.
  *
- * @throws PerformanceModelError when the model or the system is unknown.
+ * @throws SimulatorError when the model or the system is unknown.
  */
 export function specOfRow(row: MeasuredRow): RowSpec | undefined {
   const model = findModel(row.model);

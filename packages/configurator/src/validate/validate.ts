@@ -1,4 +1,4 @@
-import { PerformanceModelError } from "@stator/simulator/performance-model";
+import { SimulatorError } from "@stator/simulator/performance-model";
 import { predictAggregated, predictDisaggregated, saturatedLoad } from "../serving/predict.ts";
 import type { ServingPrediction } from "../serving/predict.ts";
 import type { MeasuredRow } from "./measured-row.ts";
@@ -93,7 +93,7 @@ export function validateRows(csv: string): {
         });
       }
     } catch (error) {
-      if (!PerformanceModelError.isInstance(error)) throw error;
+      if (!SimulatorError.isInstance(error)) throw error;
       const reason =
         error.code === "SIMULATOR_MODEL_UNKNOWN"
           ? `unknown model ${row.model}`

@@ -18,5 +18,5 @@ export type { StepMs } from "../simulate/step-ms.ts";
 export { linearStepMs, modelledStepMs } from "../simulate/step-ms.ts";
 export type { ModelledWorkerOptions, WorkerModel } from "../simulate/worker-model.ts";
 export { modelledWorker, simulatedEngineWorker } from "../simulate/worker-model.ts";
-export { SimulationError } from "../simulate/simulation-error.ts";
-export type { SimulationErrorCode } from "../simulate/simulation-error.ts";
+export { SimulatorError } from "../simulator-error.ts";
+export type { SimulatorErrorCode } from "../simulator-error.ts";

@@ -1,4 +1,4 @@
-import { performanceModelError } from "./performance-model-error.ts";
+import { simulatorError } from "../simulator-error.ts";
 
 /** Sequences of one step that are being prefilled alike. */
 export interface PrefillChunk {
@@ -22,7 +22,7 @@ export interface StepBatch {
   readonly decode?: DecodeBatch;
 }
 
-/** @throws PerformanceModelError `SIMULATOR_BATCH_INVALID` for negative or non-finite counts. */
+/** @throws SimulatorError `SIMULATOR_BATCH_INVALID` for negative or non-finite counts. */
 export function checkBatch(batch: StepBatch): void {
   const numbers = [
     ...(batch.prefill ?? []).flatMap((chunk) => [chunk.sequences, chunk.newTokens, chunk.pastTokens]),
@@ -30,7 +30,7 @@ export function checkBatch(batch: StepBatch): void {
   ];
   for (const value of numbers)
     if (!(value >= 0 && Number.isFinite(value)))
-      throw performanceModelError(
+      throw simulatorError(
         "SIMULATOR_BATCH_INVALID",
         `A batch holds ${value}; sequences and tokens must be finite and not negative`,
         { value },

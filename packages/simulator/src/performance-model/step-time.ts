@@ -57,7 +57,7 @@ export interface StepBreakdown {
  * @example
  * stepTime({ model: findModel("Qwen/Qwen3-32B"), system: findSystem("h200"), parallelism: parallelism({ tensor: 2 }),
  *   quantization, batch: { decode: { sequences: 64, contextTokens: 2300 } }, backend: "vllm" });
- * @throws PerformanceModelError `SIMULATOR_BATCH_INVALID` for negative or non-finite counts.
+ * @throws SimulatorError `SIMULATOR_BATCH_INVALID` for negative or non-finite counts.
  */
 export function stepTime(options: StepTimeOptions): number {
   checkBatch(options.batch);

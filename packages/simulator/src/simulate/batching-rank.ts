@@ -1,3 +1,4 @@
+import type { NumberedBlocks } from "./block-numbers.ts";
 import type { EventQueue } from "./event-queue.ts";
 import type { Histogram } from "./histogram.ts";
 import type { KvMemory } from "./kv-memory.ts";
@@ -6,8 +7,8 @@ import type { Span } from "./timeline.ts";
 
 /** One request at one rank. */
 export interface Job {
-  /** Full prompt blocks, by number. */
-  readonly chain: Int32Array;
+  /** Full prompt blocks. */
+  readonly blocks: NumberedBlocks;
   /** Prompt, and output of earlier lives that must be computed again. */
   promptTokens: number;
   /** Output tokens until the end, those of earlier lives included. */
@@ -100,12 +101,12 @@ export function createBatchingRank(options: BatchingRankOptions): BatchingRank {
   function admit(): void {
     while (waiting.length > 0 && running.length + prefilling.length + parked.size < options.sequences) {
       const job = waiting[0]!;
-      const { deviceBlocks, hostBlocks } = memory.match(job.chain);
-      const wanted = Math.max(blocksOf(job.promptTokens + 1), job.chain.length) - deviceBlocks;
+      const { deviceBlocks, hostBlocks } = memory.match(job.blocks.numbers);
+      const wanted = Math.max(blocksOf(job.promptTokens + 1), job.blocks.numbers.length) - deviceBlocks;
       if (!memory.fits(wanted)) return;
-      memory.pin(job.chain, deviceBlocks);
+      memory.pin(job.blocks.numbers, deviceBlocks);
       if (!memory.fits(wanted)) {
-        memory.unpin(job.chain, deviceBlocks);
+        memory.unpin(job.blocks.numbers, deviceBlocks);
         return;
       }
       waiting.shift();
@@ -143,7 +144,7 @@ export function createBatchingRank(options: BatchingRankOptions): BatchingRank {
   }
 
   function name(slot: Slot, blocks: number): void {
-    memory.name(slot.job.chain.subarray(0, blocks), slot.named);
+    memory.name(slot.job.blocks, slot.named, blocks);
     slot.unnamed -= blocks - slot.named;
     slot.named = blocks;
   }
@@ -152,7 +153,7 @@ export function createBatchingRank(options: BatchingRankOptions): BatchingRank {
   function arrive(slot: Slot): void {
     if (isFailed) return;
     parked.delete(slot.job);
-    name(slot, slot.job.chain.length);
+    name(slot, slot.job.blocks.numbers.length);
     slot.job.prefilled(slot.cachedTokens);
     enter(slot);
     wake();
@@ -175,7 +176,7 @@ export function createBatchingRank(options: BatchingRankOptions): BatchingRank {
 
   function leave(slot: Slot): void {
     memory.give(slot.unnamed);
-    memory.unpin(slot.job.chain, slot.named);
+    memory.unpin(slot.job.blocks.numbers, slot.named);
   }
 
   function finish(slot: Slot): void {
@@ -302,7 +303,7 @@ export function createBatchingRank(options: BatchingRankOptions): BatchingRank {
     const complete = prefilling.filter((slot) => slot.computed >= slot.job.promptTokens);
     if (complete.length > 0) prefilling = prefilling.filter((slot) => slot.computed < slot.job.promptTokens);
     for (const slot of complete) {
-      name(slot, slot.job.chain.length);
+      name(slot, slot.job.blocks.numbers.length);
       if (slot.job.mode === "prefill") parked.set(slot.job, slot);
       slot.job.produced = slot.producedBefore + 1;
       slot.job.prefilled(slot.cachedTokens);

@@ -1,9 +1,10 @@
+import type { NumberedBlocks } from "./block-numbers.ts";
 import { createRecencyList } from "./recency-list.ts";
 
 /** Hears which named blocks a tier gained and lost, so that KV events can be made of it. */
 export interface KvListener {
   /** Blocks `from` to `to` of this chain are on the device now. */
-  stored(chain: Int32Array, from: number, to: number): void;
+  stored(chain: NumberedBlocks, from: number, to: number): void;
   removed(tier: "device" | "host", blocks: readonly number[]): void;
   /** A block evicted from the device lives on in host memory. */
   offloaded(block: number): void;
@@ -32,8 +33,8 @@ export interface KvMemory {
   /** Takes blocks without a name: prompt in computation, output. Evicts cache as needed. */
   take(blocks: number): void;
   give(blocks: number): void;
-  /** Blocks `from` to the end of the chain, taken before, get their names; duplicates of known ones become free. */
-  name(chain: Int32Array, from: number): void;
+  /** Blocks `from` to `to` of the chain, taken before, get their names; duplicates of known ones become free. */
+  name(chain: NumberedBlocks, from: number, to: number): void;
   /** Lets go of a whole named chain; it stays as cache. */
   unpin(chain: Int32Array, blocks: number): void;
 }
@@ -107,10 +108,11 @@ export function createKvMemory(capacityBlocks: number, hostBlocks: number, liste
     give(blocks) {
       unnamed -= blocks;
     },
-    name(chain, from) {
+    name(chain, from, to) {
+      const { numbers } = chain;
       let run = -1;
-      for (let i = from; i < chain.length; i++) {
-        const block = chain[i]!;
+      for (let i = from; i < to; i++) {
+        const block = numbers[i]!;
         const isNew = hold(block) && !cached.delete(block);
         unnamed--;
         if (isNew && run < 0) run = i;
@@ -119,7 +121,7 @@ export function createKvMemory(capacityBlocks: number, hostBlocks: number, liste
           run = -1;
         }
       }
-      if (run >= 0) listener.stored(chain, run, chain.length);
+      if (run >= 0) listener.stored(chain, run, to);
     },
     unpin(chain, blocks) {
       // Tail first, as vLLM frees them: the beginning, which more requests share, stays longest.

@@ -11,18 +11,21 @@ export interface RecencyList {
 }
 
 export function createRecencyList(): RecencyList {
-  // Entry 0 anchors the ring, value v is entry v + 1; an entry whose `previous` is -1 is not in it.
-  let next = new Int32Array(1024);
-  let previous = new Int32Array(1024).fill(-1);
-  previous[0] = 0;
+  // Entry 0 anchors the ring, value v is entry v + 1; an entry takes two words, previous and next, so that it is in one
+  // cache line. One whose `previous` is -1 is not in the ring.
+  let links = new Int32Array(2048).fill(-1);
+  links[0] = 0;
+  links[1] = 0;
   let size = 0;
 
   function remove(value: number): boolean {
-    const entry = value + 1;
-    if (entry >= next.length || previous[entry]! < 0) return false;
-    next[previous[entry]!] = next[entry]!;
-    previous[next[entry]!] = previous[entry]!;
-    previous[entry] = -1;
+    const at = 2 * value + 2;
+    if (at >= links.length || links[at]! < 0) return false;
+    const previous = links[at]!;
+    const next = links[at + 1]!;
+    links[2 * previous + 1] = next;
+    links[2 * next] = previous;
+    links[at] = -1;
     size--;
     return true;
   }
@@ -31,28 +34,26 @@ export function createRecencyList(): RecencyList {
     get size() {
       return size;
     },
-    has: (value) => value + 1 < next.length && previous[value + 1]! >= 0,
+    has: (value) => 2 * value + 2 < links.length && links[2 * value + 2]! >= 0,
     add(value) {
       const entry = value + 1;
-      if (entry >= next.length) {
-        const length = Math.max(next.length * 2, entry + 1);
-        const [oldNext, oldPrevious] = [next, previous];
-        next = new Int32Array(length);
-        next.set(oldNext);
-        previous = new Int32Array(length).fill(-1);
-        previous.set(oldPrevious);
+      if (2 * entry >= links.length) {
+        const old = links;
+        links = new Int32Array(Math.max(old.length * 2, 2 * entry + 2));
+        links.set(old);
+        links.fill(-1, old.length);
       }
-      const last = previous[0]!;
-      next[last] = entry;
-      previous[entry] = last;
-      next[entry] = 0;
-      previous[0] = entry;
+      const last = links[0]!;
+      links[2 * last + 1] = entry;
+      links[2 * entry] = last;
+      links[2 * entry + 1] = 0;
+      links[0] = entry;
       size++;
     },
     delete: remove,
     shift() {
       if (size === 0) return -1;
-      const value = next[0]! - 1;
+      const value = links[1]! - 1;
       remove(value);
       return value;
     },

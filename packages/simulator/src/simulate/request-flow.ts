@@ -1,6 +1,7 @@
 import type { Booking, SelectRequest } from "@stator/router/selector";
 import type { TraceRequest } from "../workload/trace-request.ts";
 import type { Job } from "./batching-rank.ts";
+import type { NumberedBlocks } from "./block-numbers.ts";
 import type { EventQueue } from "./event-queue.ts";
 import type { Links } from "./links.ts";
 import type { SimulatedOutcome } from "./simulation.ts";
@@ -10,8 +11,7 @@ import type { PoolWorker, SimulatedPool } from "./simulated-pool.ts";
 interface Trip {
   readonly outcome: SimulatedOutcome;
   readonly request: TraceRequest;
-  readonly names: BigUint64Array;
-  readonly chain: Int32Array;
+  readonly blocks: NumberedBlocks;
   readonly onEnd: () => void;
   /** Output tokens that the client has. */
   produced: number;
@@ -43,8 +43,7 @@ export interface RequestFlowOptions {
 export interface RequestFlow {
   start(
     request: TraceRequest,
-    names: BigUint64Array,
-    chain: Int32Array,
+    blocks: NumberedBlocks,
     outcome: SimulatedOutcome,
     onEnd: () => void,
   ): void;
@@ -93,7 +92,7 @@ export function createRequestFlow(options: RequestFlowOptions): RequestFlow {
     const promptTokens = request.inputTokens + trip.produced;
     const expectedOutputTokens = trip.outcome.outputTokens - trip.produced;
     const select: SelectRequest = {
-      names: trip.names,
+      names: trip.blocks.names,
       promptTokens,
       expectedOutputTokens,
       ...(request.session === undefined ? {} : { hints: { sessionId: request.session } }),
@@ -109,7 +108,7 @@ export function createRequestFlow(options: RequestFlowOptions): RequestFlow {
     steps: Pick<Job, "prefilled" | "finished" | "reserved">,
   ): Job {
     const job: Job = {
-      chain: trip.chain,
+      blocks: trip.blocks,
       promptTokens: trip.request.inputTokens + trip.produced,
       outputTokens: trip.outcome.outputTokens,
       produced: trip.produced,
@@ -214,14 +213,14 @@ export function createRequestFlow(options: RequestFlowOptions): RequestFlow {
   }
 
   return {
-    start(request, names, chain, outcome, onEnd) {
+    start(request, blocks, outcome, onEnd) {
       const most = Math.min(serving.mostTokens, prefill?.mostTokens ?? Infinity);
       if (request.inputTokens + outcome.outputTokens > most) {
         outcome.isRejected = true;
         outcome.endMs = events.now();
         return onEnd();
       }
-      go({ request, names, chain, outcome, onEnd, produced: 0, legs: [], attempt: 0 });
+      go({ request, blocks, outcome, onEnd, produced: 0, legs: [], attempt: 0 });
     },
     retry() {
       const again = waiting;

@@ -1,5 +1,4 @@
 import type { LayoutModel } from "@stator/core";
-import { traceBlockNames } from "../workload/block-names-of-trace.ts";
 import { createBlockNumbers } from "./block-numbers.ts";
 import { createEventQueue } from "./event-queue.ts";
 import { createHistogram } from "./histogram.ts";
@@ -7,7 +6,7 @@ import { createLinks } from "./links.ts";
 import { createRequestFlow } from "./request-flow.ts";
 import { createSimulatedPool, type SimulatedPool } from "./simulated-pool.ts";
 import type { SimulatedOutcome, Simulation, SimulationOptions } from "./simulation.ts";
-import { simulationError } from "./simulation-error.ts";
+import { simulatorError } from "../simulator-error.ts";
 import { summarise } from "./summarise.ts";
 import { simulatedEngineWorker, type WorkerModel } from "./worker-model.ts";
 
@@ -21,21 +20,27 @@ const DEFAULT_DISAGGREGATE_ABOVE = 256;
  * that start, fail and drain. Equal options give equal results. Decode steps between two events are taken together, so a
  * minute of eight busy workers takes some tens of milliseconds.
  *
- * @throws SimulationError `SIMULATOR_RUN_INVALID` for options that make no sense.
+ * @throws SimulatorError `SIMULATOR_RUN_INVALID` for options that make no sense.
  */
 export function simulateLayout(options: SimulationOptions): Simulation {
   const { blockTokens = 64, speedup = 1, workload, concurrency, layout } = options;
   const name = options.servedModel ?? Object.keys(layout.models)[0] ?? "";
   const served = layout.models[name];
   if (served === undefined)
-    throw simulationError(
+    throw simulatorError(
       "SIMULATOR_RUN_INVALID",
       `The layout has no model "${name}"; it has ${Object.keys(layout.models).join(", ") || "none"}.`,
     );
   check(options, blockTokens, speedup);
   const events = createEventQueue();
   const gaps = createHistogram();
-  const blocks = createBlockNumbers();
+  const blocks = createBlockNumbers(workload, blockTokens);
+  const started = (poolName: string): number =>
+    (options.changes ?? []).reduce(
+      (sum, change) =>
+        sum + (change.type === "start" && change.pool === poolName ? (change.count ?? 1) : 0),
+      0,
+    );
   const pools = poolsOf(served, options.worker).map(({ poolName, pool, model }, i) =>
     createSimulatedPool({
       name: poolName,
@@ -45,6 +50,7 @@ export function simulateLayout(options: SimulationOptions): Simulation {
       blockTokens,
       gaps,
       blocks,
+      mostWorkers: pool.replicas + started(poolName),
       seed: (options.seed ?? 1) + i,
       eventDelayMs: options.eventDelayMs ?? 5,
     }),
@@ -86,7 +92,6 @@ export function simulateLayout(options: SimulationOptions): Simulation {
   function arrive(): void {
     const request = workload[arrived++];
     if (request === undefined) return;
-    const names = request.names ?? traceBlockNames(request, blockTokens);
     const outcome: SimulatedOutcome = {
       atMs: events.now(),
       inputTokens: request.inputTokens,
@@ -101,7 +106,7 @@ export function simulateLayout(options: SimulationOptions): Simulation {
     };
     outcomes.push(outcome);
     if (concurrency === undefined) next();
-    flow.start(request, names, blocks.number(names), outcome, () => {
+    flow.start(request, blocks.number(request), outcome, () => {
       ended++;
       if (concurrency !== undefined) events.at(events.now(), arrive);
     });
@@ -126,7 +131,7 @@ export function simulateLayout(options: SimulationOptions): Simulation {
         }
         const pool = pools.find((candidate) => candidate.workers.has(change.worker));
         if (pool === undefined)
-          throw simulationError(
+          throw simulatorError(
             "SIMULATOR_RUN_INVALID",
             `At ${change.atMs} ms there is no worker "${change.worker}" to ${change.type}.`,
           );
@@ -186,5 +191,5 @@ function check(options: SimulationOptions, blockTokens: number, speedup: number)
       !Object.values(options.layout.models).some((m) => m.pools[change.pool])
     )
       problems.push(`there is no pool "${change.pool}" to start workers of`);
-  if (problems.length > 0) throw simulationError("SIMULATOR_RUN_INVALID", `${problems.join("; ")}.`);
+  if (problems.length > 0) throw simulatorError("SIMULATOR_RUN_INVALID", `${problems.join("; ")}.`);
 }

@@ -13,7 +13,7 @@ import {
   linearStepMs,
   modelledWorker,
   simulateLayout,
-  SimulationError,
+  SimulatorError,
   type Simulation,
 } from "../cluster/index.ts";
 import type { WorkerChange, WorkerModel } from "../cluster/index.ts";
@@ -213,7 +213,7 @@ describe("what users count on", () => {
 
   test("nonsense is refused by name", () => {
     const wrong = { layout: disaggregated, workload, worker, speedup: 0, blockTokens: 100, concurrency: 0.5 };
-    expect(() => simulateLayout(wrong)).toThrow(SimulationError);
+    expect(() => simulateLayout(wrong)).toThrow(SimulatorError);
     expect(() => simulateLayout(wrong)).toThrow(/blockTokens.*speedup.*concurrency/);
     expect(() => simulateLayout({ ...wrong, servedModel: "x" })).toThrow(/no model "x"/);
   });

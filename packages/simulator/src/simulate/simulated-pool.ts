@@ -47,19 +47,30 @@ export interface SimulatedPoolOptions {
   readonly eventDelayMs: number;
   readonly gaps: Histogram;
   readonly blocks: BlockNumbers;
+  /** That it may ever have at once. */
+  readonly mostWorkers: number;
 }
 
 const DEFAULT_KV_BYTES = 131_072;
+/** Of a router's index: two of its 40-byte nodes and its share of the table for each block, and room for as much again. */
+const INDEX_BYTES_PER_BLOCK = 256;
+const LEAST_INDEX_BYTES = 16 * 1024 * 1024;
+const MOST_INDEX_BYTES = 256 * 1024 * 1024;
 
 export function createSimulatedPool(options: SimulatedPoolOptions): SimulatedPool {
   const { name, pool, model, events, blockTokens, gaps, blocks } = options;
+  const kvBlocks = Math.max(1, Math.floor(model.kvTokens / blockTokens));
+  const hostBlocks = Math.floor((model.hostKvTokens ?? 0) / blockTokens);
+  // Memory that is reserved and never used still counts for the garbage collector, which then runs all the time.
+  const mostBlocks = options.mostWorkers * (model.ranks ?? 1) * (kvBlocks + hostBlocks);
   const selector = createSelector({
     clock: events,
     seed: options.seed,
+    index: {
+      maxBytes: Math.min(MOST_INDEX_BYTES, Math.max(LEAST_INDEX_BYTES, mostBlocks * INDEX_BYTES_PER_BLOCK)),
+    },
     ...(pool.policy === undefined ? {} : { policy: policyByName(pool.policy.name, pool.policy.options) }),
   });
-  const kvBlocks = Math.max(1, Math.floor(model.kvTokens / blockTokens));
-  const hostBlocks = Math.floor((model.hostKvTokens ?? 0) / blockTokens);
   const hostBlockMs =
     ((model.kvBytesPerToken ?? DEFAULT_KV_BYTES) * blockTokens * 1000) / (model.hostBytesPerSecond ?? 25e9);
   const workers = new Map<string, PoolWorker>();
@@ -89,11 +100,11 @@ export function createSimulatedPool(options: SimulatedPoolOptions): SimulatedPoo
     const ranks = Array.from({ length: ranksWanted }, (_, rank) => {
       const memory = createKvMemory(kvBlocks, hostBlocks, {
         stored(chain, from, to) {
-          const parent = blocks.parentName(chain[from]!);
+          const parent = from === 0 ? undefined : chain.names[from - 1]!;
           emit({
             type: "stored",
             ...(parent === undefined ? {} : { parent }),
-            sequenceHashes: blocks.names(chain, from, to),
+            sequenceHashes: chain.names.subarray(from, to),
             tier: "device",
             rank,
           });

@@ -6,7 +6,7 @@ import type { ModelSpec } from "../performance-model/models/model-spec.ts";
 import { checkParallelism, gpusOf, parallelism } from "../performance-model/split/parallelism.ts";
 import { namedQuantization } from "../performance-model/split/quantization.ts";
 import { findSystem, type SystemSpec } from "../performance-model/systems/system-spec.ts";
-import { simulationError } from "./simulation-error.ts";
+import { simulatorError } from "../simulator-error.ts";
 import { linearStepMs, modelledStepMs, type StepMs } from "./step-ms.ts";
 
 /** How one worker computes, remembers and sends. */
@@ -48,8 +48,8 @@ export interface ModelledWorkerOptions {
 /**
  * Workers by the performance model; a pool's `parallelism` splits the model.
  *
- * @throws PerformanceModelError for names it does not know and splits that cannot be.
- * @throws SimulationError `SIMULATOR_MEMORY_EXCEEDED` when the weights leave no room for KV.
+ * @throws SimulatorError for names it does not know and splits that cannot be.
+ * @throws SimulatorError `SIMULATOR_MEMORY_EXCEEDED` when the weights leave no room for KV.
  */
 export function modelledWorker(options: ModelledWorkerOptions): (pool: LayoutPool) => WorkerModel {
   const model = typeof options.model === "string" ? findModel(options.model) : options.model;
@@ -62,7 +62,7 @@ export function modelledWorker(options: ModelledWorkerOptions): (pool: LayoutPoo
     const spec = { model, system, parallelism: split, quantization };
     const { kvCapacityTokens, weightBytes } = memoryUse(spec);
     if (kvCapacityTokens <= 0) {
-      throw simulationError(
+      throw simulatorError(
         "SIMULATOR_MEMORY_EXCEEDED",
         `${model.name} takes ${Math.round(weightBytes / 1e9)} GB on each GPU of ${system.name} (${Math.round(system.memoryBytes / 1e9)} GB) and leaves no room for KV: raise parallelism.tensor or choose a smaller quantization.`,
       );
@@ -86,7 +86,7 @@ export function modelledWorker(options: ModelledWorkerOptions): (pool: LayoutPoo
 export function simulatedEngineWorker(pool: LayoutPool): WorkerModel {
   const engine = pool.engine.kind === "simulated" ? pool.engine : undefined;
   if (engine === undefined) {
-    throw simulationError(
+    throw simulatorError(
       "SIMULATOR_RUN_INVALID",
       `The layout's ${pool.role} pool runs ${pool.engine.kind}: say on what, with a model and a system (\`--model\`, \`--system\`).`,
     );

@@ -11,7 +11,7 @@ import {
 /**
  * Kernel times of every `*_perf.parquet` below a folder, as measured on `system`.
  *
- * @throws PerformanceModelError `SIMULATOR_TABLE_INVALID` when there is none, or none that is understood.
+ * @throws SimulatorError `SIMULATOR_TABLE_INVALID` when there is none, or none that is understood.
  */
 export async function readTables(folder: string, system: string | SystemSpec): Promise<OperationTimes> {
   const names = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith("_perf.parquet"));

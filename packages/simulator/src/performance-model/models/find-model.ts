@@ -1,7 +1,7 @@
 import { builtInModelConfigs } from "./built-in-models.ts";
 import { modelFromConfig } from "./hf-config.ts";
 import type { ModelSpec } from "./model-spec.ts";
-import { performanceModelError } from "../performance-model-error.ts";
+import { simulatorError } from "../../simulator-error.ts";
 
 const cache = new Map<string, ModelSpec>();
 
@@ -14,7 +14,7 @@ export function modelNames(): readonly string[] {
  * The built-in shapes of a checkpoint by its Hugging Face id or short name. Organisation, case and the suffixes of
  * re-quantised or instruction-tuned copies (`-Instruct`, `-FP8`, `-NVFP4`, `-0528` …) do not matter: shapes are the same.
  *
- * @throws PerformanceModelError `SIMULATOR_MODEL_UNKNOWN`, naming the nearest known ones.
+ * @throws SimulatorError `SIMULATOR_MODEL_UNKNOWN`, naming the nearest known ones.
  */
 export function findModel(name: string): ModelSpec {
   const wanted = canonical(name);
@@ -24,7 +24,7 @@ export function findModel(name: string): ModelSpec {
   const config = known === undefined ? undefined : builtInModelConfigs[known];
   if (config === undefined) {
     const near = nearestNames(wanted);
-    throw performanceModelError(
+    throw simulatorError(
       "SIMULATOR_MODEL_UNKNOWN",
       `No built-in shapes for model "${name}". Nearest: ${near.join(", ")}. For any other model pass its config.json.`,
       { model: name, nearest: near },

@@ -1,4 +1,4 @@
-import { performanceModelError } from "../performance-model-error.ts";
+import { simulatorError } from "../../simulator-error.ts";
 import type {
   AttentionSpec,
   CheckpointFormat,
@@ -15,7 +15,7 @@ export type HfConfig = Readonly<Record<string, unknown>>;
  * sliding window, chunked attention (Llama 4) and gated delta nets (Qwen3-Next and later).
  * Multimodal wrappers are unwrapped through `text_config`.
  *
- * @throws PerformanceModelError `SIMULATOR_MODEL_UNSUPPORTED` when a needed field is missing or makes no sense.
+ * @throws SimulatorError `SIMULATOR_MODEL_UNSUPPORTED` when a needed field is missing or makes no sense.
  */
 export function modelFromConfig(config: HfConfig, options: { readonly name?: string } = {}): ModelSpec {
   const outer = config;
@@ -26,7 +26,7 @@ export function modelFromConfig(config: HfConfig, options: { readonly name?: str
       const value = number(text[key]);
       if (value !== undefined) return value;
     }
-    throw performanceModelError(
+    throw simulatorError(
       "SIMULATOR_MODEL_UNSUPPORTED",
       `The config of ${name} has no ${keys.join(" or ")}; pass the config.json of a decoder-only text model`,
       { model: name, fields: keys },
@@ -39,7 +39,7 @@ export function modelFromConfig(config: HfConfig, options: { readonly name?: str
   const count = need("num_hidden_layers", "n_layer", "num_layers");
   const vocabulary = need("vocab_size");
   if (![hidden, count, vocabulary].every((value) => Number.isInteger(value) && value > 0))
-    throw performanceModelError(
+    throw simulatorError(
       "SIMULATOR_MODEL_UNSUPPORTED",
       `The config of ${name} has hidden_size ${hidden}, num_hidden_layers ${count}, vocab_size ${vocabulary}: all must be positive integers`,
       { model: name },

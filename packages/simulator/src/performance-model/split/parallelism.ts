@@ -1,6 +1,6 @@
 import type { ModelSpec } from "../models/model-spec.ts";
 import { hasExperts } from "../models/model-spec.ts";
-import { performanceModelError } from "../performance-model-error.ts";
+import { simulatorError } from "../../simulator-error.ts";
 
 /**
  * How one worker splits a model. Its GPUs are `tensor · pipeline · data`; experts are split over the same
@@ -69,11 +69,11 @@ export function parallelismProblems(split: Parallelism, model: ModelSpec): strin
   return [...new Set(problems)];
 }
 
-/** @throws PerformanceModelError `SIMULATOR_PARALLELISM_INVALID` when this split cannot run this model. */
+/** @throws SimulatorError `SIMULATOR_PARALLELISM_INVALID` when this split cannot run this model. */
 export function checkParallelism(split: Parallelism, model: ModelSpec): void {
   const problems = parallelismProblems(split, model);
   if (problems.length > 0)
-    throw performanceModelError(
+    throw simulatorError(
       "SIMULATOR_PARALLELISM_INVALID",
       `${model.name} cannot be split so: ${problems.join("; ")}`,
       { problems },

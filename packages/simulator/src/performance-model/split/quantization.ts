@@ -1,5 +1,5 @@
 import type { CheckpointFormat, ModelSpec } from "../models/model-spec.ts";
-import { performanceModelError } from "../performance-model-error.ts";
+import { simulatorError } from "../../simulator-error.ts";
 import type { SystemSpec } from "../systems/system-spec.ts";
 
 /**
@@ -97,14 +97,14 @@ export const quantizationNames: readonly string[] = [
  * A quantization by its everyday name. `auto` is what the checkpoint was published in, or the nearest the system can run:
  * FP8 checkpoints fall back to 8-bit weights with bf16 arithmetic, FP4 ones to 4-bit weights.
  *
- * @throws PerformanceModelError `SIMULATOR_QUANTIZATION_UNSUPPORTED` for an unknown name or one the system cannot run.
+ * @throws SimulatorError `SIMULATOR_QUANTIZATION_UNSUPPORTED` for an unknown name or one the system cannot run.
  */
 export function namedQuantization(name: string, model: ModelSpec, system: SystemSpec): Quantization {
   const key = name === "fp4" ? "nvfp4" : name;
   if (name === "auto") return runnable(forModel(byCheckpoint[model.checkpoint], model), system);
   const found = (byCheckpoint as Readonly<Record<string, Quantization | undefined>>)[key];
   if (found === undefined)
-    throw performanceModelError(
+    throw simulatorError(
       "SIMULATOR_QUANTIZATION_UNSUPPORTED",
       `No quantization "${name}". Known: ${quantizationNames.join(", ")}`,
       { quantization: name },
@@ -112,7 +112,7 @@ export function namedQuantization(name: string, model: ModelSpec, system: System
   const quantization = forModel(found, model);
   const problems = quantizationProblems(system, quantization);
   if (problems.length > 0)
-    throw performanceModelError("SIMULATOR_QUANTIZATION_UNSUPPORTED", problems.join("; "), {
+    throw simulatorError("SIMULATOR_QUANTIZATION_UNSUPPORTED", problems.join("; "), {
       quantization: name,
       system: system.name,
     });

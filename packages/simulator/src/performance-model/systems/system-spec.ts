@@ -1,6 +1,6 @@
 import { parse } from "yaml";
 import * as z from "zod";
-import { performanceModelError } from "../performance-model-error.ts";
+import { simulatorError } from "../../simulator-error.ts";
 
 const positive = z.number().positive();
 
@@ -152,13 +152,13 @@ export function systemNames(): readonly string[] {
  * A built-in system: `a100`, `l40s`, `h100`, `h200`, `b200`, `b300`, `gb200` and `gb300` (NVL72). Suffixes such as
  * `_sxm`, `-nvl72` and case are ignored.
  *
- * @throws PerformanceModelError `SIMULATOR_SYSTEM_UNKNOWN` naming all known ones.
+ * @throws SimulatorError `SIMULATOR_SYSTEM_UNKNOWN` naming all known ones.
  */
 export function findSystem(name: string): SystemSpec {
   const short = name.toLowerCase().replace(/[-_ ]?(sxm\d?|nvl\d*|pcie)$/, "");
   const found = builtIn.find((system) => system.name === short);
   if (found) return found;
-  throw performanceModelError(
+  throw simulatorError(
     "SIMULATOR_SYSTEM_UNKNOWN",
     `No system "${name}". Known: ${systemNames().join(", ")}. For any other, pass a YAML record of it.`,
     {
@@ -171,7 +171,7 @@ export function findSystem(name: string): SystemSpec {
 /**
  * A user's own system from YAML text with the fields of `SystemSpec`. `extends: h200` starts from a built-in one.
  *
- * @throws PerformanceModelError `SIMULATOR_SYSTEM_INVALID` listing each wrong field.
+ * @throws SimulatorError `SIMULATOR_SYSTEM_INVALID` listing each wrong field.
  */
 export function systemFromYaml(text: string): SystemSpec {
   const raw: unknown = parse(text);
@@ -182,7 +182,7 @@ export function systemFromYaml(text: string): SystemSpec {
   const problems = result.error.issues.map(
     (issue) => `${issue.path.join(".") || "record"}: ${issue.message}`,
   );
-  throw performanceModelError(
+  throw simulatorError(
     "SIMULATOR_SYSTEM_INVALID",
     `The system record is wrong: ${problems.join("; ")}`,
     { problems },

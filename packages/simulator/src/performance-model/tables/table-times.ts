@@ -1,6 +1,6 @@
 import { coefficientsFor } from "../systems/coefficients-for.ts";
 import type { OperationShape } from "../operations/operation.ts";
-import { performanceModelError } from "../performance-model-error.ts";
+import { simulatorError } from "../../simulator-error.ts";
 import { rooflineMs } from "../operations/roofline.ts";
 import type { OperationTimes } from "../step-time.ts";
 import type { SystemSpec } from "../systems/system-spec.ts";
@@ -27,7 +27,7 @@ interface Grid {
  * the ratio of measured time to the roofline, so that the physics carries the shape and the table the level; outside the
  * grid the nearest ratio is held. Shapes of an unmeasured family are left to the roofline.
  *
- * @throws PerformanceModelError `SIMULATOR_TABLE_INVALID` when no row of any table is understood.
+ * @throws SimulatorError `SIMULATOR_TABLE_INVALID` when no row of any table is understood.
  */
 export function createTableTimes(options: TableTimesOptions): OperationTimes {
   const { system, tables, source = "tables" } = options;
@@ -44,7 +44,7 @@ export function createTableTimes(options: TableTimesOptions): OperationTimes {
       grid.points.set(sizes.join(), Math.log(measured.ms / rooflineMs(measured.shape, system, coefficients)));
     }
   if (grids.size === 0)
-    throw performanceModelError(
+    throw simulatorError(
       "SIMULATOR_TABLE_INVALID",
       "No row of the given tables has the columns of a known kernel; pass rows of AIConfigurator's *_perf.parquet files",
       { tables: tables.length },
