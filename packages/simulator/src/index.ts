@@ -140,19 +140,20 @@ export type {
 } from "./planner-replay/planner-replay.ts";
 export { plannerReplay, strategyNames } from "./planner-replay/planner-replay.ts";
 export { plannerReport } from "./planner-replay/report.ts";
-export type {
-  ScalingMoment,
-  ScalingOptions,
-  ScalingRun,
-  ScalingStrategy,
-} from "./planner-replay/run-scaling.ts";
+export type { ScalingMoment, ScalingOptions, ScalingRun } from "./planner-replay/run-scaling.ts";
+export type { ScalingTick } from "./scaling/scaling-loop.ts";
+export type { ScalingStrategy } from "./scaling/scaling-strategy.ts";
 export { runScaling } from "./planner-replay/run-scaling.ts";
 export type { ModelledTimesOptions, ServingTimes } from "./planner-replay/serving-times.ts";
 export { modelledTimes, profileOfTimes, timesOfProfile } from "./planner-replay/serving-times.ts";
 
 export { simulateLayout } from "./simulate/simulate-layout.ts";
+export { plannedScaling } from "./simulate/planned-scaling.ts";
+export type { PlannedScalingOptions } from "./simulate/planned-scaling.ts";
 export type {
+  ScalingReport,
   SimulatedOutcome,
+  SimulatedScaling,
   Simulation,
   SimulationOptions,
   WorkerChange,

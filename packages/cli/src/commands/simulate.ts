@@ -3,6 +3,7 @@ import path from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { BackendName, WorkerChange } from "@stator/simulator";
 import { readLayout } from "../layout-file.ts";
+import { readPlannerRules } from "./planner/config.ts";
 import { duration, number, positive } from "../options.ts";
 import { htmlReport } from "../simulate/html-report.ts";
 import { runVariants, variantsOf, type Answered } from "../simulate/sweep.ts";
@@ -25,6 +26,7 @@ interface Flags {
   blockTokens?: number;
   startup?: number;
   change: WorkerChange[];
+  planner?: string;
   seed?: number;
   sweep: string[];
   threads?: number;
@@ -59,6 +61,10 @@ export function simulateCommand(): Command {
       change,
       [],
     )
+    .option(
+      "--planner <planner.yaml>",
+      "scale the pools as `stator planner` would; limits, and slo, profile, intervalSeconds, startupSeconds if wished",
+    )
     .option("--seed <n>", "seed of the routers", number)
     .option(
       "--sweep <key=a,b,c>",
@@ -76,6 +82,7 @@ export function simulateCommand(): Command {
         startup,
         change: changes,
         sweep: sweeps,
+        planner,
         threads,
         html,
         json: _,
@@ -85,6 +92,7 @@ export function simulateCommand(): Command {
         ...rest,
         layout: await readLayout(file),
         changes,
+        ...(planner === undefined ? {} : { planner: readPlannerRules(planner) }),
         ...(startup === undefined ? {} : { startupMs: startup }),
       };
       const answers = await runVariants(variantsOf(question, sweeps), {
@@ -149,6 +157,7 @@ function describe({ result }: Answered): string {
     ]),
     "",
     `${short(result.requestsPerSecond)} requests/s, ${short(result.outputTokensPerSecond)} output tokens/s, ${short(result.outputTokensPerSecondPerGpu)} per GPU, ${short(result.hitRatio * 100)} % of prompt tokens cached${result.goodputPerSecond === undefined ? "" : `, goodput ${short(result.goodputPerSecond)}/s`}`,
+    ...(result.scaling === undefined ? [] : [planned(result)]),
     "",
     table([
       ["worker", "requests", "busy %", "KV %", "", "over time"],
@@ -164,9 +173,27 @@ function describe({ result }: Answered): string {
   ].join("\n");
 }
 
+function planned({ scaling, gpuHours }: Answered["result"]): string {
+  const { scaleUps, scaleDowns, moments } = scaling!;
+  const most = (role: "prefill" | "decode"): string => {
+    const counts = moments.map(({ target }) => target[role]);
+    return `${role} ${Math.min(...counts)} to ${Math.max(...counts)}`;
+  };
+  const ranges =
+    moments.length === 0
+      ? "no interval ended"
+      : [...(moments.some(({ target }) => target.prefill > 0) ? [most("prefill")] : []), most("decode")].join(
+          ", ",
+        );
+  return `planner: ${scaleUps} scale-ups, ${scaleDowns} scale-downs, ${short(gpuHours)} GPU-hours; workers: ${ranges}`;
+}
+
 function compare(answers: readonly Answered[]): string {
   return table([
-    ["", "TTFT p50", "p99 ms", "TPOT p50 ms", "requests/s", "tokens/s/GPU", "cached %", "not done"],
+    [
+      ...["", "TTFT p50", "p99 ms", "TPOT p50 ms", "requests/s", "tokens/s/GPU", "cached %", "not done"],
+      ...(answers.some(({ result }) => result.scaling !== undefined) ? ["ups/downs", "GPU-hours"] : []),
+    ],
     ...answers.map(({ label, result }) => [
       label,
       short(result.ttftMs.p50),
@@ -176,6 +203,9 @@ function compare(answers: readonly Answered[]): string {
       short(result.outputTokensPerSecondPerGpu),
       short(result.hitRatio * 100),
       result.requests - result.completed,
+      ...(result.scaling === undefined
+        ? []
+        : [`${result.scaling.scaleUps}/${result.scaling.scaleDowns}`, short(result.gpuHours)]),
     ]),
   ]);
 }

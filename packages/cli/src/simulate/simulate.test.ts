@@ -69,7 +69,7 @@ test("the page stands alone and shows every worker and run", async () => {
   expect(page).not.toMatch(/https?:|<script|NaN|undefined/);
 });
 
-test("the command answers in JSON, with a failure at a given time and nothing lost", async () => {
+async function simulate(flags: readonly string[]): Promise<{ printed: string; folder: string }> {
   const folder = mkdtempSync(path.join(tmpdir(), "stator-"));
   const layout = path.join(folder, "layout.yaml");
   writeFileSync(layout, JSON.stringify({ models: question.layout.models }));
@@ -77,25 +77,38 @@ test("the command answers in JSON, with a failure at a given time and nothing lo
   const write = process.stdout.write.bind(process.stdout);
   process.stdout.write = (text: string | Uint8Array): boolean => written.push(String(text)) > 0;
   try {
-    const flags = [
-      "--layout",
-      layout,
-      "--load",
-      question.load!,
-      "--change",
-      "10s:fail:decode-0",
-      "--html",
-      path.join(folder, "r.html"),
-      "--json",
-    ];
-    await simulateCommand().parseAsync(flags, { from: "user" });
+    const all = ["--layout", layout, "--load", question.load!, ...flags];
+    await simulateCommand().parseAsync(all, { from: "user" });
   } finally {
     process.stdout.write = write;
   }
-  const result = JSON.parse(written.join("")) as Record<string, unknown>;
+  return { printed: written.join(""), folder };
+}
+
+test("the command answers in JSON, with a failure at a given time and nothing lost", async () => {
+  const page = path.join(mkdtempSync(path.join(tmpdir(), "stator-")), "r.html");
+  const { printed } = await simulate(["--change", "10s:fail:decode-0", "--html", page, "--json"]);
+  const result = JSON.parse(printed) as Record<string, unknown>;
   expect(result["completed"]).toBe(result["requests"]);
   expect(result["workers"]).toMatchObject([{}, { worker: "decode-0", end: "failed" }, {}]);
-  expect(readFileSync(path.join(folder, "r.html"), "utf8")).toContain("failed at 10 s");
+  expect(readFileSync(page, "utf8")).toContain("failed at 10 s");
+});
+
+test("with a planner's file the pools are scaled, and what it did is told", async () => {
+  const file = path.join(mkdtempSync(path.join(tmpdir(), "stator-")), "planner.yaml");
+  writeFileSync(
+    file,
+    "slo: { ttftMs: 900, itlMs: 30 }\nlimits: { gpus: 6 }\nintervalSeconds: 5\nstartupSeconds: 5",
+  );
+  const { printed } = await simulate(["--planner", file]);
+  expect(printed).toMatch(
+    /planner: \d+ scale-ups?, \d+ scale-downs?, [\d.]+ GPU-hours; workers: prefill \d+ to \d+, decode/,
+  );
+  writeFileSync(file, "limits: { gpus: none }");
+  await expect(simulate(["--planner", file])).rejects.toMatchObject({
+    code: "PLANNER_OPTION_INVALID",
+    message: expect.stringMatching(/planner\.yaml[\s\S]*limits\.gpus/) as string,
+  });
 });
 
 const isBuilt = existsSync(new URL("../../dist/simulate/sweep-thread.js", import.meta.url));
@@ -103,11 +116,19 @@ if (!isBuilt) console.log("skipped: sweeps in threads need `npm run build`");
 test.runIf(isBuilt)(
   "a sweep's threads answer as one run here does, and their errors come back by code",
   async () => {
-    const variants = variantsOf(question, ["decode.replicas=1,2"]);
-    const answers = await runVariants(variants, { onProgress: () => undefined, threads: 2 });
+    // The first takes longest: answers come in the order of the sweep all the same.
+    const variants = variantsOf(question, ["load.duration=200,5,10"]);
+    const ratios: number[] = [];
+    const answers = await runVariants(variants, { onProgress: (ratio) => ratios.push(ratio), threads: 2 });
     const { outcomes: _, ...here } = answer(variants[1]!.question);
-    expect(answers.map(({ label }) => label)).toEqual(["decode.replicas=1", "decode.replicas=2"]);
+    expect(answers.map(({ label }) => label)).toEqual([
+      "load.duration=200",
+      "load.duration=5",
+      "load.duration=10",
+    ]);
     expect(answers[1]!.result).toMatchObject(here);
+    expect(ratios).toEqual(ratios.toSorted((a, b) => a - b));
+    expect(ratios.at(-1)).toBe(1);
     const wrong = variantsOf(question, ["blockTokens=64,100"]);
     await expect(runVariants(wrong, { onProgress: () => undefined })).rejects.toMatchObject({
       code: "SIMULATOR_RUN_INVALID",

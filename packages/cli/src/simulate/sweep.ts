@@ -62,10 +62,12 @@ export async function runVariants(
   const lane = async (): Promise<void> => {
     for (let i = next++; i < variants.length; i = next++) {
       const { label, question } = variants[i]!;
-      const result = await inThread(question, (ratio) => {
+      const reached = (ratio: number): void => {
         progress[i] = ratio;
         options.onProgress(progress.reduce((a, b) => a + b, 0) / variants.length);
-      });
+      };
+      const result = await inThread(question, reached);
+      reached(1);
       answers[i] = { label, settings: settingsOf(label), result };
     }
   };

@@ -7,15 +7,20 @@ import {
   modelFromConfig,
   modelledWorker,
   parseMooncakeTrace,
+  plannedScaling,
   simulateLayout,
   SimulatorError,
   systemFromYaml,
   type BackendName,
   type HfConfig,
+  type SimulatedScaling,
   type Simulation,
   type TraceRequest,
   type WorkerChange,
 } from "@stator/simulator";
+import type { Limits, Slo } from "@stator/planner";
+import type { PlannerRules } from "../commands/planner/config.ts";
+import { readProfile } from "../commands/planner/flags.ts";
 
 /** One question to the simulator: plain data, so that it travels to a thread. */
 export interface WhatIf {
@@ -34,6 +39,8 @@ export interface WhatIf {
   readonly blockTokens?: number;
   readonly startupMs?: number;
   readonly changes?: readonly WorkerChange[];
+  /** Scales the layout's pools as the run goes on. */
+  readonly planner?: PlannerRules;
   /** Leading tokens that prompts of a generated load share within their group. */
   readonly shared?: number;
   readonly prefixGroups?: number;
@@ -41,11 +48,14 @@ export interface WhatIf {
 
 /** Runs one what-if question. */
 export function answer(question: WhatIf, onProgress?: (ratio: number) => void): Simulation {
-  const { layout, concurrency, speedup, seed, blockTokens, startupMs, changes } = question;
+  const { layout, concurrency, speedup, seed, blockTokens, changes, planner } = question;
+  const startupMs = question.startupMs ?? (planner === undefined ? undefined : planner.startupSeconds * 1000);
+  const worker = workerOf(question);
   return simulateLayout({
     layout,
     workload: workloadOf(question),
-    ...workerOf(question),
+    ...worker,
+    ...(planner === undefined ? {} : { scaling: scalingOf(planner, layout, worker, startupMs) }),
     ...(concurrency === undefined ? {} : { concurrency }),
     ...(speedup === undefined ? {} : { speedup }),
     ...(seed === undefined ? {} : { seed }),
@@ -53,6 +63,24 @@ export function answer(question: WhatIf, onProgress?: (ratio: number) => void): 
     ...(startupMs === undefined ? {} : { startupMs }),
     ...(changes === undefined ? {} : { changes }),
     ...(onProgress === undefined ? {} : { onProgress }),
+  });
+}
+
+function scalingOf(
+  { profile, slo, limits, intervalSeconds }: PlannerRules,
+  layout: Layout,
+  worker: ReturnType<typeof workerOf>,
+  startupMs: number | undefined,
+): SimulatedScaling {
+  return plannedScaling({
+    layout,
+    ...worker,
+    ...(profile === undefined ? {} : { profile: readProfile(profile) }),
+    // A key that is absent here is `undefined` in the schema's type.
+    ...(slo === undefined ? {} : { slo: slo as Slo }),
+    limits: limits as Limits,
+    intervalMs: intervalSeconds * 1000,
+    startupMs,
   });
 }
 

@@ -5,8 +5,12 @@ export { createBlockCache } from "./block-cache.ts";
 export type { SimulatedRequest, SimulatedWorker, SimulatedWorkerOptions } from "./simulated-worker.ts";
 export { createSimulatedWorker } from "./simulated-worker.ts";
 export { simulateLayout } from "../simulate/simulate-layout.ts";
+export type { ScalingTick } from "../scaling/scaling-loop.ts";
+export type { ScalingStrategy } from "../scaling/scaling-strategy.ts";
 export type {
+  ScalingReport,
   SimulatedOutcome,
+  SimulatedScaling,
   Simulation,
   SimulationOptions,
   WorkerChange,

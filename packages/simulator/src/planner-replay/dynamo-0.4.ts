@@ -1,5 +1,5 @@
 import { arimaForecaster, itlSurface, monotoneCurve, type Interval, type Workers } from "@stator/planner";
-import type { ScalingStrategy } from "./run-scaling.ts";
+import type { ScalingStrategy } from "../scaling/scaling-strategy.ts";
 import type { StrategyOptions } from "./strategies.ts";
 
 /** Values the predictor may see; Dynamo's default. */

@@ -1,21 +1,12 @@
-import type { Interval, Observations, Slo, Workers } from "@stator/planner";
+import type { Slo, Workers } from "@stator/planner";
+import { percentileOf } from "../scaling/observation-window.ts";
+import { createScalingLoop, type ScalingTick } from "../scaling/scaling-loop.ts";
+import type { ScalingStrategy } from "../scaling/scaling-strategy.ts";
 import type { TraceRequest } from "../workload/trace-request.ts";
 import { TRACE_BLOCK_TOKENS } from "../workload/trace-request.ts";
 import type { FluidRequest } from "./fluid-worker.ts";
-import { createScaledCluster, percentileOf } from "./scaled-cluster.ts";
+import { createScaledCluster } from "./scaled-cluster.ts";
 import type { ServingTimes } from "./serving-times.ts";
-
-/** What decides on numbers of workers in a replay. Stateful; one for each run. */
-export interface ScalingStrategy {
-  /**
-   * Asked at the end of every interval.
-   *
-   * @param samples the same time in finer steps, oldest first
-   */
-  decide(observations: Observations, samples: readonly Interval[], nowMs: number): Workers;
-  /** Asked after every sample in between; the last sample says what waits now. */
-  correct?(observations: Observations, samples: readonly Interval[], nowMs: number): Workers;
-}
 
 export interface ScalingOptions {
   readonly workload: readonly TraceRequest[];
@@ -33,11 +24,7 @@ export interface ScalingOptions {
 }
 
 /** The state at the end of one interval. */
-export interface ScalingMoment {
-  readonly atMs: number;
-  readonly interval: Interval;
-  readonly target: Workers;
-  readonly ready: Workers;
+export interface ScalingMoment extends ScalingTick {
   /** Share of the interval's arrivals that kept the SLO. */
   readonly attainment: number;
 }
@@ -58,27 +45,14 @@ export interface ScalingRun {
 
 /** Runs a load through a cluster that a strategy scales. */
 export function runScaling(options: ScalingOptions): ScalingRun {
-  const { strategy, intervalMs, slo } = options;
-  const perInterval = Math.ceil(intervalMs / (options.sampleMs ?? 15_000));
-  const sampleMs = intervalMs / perInterval;
+  const { slo } = options;
   const requests = options.workload.map(toFluid);
   const durationMs = options.durationMs ?? (requests[requests.length - 1]?.atMs ?? 0) + 1;
   const cluster = createScaledCluster({ ...options, percentile: slo.percentile ?? 90 });
-  const intervals: Interval[] = [];
-  const samples: Interval[] = [];
-  const moments: Omit<ScalingMoment, "attainment">[] = [];
-  let changedMs: Workers = { prefill: -1e9, decode: -1e9 };
+  const loop = createScalingLoop(cluster, options);
+  const moments: ScalingTick[] = [];
   let arrived = 0;
 
-  const scale = (wanted: Workers): void => {
-    const before = cluster.target;
-    if (wanted.prefill === before.prefill && wanted.decode === before.decode) return;
-    changedMs = {
-      prefill: wanted.prefill === before.prefill ? changedMs.prefill : cluster.nowMs,
-      decode: wanted.decode === before.decode ? changedMs.decode : cluster.nowMs,
-    };
-    cluster.scaleTo(wanted);
-  };
   const live = (untilMs: number): void => {
     for (; arrived < requests.length && requests[arrived]!.atMs < untilMs; arrived++) {
       cluster.advance(requests[arrived]!.atMs);
@@ -87,27 +61,10 @@ export function runScaling(options: ScalingOptions): ScalingRun {
     cluster.advance(untilMs);
   };
 
-  for (let tick = 1; tick * sampleMs <= durationMs + 1e-6; tick++) {
-    live(tick * sampleMs);
-    samples.push(cluster.sample());
-    const isSlow = tick % perInterval === 0;
-    if (isSlow) intervals.push(cluster.observe());
-    const { target, ready, nowMs } = cluster;
-    const observations: Observations = {
-      intervals,
-      target,
-      ready,
-      sinceChangeMs: { prefill: nowMs - changedMs.prefill, decode: nowMs - changedMs.decode },
-    };
-    if (isSlow) {
-      scale(strategy.decide(observations, samples, nowMs));
-      moments.push({
-        atMs: nowMs,
-        interval: intervals[intervals.length - 1]!,
-        target: cluster.target,
-        ready,
-      });
-    } else if (strategy.correct !== undefined) scale(strategy.correct(observations, samples, nowMs));
+  for (let tick = 1; tick * loop.sampleMs <= durationMs + 1e-6; tick++) {
+    live(tick * loop.sampleMs);
+    const moment = loop.tick();
+    if (moment !== undefined) moments.push(moment);
   }
   live(durationMs);
   for (let more = 0; cluster.unfinished > 0 && more < 100_000; more++) cluster.advance(cluster.nowMs + 1000);

@@ -1,4 +1,6 @@
-import type { Interval, Workers } from "@stator/planner";
+import type { Workers } from "@stator/planner";
+import { createObservationWindow } from "../scaling/observation-window.ts";
+import type { ScalableCluster } from "../scaling/scaling-loop.ts";
 import { createFluidWorker, type FluidRequest, type FluidRole, type FluidWorker } from "./fluid-worker.ts";
 import type { ServingTimes } from "./serving-times.ts";
 
@@ -12,10 +14,7 @@ export interface ScaledClusterOptions {
 }
 
 /** Workers in virtual time behind one router, which can be more or fewer from one moment to the next. */
-export interface ScaledCluster {
-  readonly nowMs: number;
-  readonly target: Workers;
-  readonly ready: Workers;
+export interface ScaledCluster extends ScalableCluster {
   readonly scaleUps: number;
   readonly scaleDowns: number;
   /** GPUs that were held so far, starting and draining included. */
@@ -24,12 +23,6 @@ export interface ScaledCluster {
   arrive(request: FluidRequest): void;
   /** Lives on until `nowMs`. */
   advance(nowMs: number): void;
-  /** Starts workers, or lets the newest drain and end. */
-  scaleTo(target: Workers): void;
-  /** What happened since the last call: what frontends and workers report. */
-  observe(): Interval;
-  /** The same since the last sample. */
-  sample(): Interval;
 }
 
 /** Prompts are bound to a worker only up to this backlog; the rest waits at the router, for workers that come. */
@@ -56,8 +49,8 @@ export function createScaledCluster(options: ScaledClusterOptions): ScaledCluste
   let waitingFrom = 0;
   const transfers: { readonly atMs: number; readonly request: FluidRequest }[] = [];
   const toDecode: FluidRequest[] = [];
-  const slow = emptyWindow(0);
-  const fast = emptyWindow(0);
+  const slow = createObservationWindow(options.percentile);
+  const fast = createObservationWindow(options.percentile);
   const windows = [slow, fast];
 
   const roleOf = (role: "prefill" | "decode"): FluidRole => (isAggregated ? "both" : role);
@@ -70,11 +63,8 @@ export function createScaledCluster(options: ScaledClusterOptions): ScaledCluste
       times,
       onPrefilled(request, atMs) {
         request.ttftMs = atMs - request.atMs;
-        for (const window of windows) {
-          window.ttfts.push(request.ttftMs);
-          window.promptTokens += request.inputTokens;
-          window.cachedTokens += request.cachedTokens;
-        }
+        for (const window of windows)
+          window.prefilled(request.ttftMs, request.inputTokens, request.cachedTokens);
         if (role === "prefill")
           transfers.push({ atMs: atMs + request.inputTokens * times.transferMsPerToken, request });
       },
@@ -83,11 +73,7 @@ export function createScaledCluster(options: ScaledClusterOptions): ScaledCluste
         request.finishedMs = atMs;
         request.itlMs =
           request.outputTokens < 2 ? 0 : (atMs - request.atMs - request.ttftMs) / (request.outputTokens - 1);
-        for (const window of windows) {
-          if (request.outputTokens >= 2) window.itls.push(request.itlMs);
-          window.outputs += request.outputTokens;
-          window.finished += 1;
-        }
+        for (const window of windows) window.finished(request.outputTokens, request.itlMs);
       },
     });
 
@@ -167,10 +153,7 @@ export function createScaledCluster(options: ScaledClusterOptions): ScaledCluste
     for (const one of starting) gpus += gpusOf(one.role);
     gpuMs += gpus * ms;
     const now = ready();
-    for (const window of windows) {
-      window.prefillMs += now.prefill * ms;
-      window.decodeMs += now.decode * ms;
-    }
+    for (const window of windows) window.elapsed(now, ms);
     nowMs = toMs;
   }
 
@@ -202,25 +185,6 @@ export function createScaledCluster(options: ScaledClusterOptions): ScaledCluste
     return { queuedPrefillTokens, kvUsage };
   }
 
-  function report(window: Window): Interval {
-    const durationMs = Math.max(1e-9, nowMs - window.fromMs);
-    const ttftMs = percentileOf(window.ttfts, options.percentile);
-    const itlMs = percentileOf(window.itls, options.percentile);
-    const interval: Interval = {
-      durationMs,
-      requests: window.requests,
-      inputTokens: window.requests === 0 ? 0 : window.inputs / window.requests,
-      outputTokens: window.finished === 0 ? 0 : window.outputs / window.finished,
-      prefixHitRatio: window.promptTokens === 0 ? 0 : window.cachedTokens / window.promptTokens,
-      ...(ttftMs === undefined ? {} : { ttftMs }),
-      ...(itlMs === undefined ? {} : { itlMs }),
-      workers: { prefill: window.prefillMs / durationMs, decode: window.decodeMs / durationMs },
-      ...pressure(),
-    };
-    Object.assign(window, emptyWindow(nowMs));
-    return interval;
-  }
-
   return {
     get nowMs() {
       return nowMs;
@@ -245,10 +209,7 @@ export function createScaledCluster(options: ScaledClusterOptions): ScaledCluste
     },
     arrive(request) {
       unfinished += 1;
-      for (const window of windows) {
-        window.requests += 1;
-        window.inputs += request.inputTokens;
-      }
+      for (const window of windows) window.arrived(request.inputTokens);
       waiting.push(request);
       dispatch();
     },
@@ -286,44 +247,7 @@ export function createScaledCluster(options: ScaledClusterOptions): ScaledCluste
       target = wanted;
       settle();
     },
-    observe: () => report(slow),
-    sample: () => report(fast),
+    observe: () => slow.report(nowMs, pressure()),
+    sample: () => fast.report(nowMs, pressure()),
   };
-}
-
-interface Window {
-  fromMs: number;
-  prefillMs: number;
-  decodeMs: number;
-  requests: number;
-  inputs: number;
-  outputs: number;
-  finished: number;
-  promptTokens: number;
-  cachedTokens: number;
-  ttfts: number[];
-  itls: number[];
-}
-
-function emptyWindow(fromMs: number): Window {
-  return {
-    fromMs,
-    prefillMs: 0,
-    decodeMs: 0,
-    requests: 0,
-    inputs: 0,
-    outputs: 0,
-    finished: 0,
-    promptTokens: 0,
-    cachedTokens: 0,
-    ttfts: [],
-    itls: [],
-  };
-}
-
-/** The smallest value that at least this share of values stays within. */
-export function percentileOf(values: readonly number[], percentile: number): number | undefined {
-  if (values.length === 0) return undefined;
-  const sorted = Float64Array.from(values).sort();
-  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil((percentile / 100) * sorted.length) - 1))]!;
 }

@@ -18,7 +18,7 @@ import {
   type Slo,
   type Workers,
 } from "@stator/planner";
-import type { ScalingStrategy } from "./run-scaling.ts";
+import type { ScalingStrategy } from "../scaling/scaling-strategy.ts";
 
 export interface StrategyOptions {
   readonly profile: Profile;

@@ -45,6 +45,10 @@ export interface BatchingRank {
   readonly running: number;
   readonly waiting: number;
   readonly isEmpty: boolean;
+  /** Prompt tokens that wait or are not computed yet. */
+  readonly queuedTokens: number;
+  /** Share of KV blocks in use. */
+  readonly kvRatio: number;
   readonly computedTokens: number;
   readonly preemptions: number;
   add(job: Job): void;
@@ -329,6 +333,16 @@ export function createBatchingRank(options: BatchingRankOptions): BatchingRank {
     },
     get isEmpty() {
       return waiting.length + prefilling.length + running.length + parked.size === 0;
+    },
+    get queuedTokens() {
+      const prompts = waiting.filter((job) => job.mode !== "decode");
+      return (
+        prompts.reduce((sum, job) => sum + job.promptTokens, 0) +
+        prefilling.reduce((sum, slot) => sum + slot.job.promptTokens - slot.computed, 0)
+      );
+    },
+    get kvRatio() {
+      return memory.usedBlocks / memory.capacityBlocks;
     },
     get computedTokens() {
       return computedTokens;

@@ -37,16 +37,12 @@ export interface RequestFlowOptions {
   readonly failureDetectionMs: number;
   readonly kvBytesPerToken: number;
   readonly onTransfer: (ms: number, bytes: number) => void;
+  readonly onFirstToken: (outcome: SimulatedOutcome) => void;
 }
 
 /** Requests on their way through pools, as the router's combinators send them. */
 export interface RequestFlow {
-  start(
-    request: TraceRequest,
-    blocks: NumberedBlocks,
-    outcome: SimulatedOutcome,
-    onEnd: () => void,
-  ): void;
+  start(request: TraceRequest, blocks: NumberedBlocks, outcome: SimulatedOutcome, onEnd: () => void): void;
   /** Workers came: requests that found none go on. */
   retry(): void;
   failed(pool: SimulatedPool, worker: string): void;
@@ -124,8 +120,10 @@ export function createRequestFlow(options: RequestFlowOptions): RequestFlow {
 
   function gotFirst(trip: Trip, worker: string, tokens: number): void {
     trip.produced = Math.max(trip.produced, tokens);
-    trip.outcome.firstTokenMs ??= events.now();
     trip.outcome.worker = worker;
+    if (trip.outcome.firstTokenMs !== undefined) return;
+    trip.outcome.firstTokenMs = events.now();
+    options.onFirstToken(trip.outcome);
   }
 
   function local(trip: Trip, select: SelectRequest): boolean {

@@ -1,18 +1,21 @@
-import type { LayoutModel } from "@stator/core";
 import { createBlockNumbers } from "./block-numbers.ts";
 import { createEventQueue } from "./event-queue.ts";
 import { createHistogram } from "./histogram.ts";
 import { createLinks } from "./links.ts";
 import { createRequestFlow } from "./request-flow.ts";
+import { createScaledPools } from "./scaled-pools.ts";
+import { servedModelOf, workerModelsOf } from "./served-model.ts";
 import { createSimulatedPool, type SimulatedPool } from "./simulated-pool.ts";
 import type { SimulatedOutcome, Simulation, SimulationOptions } from "./simulation.ts";
 import { simulatorError } from "../simulator-error.ts";
 import { summarise } from "./summarise.ts";
-import { simulatedEngineWorker, type WorkerModel } from "./worker-model.ts";
 
 const DEFAULT_KV_BYTES = 131_072;
 const DEFAULT_LINK = 50e9;
 const DEFAULT_DISAGGREGATE_ABOVE = 256;
+const DEFAULT_STARTUP_MS = 60_000;
+/** A planner that has waited so long for requests that never end is done. */
+const MOST_STANDSTILL_MS = 3_600_000;
 
 /**
  * Runs a workload through a layout in virtual time: continuous batching with chunked prefill, paged KV with prefix caches
@@ -24,24 +27,17 @@ const DEFAULT_DISAGGREGATE_ABOVE = 256;
  */
 export function simulateLayout(options: SimulationOptions): Simulation {
   const { blockTokens = 64, speedup = 1, workload, concurrency, layout } = options;
-  const name = options.servedModel ?? Object.keys(layout.models)[0] ?? "";
-  const served = layout.models[name];
-  if (served === undefined)
-    throw simulatorError(
-      "SIMULATOR_RUN_INVALID",
-      `The layout has no model "${name}"; it has ${Object.keys(layout.models).join(", ") || "none"}.`,
-    );
+  const served = servedModelOf(layout, options.servedModel);
   check(options, blockTokens, speedup);
   const events = createEventQueue();
   const gaps = createHistogram();
   const blocks = createBlockNumbers(workload, blockTokens);
   const started = (poolName: string): number =>
     (options.changes ?? []).reduce(
-      (sum, change) =>
-        sum + (change.type === "start" && change.pool === poolName ? (change.count ?? 1) : 0),
+      (sum, change) => sum + (change.type === "start" && change.pool === poolName ? (change.count ?? 1) : 0),
       0,
     );
-  const pools = poolsOf(served, options.worker).map(({ poolName, pool, model }, i) =>
+  const pools = workerModelsOf(served, options.worker).map(({ poolName, pool, model }, i) =>
     createSimulatedPool({
       name: poolName,
       pool,
@@ -50,7 +46,7 @@ export function simulateLayout(options: SimulationOptions): Simulation {
       blockTokens,
       gaps,
       blocks,
-      mostWorkers: pool.replicas + started(poolName),
+      mostWorkers: options.scaling === undefined ? pool.replicas + started(poolName) : Infinity,
       seed: (options.seed ?? 1) + i,
       eventDelayMs: options.eventDelayMs ?? 5,
     }),
@@ -69,6 +65,7 @@ export function simulateLayout(options: SimulationOptions): Simulation {
     disaggregateAboveTokens: served.disaggregateAboveTokens ?? DEFAULT_DISAGGREGATE_ABOVE,
     failureDetectionMs: options.failureDetectionMs ?? 50,
     kvBytesPerToken: serving.model.kvBytesPerToken ?? DEFAULT_KV_BYTES,
+    onFirstToken: (outcome) => scaled?.gotFirstToken(outcome),
     onTransfer(ms, bytes) {
       transfers.add(ms);
       transferredBytes += bytes;
@@ -88,6 +85,23 @@ export function simulateLayout(options: SimulationOptions): Simulation {
   const outcomes: SimulatedOutcome[] = [];
   let arrived = 0;
   let ended = 0;
+  let lastEndMs = 0;
+  const scaled =
+    options.scaling &&
+    createScaledPools({
+      events,
+      scaling: options.scaling,
+      serving,
+      prefill,
+      startupMs: options.startupMs ?? DEFAULT_STARTUP_MS,
+      start(pool) {
+        start(pool);
+        flow.retry();
+      },
+      isBusy: () =>
+        ended < workload.length &&
+        (arrived < workload.length || events.now() - lastEndMs < MOST_STANDSTILL_MS),
+    });
 
   function arrive(): void {
     const request = workload[arrived++];
@@ -105,9 +119,12 @@ export function simulateLayout(options: SimulationOptions): Simulation {
       isRejected: false,
     };
     outcomes.push(outcome);
+    scaled?.arrived(request.inputTokens);
     if (concurrency === undefined) next();
     flow.start(request, blocks.number(request), outcome, () => {
       ended++;
+      lastEndMs = events.now();
+      if (!outcome.isRejected) scaled?.finished(outcome);
       if (concurrency !== undefined) events.at(events.now(), arrive);
     });
   }
@@ -123,7 +140,7 @@ export function simulateLayout(options: SimulationOptions): Simulation {
       events.at(change.atMs, () => {
         if (change.type === "start") {
           const pool = pools.find((candidate) => candidate.name === change.pool)!;
-          events.at(change.atMs + (options.startupMs ?? 60_000), () => {
+          events.at(change.atMs + (options.startupMs ?? DEFAULT_STARTUP_MS), () => {
             for (let i = 0; i < (change.count ?? 1); i++) start(pool);
             flow.retry();
           });
@@ -153,27 +170,8 @@ export function simulateLayout(options: SimulationOptions): Simulation {
     transferredBytes,
     pools,
     slo: options.slo ?? served.slo,
+    scaling: scaled?.report(),
   });
-}
-
-function poolsOf(
-  served: LayoutModel,
-  worker: SimulationOptions["worker"],
-): {
-  readonly poolName: string;
-  readonly pool: LayoutModel["pools"][string];
-  readonly model: WorkerModel;
-}[] {
-  return Object.entries(served.pools).map(([poolName, pool]) => ({
-    poolName,
-    pool,
-    model:
-      worker === undefined
-        ? simulatedEngineWorker(pool)
-        : typeof worker === "function"
-          ? worker(pool, poolName)
-          : worker,
-  }));
 }
 
 function check(options: SimulationOptions, blockTokens: number, speedup: number): void {

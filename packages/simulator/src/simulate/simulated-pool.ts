@@ -28,6 +28,12 @@ export interface SimulatedPool {
   readonly workers: ReadonlyMap<string, PoolWorker>;
   /** Tokens of one request that a rank can hold. */
   readonly mostTokens: number;
+  /** Neither draining nor gone, oldest first. */
+  readonly takingWorkers: readonly string[];
+  /** Prompt tokens that wait or are not computed yet, over all workers. */
+  queuedTokens(): number;
+  /** KV usage of the fullest rank, 0 to 1. */
+  fullestKvRatio(): number;
   start(): PoolWorker;
   /** Leaves once it is empty. */
   drain(id: string): void;
@@ -178,6 +184,10 @@ export function createSimulatedPool(options: SimulatedPoolOptions): SimulatedPoo
     return worker;
   }
 
+  function living(): readonly BatchingRank[] {
+    return [...workers.values()].filter((worker) => !worker.isGone).flatMap((worker) => worker.ranks);
+  }
+
   function sweep(): void {
     for (const id of draining) {
       if (workers.get(id)!.ranks.some((rank) => !rank.isEmpty)) continue;
@@ -194,6 +204,11 @@ export function createSimulatedPool(options: SimulatedPoolOptions): SimulatedPoo
     selector,
     workers,
     mostTokens: kvBlocks * blockTokens,
+    get takingWorkers() {
+      return [...workers.keys()].filter((id) => !draining.has(id) && !ended.has(id));
+    },
+    queuedTokens: () => living().reduce((sum, rank) => sum + rank.queuedTokens, 0),
+    fullestKvRatio: () => living().reduce((most, rank) => Math.max(most, rank.kvRatio), 0),
     start,
     drain(id) {
       if (ended.has(id)) return;

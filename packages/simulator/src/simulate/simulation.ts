@@ -1,5 +1,7 @@
 import type { Layout, LayoutPool } from "@stator/core";
 import type { TraceRequest } from "../workload/trace-request.ts";
+import type { ScalingTick } from "../scaling/scaling-loop.ts";
+import type { ScalingStrategy } from "../scaling/scaling-strategy.ts";
 import type { Distribution } from "./histogram.ts";
 import type { Timeline } from "./timeline.ts";
 import type { WorkerModel } from "./worker-model.ts";
@@ -12,6 +14,27 @@ export type WorkerChange =
   | { readonly atMs: number; readonly type: "fail"; readonly worker: string }
   /** Takes nothing new, ends what it has, leaves. */
   | { readonly atMs: number; readonly type: "drain"; readonly worker: string };
+
+/** A planner in virtual time. */
+export interface SimulatedScaling {
+  readonly strategy: ScalingStrategy;
+  /** Between decisions. */
+  readonly intervalMs: number;
+  /** Between corrections, a whole part of the interval. Default: the largest up to 15,000. */
+  readonly sampleMs?: number;
+  /** At which TTFT and ITL are told to the strategy. Default 90. */
+  readonly percentile?: number;
+}
+
+/** What a planner did. */
+export interface ScalingReport {
+  readonly scaleUps: number;
+  readonly scaleDowns: number;
+  /** Part of `gpuHours` that workers took to start. */
+  readonly startingGpuHours: number;
+  /** The end of each interval, oldest first. */
+  readonly moments: readonly ScalingTick[];
+}
 
 export interface SimulationOptions {
   readonly layout: Layout;
@@ -37,6 +60,8 @@ export interface SimulationOptions {
   readonly failureDetectionMs?: number;
   /** From a worker's start to its first request. Default 60,000. */
   readonly startupMs?: number;
+  /** Changes the numbers of workers as the run goes on: `plannedScaling(…)`, or a strategy of your own. */
+  readonly scaling?: SimulatedScaling;
   /** Names of workers are `pool-0`, `pool-1` … in the order of their start. */
   readonly changes?: readonly WorkerChange[];
   /** Goodput counts requests within these. Default: the layout's. */
@@ -108,7 +133,10 @@ export interface Simulation {
   readonly goodputPerSecond: number | undefined;
   /** Share of prompt tokens found in a cache. */
   readonly hitRatio: number;
+  /** Of workers while they serve or drain, and of those that a planner starts, from their order on. */
   readonly gpuHours: number;
+  /** With a planner only. */
+  readonly scaling?: ScalingReport;
   readonly workers: readonly WorkerReport[];
   readonly outcomes: readonly SimulatedOutcome[];
 }

@@ -1,6 +1,6 @@
 import { distributionOf, type Histogram } from "./histogram.ts";
 import type { SimulatedPool } from "./simulated-pool.ts";
-import type { SimulatedOutcome, Simulation } from "./simulation.ts";
+import type { ScalingReport, SimulatedOutcome, Simulation } from "./simulation.ts";
 
 /** The figures of a run. */
 export function summarise(run: {
@@ -9,6 +9,7 @@ export function summarise(run: {
   readonly transfers: Histogram;
   readonly transferredBytes: number;
   readonly pools: readonly SimulatedPool[];
+  readonly scaling: ScalingReport | undefined;
   readonly slo: { readonly ttftMs?: number | undefined; readonly itlMs?: number | undefined } | undefined;
 }): Simulation {
   const { outcomes, slo } = run;
@@ -59,7 +60,8 @@ export function summarise(run: {
     goodputPerSecond:
       slo?.ttftMs === undefined && slo?.itlMs === undefined ? undefined : good.length / seconds,
     hitRatio: sum((outcome) => outcome.cachedTokens) / Math.max(1, inputTokens),
-    gpuHours: gpuMs / 3_600_000,
+    gpuHours: gpuMs / 3_600_000 + (run.scaling?.startingGpuHours ?? 0),
+    ...(run.scaling === undefined ? {} : { scaling: run.scaling }),
     workers,
     outcomes,
   };

@@ -48,8 +48,7 @@ export interface ModelledWorkerOptions {
 /**
  * Workers by the performance model; a pool's `parallelism` splits the model.
  *
- * @throws SimulatorError for names it does not know and splits that cannot be.
- * @throws SimulatorError `SIMULATOR_MEMORY_EXCEEDED` when the weights leave no room for KV.
+ * @throws SimulatorError for names it does not know and splits that cannot be; `SIMULATOR_MEMORY_EXCEEDED` when the weights leave no room for KV.
  */
 export function modelledWorker(options: ModelledWorkerOptions): (pool: LayoutPool) => WorkerModel {
   const model = typeof options.model === "string" ? findModel(options.model) : options.model;

@@ -51,6 +51,19 @@ const target = z.strictObject({
   kind: z.enum(["Deployment", "StatefulSet", "LeaderWorkerSet"]).default("Deployment"),
   name: z.string().min(1),
 });
+const slo = z.strictObject({
+  ttftMs: z.number().positive(),
+  itlMs: z.number().positive(),
+  percentile: z.number().min(50).max(99.9).optional(),
+});
+const limits = z.strictObject({
+  graph: z.enum(["disaggregated", "aggregated"]).default("disaggregated"),
+  gpus: z.number().int().positive(),
+  minimum: workers.optional(),
+  maximum: workers.optional(),
+  coolDownMs: z.number().min(0).optional(),
+  downMargin: z.number().min(1).optional(),
+});
 const schema: z.ZodType<PlannerConfig> = z.strictObject({
   profile: z
     .string()
@@ -66,19 +79,8 @@ const schema: z.ZodType<PlannerConfig> = z.strictObject({
     })
     .optional()
     .describe("of the mode without a profile"),
-  slo: z.strictObject({
-    ttftMs: z.number().positive(),
-    itlMs: z.number().positive(),
-    percentile: z.number().min(50).max(99.9).optional(),
-  }),
-  limits: z.strictObject({
-    graph: z.enum(["disaggregated", "aggregated"]).default("disaggregated"),
-    gpus: z.number().int().positive(),
-    minimum: workers.optional(),
-    maximum: workers.optional(),
-    coolDownMs: z.number().min(0).optional(),
-    downMargin: z.number().min(1).optional(),
-  }),
+  slo,
+  limits,
   metrics: z.strictObject({ urls: z.array(z.url()).min(1), model: z.string().optional() }),
   listen: z
     .strictObject({
@@ -115,21 +117,59 @@ const schema: z.ZodType<PlannerConfig> = z.strictObject({
   ]),
 });
 
+/** What a simulation needs of `planner.yaml`: where to look and what to scale is its own, and so are times without a profile. */
+export interface PlannerRules {
+  readonly profile?: string | undefined;
+  readonly slo?: Loose<Slo> | undefined;
+  readonly limits: Loose<Limits>;
+  readonly intervalSeconds: number;
+  readonly startupSeconds: number;
+}
+
+const rules: z.ZodType<PlannerRules> = z.strictObject({
+  profile: z.string().optional(),
+  slo: slo.optional(),
+  limits,
+  intervalSeconds: z.number().positive().default(30),
+  startupSeconds: z.number().min(0).default(60),
+  // Of the planner's own process.
+  thresholds: z.unknown().optional(),
+  metrics: z.unknown().optional(),
+  listen: z.unknown().optional(),
+  forecasters: z.unknown().optional(),
+  scaler: z.unknown().optional(),
+});
+
 /**
  * Reads `planner.yaml`; the profile's path in it is made absolute.
  *
  * @throws PlannerError `PLANNER_OPTION_INVALID` that names the file and every wrong field.
  */
 export function readPlannerConfig(file: string): PlannerConfig {
+  return withAbsoluteProfile(file, read(file, schema));
+}
+
+/**
+ * Reads the same file for a simulation, which needs no metrics, no scaler, and may do without profile and SLO.
+ *
+ * @throws PlannerError `PLANNER_OPTION_INVALID` that names the file and every wrong field.
+ */
+export function readPlannerRules(file: string): PlannerRules {
+  return withAbsoluteProfile(file, read(file, rules));
+}
+
+function withAbsoluteProfile<T extends { readonly profile?: string | undefined }>(
+  file: string,
+  config: T,
+): T {
+  if (config.profile === undefined) return config;
+  return { ...config, profile: path.resolve(path.dirname(file), config.profile) };
+}
+
+function read<T>(file: string, shape: z.ZodType<T>): T {
   const input: unknown = parseDocument(readFileSync(file, "utf8")).toJS({ maxAliasCount: 100 });
-  const result = schema.safeParse(input);
-  if (result.success)
-    return {
-      ...result.data,
-      ...(result.data.profile === undefined
-        ? {}
-        : { profile: path.resolve(path.dirname(file), result.data.profile) }),
-    };
+  const result = shape.safeParse(input);
+  if (result.success) return result.data;
   throw new PlannerError({
     code: "PLANNER_OPTION_INVALID",
     kind: "invalid",

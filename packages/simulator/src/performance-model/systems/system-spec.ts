@@ -182,9 +182,7 @@ export function systemFromYaml(text: string): SystemSpec {
   const problems = result.error.issues.map(
     (issue) => `${issue.path.join(".") || "record"}: ${issue.message}`,
   );
-  throw simulatorError(
-    "SIMULATOR_SYSTEM_INVALID",
-    `The system record is wrong: ${problems.join("; ")}`,
-    { problems },
-  );
+  throw simulatorError("SIMULATOR_SYSTEM_INVALID", `The system record is wrong: ${problems.join("; ")}`, {
+    problems,
+  });
 }

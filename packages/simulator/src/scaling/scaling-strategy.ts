@@ -1,0 +1,13 @@
+import type { Interval, Observations, Workers } from "@stator/planner";
+
+/** What decides on numbers of workers. Stateful; one for each run. */
+export interface ScalingStrategy {
+  /**
+   * Asked at the end of every interval.
+   *
+   * @param samples the same time in finer steps, oldest first
+   */
+  decide(observations: Observations, samples: readonly Interval[], nowMs: number): Workers;
+  /** Asked after every sample in between; the last sample says what waits now. */
+  correct?(observations: Observations, samples: readonly Interval[], nowMs: number): Workers;
+}
