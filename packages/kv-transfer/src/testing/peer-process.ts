@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 /** Commands that a peer process understands. Binary travels as base64. */
@@ -59,6 +60,8 @@ export interface PeerProcess {
   /** Sends without waiting for the answer. */
   tell(command: PeerCommand): void;
   signal(name: NodeJS.Signals): void;
+  /** SIGSTOP; resolves when every thread stands still, which a busy machine may put off. */
+  stop(): Promise<void>;
   readonly exited: Promise<void>;
   close(): Promise<void>;
 }
@@ -102,6 +105,15 @@ export async function spawnPeer(): Promise<PeerProcess> {
     },
     signal(name) {
       child.kill(name);
+    },
+    async stop() {
+      child.kill("SIGSTOP");
+      const tasks = `/proc/${child.pid}/task`;
+      const isStopped = (task: string): boolean =>
+        / [Tt] /.test(readFileSync(`${tasks}/${task}/stat`, "utf8").replace(/^.*\)/s, ""));
+      // Elsewhere than on Linux the signal is all there is to know.
+      while (child.exitCode === null && existsSync(tasks) && !readdirSync(tasks).every(isStopped))
+        await new Promise((resolve) => setTimeout(resolve, 1));
     },
     async close() {
       child.kill("SIGCONT");

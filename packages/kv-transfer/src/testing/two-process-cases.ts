@@ -158,7 +158,7 @@ export const twoProcessCases: readonly ConformanceCase[] = [
         remote: describe(remote, whole(bytes)),
       } as const;
       const stats = await initiator.transfer(ask);
-      child.signal("SIGSTOP");
+      await child.stop();
       const stopped = initiator.transfer({ ...ask, deadlineMs: 300 });
       const isOneSided = stats.transports.every((name) => ["shm", "cma", "file"].includes(name));
       if (isOneSided) await stopped;
