@@ -42,7 +42,10 @@ export function reasonFor(
         `Prefill gets ${prefill.count * prefill.gpus} and decode ${decode.count * decode.gpus} of ${gpus} GPUs, so decode steps never wait for prompts; moving KV costs ${candidate.transferMs.toFixed(1)} ms per request.`,
       );
   } else if (candidate.workers.length > 1)
-    parts.push(`Workers of ${candidate.workers.length} kinds leave no GPU idle.`);
-  if (candidate.gpusUsed < gpus) parts.push(`${gpus - candidate.gpusUsed} GPUs stay idle.`);
+    parts.push(
+      `Workers of ${candidate.workers.length} kinds leave ${candidate.gpusUsed < gpus ? "fewer GPUs" : "no GPU"} idle.`,
+    );
+  const idle = gpus - candidate.gpusUsed;
+  if (idle > 0) parts.push(`${idle === 1 ? "1 GPU stays" : `${idle} GPUs stay`} idle.`);
   return parts.join(" ");
 }

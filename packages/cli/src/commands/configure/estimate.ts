@@ -103,8 +103,11 @@ function describe(result: Estimate): string {
 
 function steps(title: string, step: Estimate["decodeStep"]): string[] {
   const sorted = [...step.operations].sort((a, b) => b.ms - a.ms).slice(0, 8);
+  const sources = new Map<string, number>();
+  for (const { source, ms } of step.operations) sources.set(source, (sources.get(source) ?? 0) + ms);
+  const shares = [...sources].map(([source, ms]) => `${((100 * ms) / step.ms).toFixed(0)} % ${source}`);
   return [
-    `${title}: ${step.ms.toFixed(2)} ms`,
+    `${title}: ${step.ms.toFixed(2)} ms (${shares.join(", ")})`,
     table(sorted.map(({ name, ms }) => ["  ", name, ms.toFixed(3), bar(ms / step.ms, 16)])),
     "",
   ];
