@@ -1,3 +1,11 @@
+import {
+  createWorkerHealth,
+  defineEngine,
+  type Engine,
+  type EngineStatus,
+  type WorkerChange,
+  type WorkerHandle,
+} from "@stator/core";
 import fc from "fast-check";
 import { type OpenMetricsContentType, Counter as PromCounter, Registry } from "prom-client";
 import { describe, expect, test } from "vitest";
@@ -135,6 +143,67 @@ describe("createMetrics", () => {
     expect(series.get('stator_planner_current_replicas{role="decode"}')).toBe(2);
     expect(series.get('stator_planner_scalings_total{direction="up",role="decode"}')).toBe(1);
     expect(series.get('stator_planner_scalings_total{direction="down",role="decode"}')).toBe(1);
+  });
+
+  test("a worker that is restarted under its name takes no counter back", async () => {
+    const listeners = new Set<(change: WorkerChange) => void>();
+    let current: readonly WorkerHandle[] = [];
+    const metrics = createMetrics(bare);
+    const tokenizer = { json: "{}", digest: "d", specialIds: { eos: [0] } };
+    const silent = defineEngine({ model: "m", contextTokens: 100, tokenizer }, async function* () {});
+    const card = silent.card!;
+    metrics.watchWorkers({
+      current: () => current,
+      onChange(listener) {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+    });
+    /** One life of worker `a`, and how to tell of the steps of its engine. */
+    const live = (epoch: string): ((step: number, sequence: bigint) => void) => {
+      for (const handle of current) for (const tell of listeners) tell({ type: "left", handle });
+      let onStatus: (status: EngineStatus) => void = () => {};
+      const engine: Engine = {
+        ...silent,
+        card,
+        onStatus(listener) {
+          onStatus = listener;
+          return () => {};
+        },
+      };
+      const capacity = { requests: 4, queue: 0, kvBlocks: 100 };
+      const worker = { id: "a", epoch, role: "both", model: "m", capacity, ranks: 1, labels: {} } as const;
+      const handle = { worker, card, engine, health: createWorkerHealth({ worker: "a", epoch }) };
+      current = [handle];
+      for (const tell of listeners) tell({ type: "joined", handle });
+      return (step, sequence) =>
+        onStatus({
+          step,
+          stepAgeMs: 0,
+          stepExpectedMs: 0,
+          load: { running: 1, waiting: 0, queuedPrefillTokens: 0, kvBlocksUsed: 1, kvBlocksTotal: 100 },
+          events: [{ worker: "a", epoch, sequence, events: [{ type: "cleared" }] }],
+        });
+    };
+    const seen = async (): Promise<readonly (number | undefined)[]> => {
+      const series = seriesOf(await metrics.expose());
+      return ["worker_steps_total", "kv_event_gap_total"].map((name) =>
+        series.get(`stator_${name}{worker="a"}`),
+      );
+    };
+    const first = live("1");
+    first(100, 1n);
+    first(140, 2n);
+    expect(await seen()).toEqual([40, 0]);
+    // Its own counts begin at 0 again; what this process has counted does not.
+    const second = live("2");
+    second(0, 1n);
+    expect(await seen()).toEqual([40, 0]);
+    second(5, 2n);
+    // An engine that is restarted within its process.
+    second(0, 3n);
+    second(2, 4n);
+    expect(await seen()).toEqual([47, 0]);
   });
 
   test("label values are escaped, cut, and never code", async () => {

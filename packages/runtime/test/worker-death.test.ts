@@ -1,4 +1,15 @@
-import { classifyFailure, createRequest, type TokenBatch, type WorkerHandle } from "@stator/core";
+import { createServer, type AddressInfo } from "node:net";
+import { create } from "@bufbuild/protobuf";
+import { RegistrationSchema } from "@stator/contracts";
+import {
+  classifyFailure,
+  createHealthGroup,
+  createRequest,
+  silentLogger,
+  systemClock,
+  type TokenBatch,
+  type WorkerHandle,
+} from "@stator/core";
 import { createRuntime, fileDiscovery, RuntimeError } from "@stator/runtime";
 import { expect, test } from "vitest";
 import { joined, left, workerProcesses } from "./worker-processes.ts";
@@ -83,6 +94,43 @@ test("a frozen worker is found silent, its streams fail, and after the thaw it h
 
   victim.signal("SIGCONT");
   await processes.printed("ended frozen");
+});
+
+test("a record whose address answers nothing holds up neither the start nor the workers that are there", async () => {
+  await using processes = await workerProcesses();
+  // What a rollout leaves: the records of dead workers, one at an address that swallows, one at a closed port.
+  const mute = createServer(() => {});
+  await new Promise<void>((resolve) => mute.listen(0, "127.0.0.1", resolve));
+  const discovery = fileDiscovery({ dir: processes.dir });
+  const { deadlines } = createHealthGroup();
+  const store = await discovery.open({
+    namespace: "default",
+    clock: systemClock,
+    deadlines,
+    logger: silentLogger,
+    onAnswer: () => {},
+  });
+  for (const [id, port] of [
+    ["mute", (mute.address() as AddressInfo).port],
+    ["closed", 9],
+  ] as const) {
+    const record = create(RegistrationSchema, {
+      id,
+      epoch: "1",
+      address: `http://127.0.0.1:${port}`,
+      subject: { case: "worker", value: {} },
+    });
+    await store.put(record, { claim: true });
+  }
+  await processes.start("worker");
+  await using runtime = await createRuntime({ discovery });
+  const handle = await joined(runtime.workers(), "worker");
+  expect(runtime.workers().current()).toEqual([handle]);
+  const stream = start(handle, "served");
+  expect((await stream.next()).done).toBe(false);
+  await stream.return?.();
+  await store.close();
+  mute.close();
 });
 
 test("cancelling reaches the engine, and only the cancelled request ends", async () => {

@@ -3,9 +3,11 @@ import {
   createRequest,
   nameBlocks,
   type GenerateRequest,
+  type Handoff,
   type RequestInit,
   type TokenBatch,
 } from "@stator/core";
+import { createTransferEnds, tcp } from "@stator/kv-transfer";
 import { describe, expect, it } from "vitest";
 
 import { createLoopback } from "../handoff/loopback.ts";
@@ -183,6 +185,40 @@ describe("createSimulatedEngine", () => {
     expect(
       await run(createSimulatedEngine({ transfer, onHandoffFailure: "recompute" }), { handoff }),
     ).toEqual(whole.slice(1));
+  });
+
+  it("a forged handoff ends its own request only: decoding goes on, and so do real handoffs", async () => {
+    const whole = await run(createSimulatedEngine());
+    await using source = await createTransferEnds({ transports: [tcp()] });
+    await using sink = await createTransferEnds({ transports: [tcp()] });
+    const prefill = createSimulatedEngine({ transfer: source });
+    const decode = createSimulatedEngine({ transfer: sink });
+    const [first] = await batches(prefill, { mode: "prefill" });
+    const handoff = first!.handoff!;
+    const { opaque } = handoff;
+    const bent = Uint8Array.from(opaque, (byte, at) => (at === opaque.length >> 1 ? byte ^ 1 : byte));
+    const forged: readonly Handoff[] = [
+      ...[new Uint8Array(0), opaque.subarray(0, 40), bent, new Uint8Array(4_096).fill(0xff)].map((bytes) => ({
+        ...handoff,
+        opaque: bytes,
+      })),
+      { ...handoff, connector: "unknown" },
+      { ...handoff, compatibilityDigest: "unknown" },
+    ];
+    const outputIds = Uint32Array.from(handoff.firstIds);
+    const other = { promptIds: prompt(2, 50), limits: { maxTokens: 400 } };
+    const beside = run(decode, other);
+    for (const forgery of forged)
+      await expect(run(decode, { handoff: forgery, outputIds })).rejects.toThrow();
+    // A wrong count beside true blocks can only be told by the blocks: then they are what counts.
+    expect(await run(decode, { handoff: { ...handoff, heldTokens: 4_096 }, outputIds })).toEqual(
+      whole.slice(1),
+    );
+    expect(await beside).toEqual(await run(createSimulatedEngine(), other));
+    const after = createSimulatedEngine({ transfer: sink });
+    const [next] = await batches(prefill, { mode: "prefill" });
+    expect(await run(after, { handoff: next!.handoff!, outputIds })).toEqual(whole.slice(1));
+    expect(decode.usedBlocks()).toBe(0);
   });
 
   it("fails what runs on a crash, refuses more, and comes back empty with a new epoch", async () => {

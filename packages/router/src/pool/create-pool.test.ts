@@ -197,6 +197,22 @@ describe("a pool without room", () => {
     expect(pool.counts).toMatchObject(nothing);
   });
 
+  it("lets in a request that lost its worker though the line is full, and serves it first", async () => {
+    const { clock, add, run, pool } = rig({ queue: 1 });
+    add("a", answering, { requests: 1 });
+    const order: string[] = [];
+    const noted = (name: string, end: Promise<number | string>): Promise<unknown> =>
+      end.then((tokens) => order.push(`${name}:${tokens}`));
+    const runs = [noted("first", run()), noted("waiting", run())];
+    await clock.pass(1);
+    runs.push(noted("moved", run({ attempt: 1 })));
+    expect(await run()).toBe("ROUTER_OVERLOADED");
+    expect(pool.counts).toMatchObject({ booked: 1, waiting: 2 });
+    await clock.run(Promise.all(runs));
+    expect(order).toEqual(["first:5", "moved:5", "waiting:5"]);
+    expect(pool.counts).toMatchObject(nothing);
+  });
+
   it("recovers within a beat of the drain: no busy mark stays", async () => {
     const { clock, add, run } = rig({ queue: 0 });
     add("a", answering, { requests: 2 });
