@@ -23,5 +23,5 @@ const result = await soak({
   onProgress: isJson ? undefined : (sample) => console.log(JSON.stringify(sample)),
 });
 console.log(isJson ? JSON.stringify(result) : JSON.stringify(result, undefined, 2));
-const { lost, duplicated, mismatched, leaked } = result;
-process.exit(lost + duplicated + mismatched + leaked === 0 ? 0 : 1);
+const { lost, duplicated, mismatched, leaked, handlesGrown } = result;
+process.exit(lost + duplicated + mismatched + leaked + handlesGrown.length === 0 ? 0 : 1);

@@ -74,6 +74,8 @@ export interface RowResult {
   readonly detectP99Ms?: number;
   readonly recoveryMs?: number;
   readonly recomputedTokens: number;
+  /** The longest time that the tester's own process stood still while it struck: no figure of time is better than this. */
+  readonly stalledMs?: number;
   /** Figures of this row alone. */
   readonly more?: Readonly<Record<string, number>>;
   /** Why the run says nothing: the load or the faults were not what they had to be. */

@@ -28,6 +28,9 @@ export interface SoakSample {
   readonly listeners: number;
 }
 
+/** Open handles by kind with nothing under way: no load, all sessions up, nothing big fetched for a while. */
+export type HandlesAtRest = Readonly<Record<string, number>>;
+
 export interface SoakResult {
   readonly seed: number;
   readonly minutes: number;
@@ -36,9 +39,15 @@ export interface SoakResult {
   readonly lost: number;
   readonly duplicated: number;
   readonly mismatched: number;
-  /** After the first fifth of the time: slope in percent of the median an hour. */
+  /** After the first fifth of the time: median slope in percent of the median an hour, and the same by least squares. */
   readonly rssSlopePercentPerHour: number;
+  readonly rssLeastSquaresPercentPerHour: number;
   readonly heapSlopePercentPerHour: number;
+  /** Samples within the run see sessions come and go; these do not: before the load and after it. */
+  readonly handlesBefore: HandlesAtRest;
+  readonly handlesAfter: HandlesAtRest;
+  /** Kinds of which more are open afterwards. */
+  readonly handlesGrown: readonly string[];
   readonly first: SoakSample;
   readonly last: SoakSample;
   /** About one a minute. */
@@ -79,6 +88,7 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
     }),
   );
   const usual = requestsOf({ seed, random: seededRandom(seed + 1), profile, engine: "simulated" });
+  const handlesBefore = await handlesAtRest();
   const startedMs = performance.now();
   const endMs = startedMs + minutes * 60_000;
   const faults: Record<string, number> = {};
@@ -150,6 +160,7 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
     );
     await pause(100);
   }
+  const handlesAfter = await handlesAtRest(handlesBefore);
   await reference.close();
   const warm = samples.slice(Math.floor(samples.length / 5));
   return {
@@ -158,7 +169,13 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
     faults,
     ...totals,
     rssSlopePercentPerHour: slope(warm.map(({ minute, rssMb }) => [minute, rssMb])),
+    rssLeastSquaresPercentPerHour: leastSquares(warm.map(({ minute, rssMb }) => [minute, rssMb])),
     heapSlopePercentPerHour: slope(warm.map(({ minute, heapMb }) => [minute, heapMb])),
+    handlesBefore,
+    handlesAfter,
+    handlesGrown: Object.keys(handlesAfter).filter(
+      (kind) => handlesAfter[kind]! > (handlesBefore[kind] ?? 0),
+    ),
     first: warm[0]!,
     last: samples.at(-1)!,
     samples: samples.filter((_, i) => i % 6 === 0),
@@ -177,6 +194,32 @@ function slope(points: readonly (readonly [number, number])[]): number {
   );
   const level = median(points.map(([, value]) => value));
   return slopes.length === 0 ? 0 : round2((median(slopes) / level) * 6_000);
+}
+
+function leastSquares(points: readonly (readonly [number, number])[]): number {
+  const mean = (at: 0 | 1): number => points.reduce((sum, point) => sum + point[at], 0) / points.length;
+  const [x, y] = [mean(0), mean(1)];
+  const over = points.reduce((sum, [at, value]) => sum + (at - x) * (value - y), 0);
+  const under = points.reduce((sum, [at]) => sum + (at - x) ** 2, 0);
+  return under === 0 ? 0 : round2((over / under / y) * 6_000);
+}
+
+/**
+ * Waits for what closes by itself (idle connections of fetches and commands, 5 s each) and counts what is left, for at most
+ * 30 s or until it is what it was before. Timers are not counted.
+ */
+async function handlesAtRest(before?: HandlesAtRest): Promise<HandlesAtRest> {
+  const endMs = performance.now() + (before === undefined ? 12_000 : 30_000);
+  for (;;) {
+    await pause(500);
+    const counts: Record<string, number> = {};
+    for (const kind of process.getActiveResourcesInfo()) {
+      if (kind !== "Timeout" && kind !== "Immediate") counts[kind] = (counts[kind] ?? 0) + 1;
+    }
+    const isFlat =
+      before !== undefined && Object.keys(counts).every((kind) => counts[kind]! <= (before[kind] ?? 0));
+    if (isFlat || performance.now() > endMs) return counts;
+  }
 }
 
 function median(values: readonly number[]): number {

@@ -19,6 +19,7 @@ import {
 import { bundledProgram, sourceProgram } from "./program.ts";
 import { createReference, requestsOf } from "./reference.ts";
 import type { RowContext, RowResult } from "./row.ts";
+import { watchStalls } from "./stalls.ts";
 import { percentile } from "./statistics.ts";
 import { defaultWorkerConfig, type WorkerConfig } from "./worker-config.ts";
 
@@ -74,6 +75,9 @@ export interface Struck {
 
 /** How long one request may take in all before it counts as hung. */
 const hungMs = 120_000;
+
+/** Standing still for longer than it takes to give a worker up, in ms: what was measured is the machine and not the cluster. */
+const voidStallMs = 1_000;
 
 /** Starts the processes and the load, lets the row strike, waits for the load's end, and compares. */
 export async function trial(
@@ -172,9 +176,12 @@ export async function trial(
   await one.passed(Math.min(least, profile.clients));
   let struck: Struck;
   let isHung = false;
+  let stalledMs: number;
+  const stalls = watchStalls();
   try {
     struck = await strike(one);
   } finally {
+    stalledMs = stalls.stop();
     isStruck = true;
   }
   await Promise.race([
@@ -182,7 +189,21 @@ export async function trial(
     until("all requests end", () => load.inFlight().length === 0, hungMs).catch(() => (isHung = true)),
   ]);
   const left = (await struck.after?.()) ?? {};
-  return compare(context, options, load, graph, { ...struck, more: { ...struck.more, ...left } }, isHung);
+  const result = await compare(
+    context,
+    options,
+    load,
+    graph,
+    { ...struck, more: { ...struck.more, ...left } },
+    isHung,
+  );
+  // The small profile is for texts and leaks, on machines that are busy with other tests.
+  const isStill = context.profile.name !== "test" && stalledMs > voidStallMs;
+  return {
+    ...result,
+    stalledMs,
+    ...(isStill ? { isVoid: `the machine stood still for ${stalledMs} ms while faults were measured` } : {}),
+  };
 }
 
 async function compare(

@@ -29,14 +29,23 @@ export interface H2Connection extends SessionManager {
 export function openH2Connection(options: H2ConnectionOptions): H2Connection {
   const { authority, clock, connectMs } = options;
   let failure: unknown;
+  let socket: net.Socket | undefined;
   const session = http2.connect(authority, {
     settings: { initialWindowSize: windowBytes },
     createConnection(url) {
       const host = url.hostname.replace(/^\[|\]$/g, "");
       // Nagle's algorithm would hold back a small frame until the last one is acknowledged.
-      return net.connect({ host, port: Number(url.port), noDelay: true });
+      return (socket = net.connect({ host, port: Number(url.port), noDelay: true }));
     },
   });
+  /**
+   * With an error, because calls without an answer yet hear of nothing else: connect-es would wait for ever. And the socket
+   * too: a session that is destroyed waits for what it writes, for ever when the peer reads nothing.
+   */
+  const destroy = (error: unknown): void => {
+    if (!session.destroyed) session.destroy(error as Error);
+    socket?.destroy();
+  };
 
   const ready = new Promise<http2.ClientHttp2Session>((resolve, reject) => {
     const timer = clock.schedule(connectMs, () => {
@@ -53,7 +62,7 @@ export function openH2Connection(options: H2ConnectionOptions): H2Connection {
       failure ??= error;
       timer.cancel();
       reject(failure as Error);
-      if (!session.destroyed) session.destroy();
+      destroy(failure);
     };
     session.once("connect", () => {
       // A reset that came with the connection: `close` tells next, and any call on the session would throw out of here.
@@ -81,7 +90,7 @@ export function openH2Connection(options: H2ConnectionOptions): H2Connection {
     },
     notifyResponseByteRead() {},
     close() {
-      if (!session.destroyed) session.destroy();
+      destroy(new Error(`The connection to ${authority} was closed here.`));
     },
   };
 }

@@ -8,6 +8,8 @@ import { openH2Connection, type H2Connection, type H2ConnectionOptions } from ".
 
 /** How long the connection for what is big stays open without a use, in milliseconds. */
 const bulkIdleMs = 5_000;
+/** What is big has stopped coming after so long without a piece: its connection is given up, and the next try opens another. */
+const bulkStallMs = 5_000;
 
 /**
  * The calls of a worker in another process. The session and what is big have a connection each: TCP would make tokens
@@ -24,12 +26,22 @@ export function openH2Link(options: H2ConnectionOptions): SessionLink {
     bulkConnection = undefined;
   };
   /** A connection that fetched something once is not kept for the life of the session. */
-  async function* counted<Message>(messages: AsyncIterable<Message>): AsyncGenerator<Message> {
+  async function* counted<Message>(
+    connection: H2Connection,
+    messages: AsyncIterable<Message>,
+  ): AsyncGenerator<Message> {
     idle.cancel();
     fetches += 1;
+    const watch = (): { cancel(): void } => options.clock.schedule(bulkStallMs, () => connection.close());
+    let stall = watch();
     try {
-      yield* messages;
+      for await (const message of messages) {
+        stall.cancel();
+        yield message;
+        stall = watch();
+      }
     } finally {
+      stall.cancel();
       fetches -= 1;
       if (fetches === 0) idle = options.clock.schedule(bulkIdleMs, closeBulk);
     }
@@ -51,6 +63,7 @@ export function openH2Link(options: H2ConnectionOptions): SessionLink {
     fetch(request, signal) {
       if (bulkConnection === undefined || bulkConnection.isOver) bulkConnection = openH2Connection(options);
       return counted(
+        bulkConnection,
         translated(createClient(BulkService, transport(bulkConnection)).fetch(request, { signal })),
       );
     },
