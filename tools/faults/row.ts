@@ -74,6 +74,10 @@ export interface RowResult {
   readonly detectP99Ms?: number;
   readonly recoveryMs?: number;
   readonly recomputedTokens: number;
+  /** Output tokens of the requests that moved. */
+  readonly generatedTokens?: number;
+  /** Tokens that a moved request computed again beyond what it generated, p99: more than a block means that a prompt was computed twice. */
+  readonly recomputedOverP99?: number;
   /** The longest time that the tester's own process stood still while it struck: no figure of time is better than this. */
   readonly stalledMs?: number;
   /** Figures of this row alone. */

@@ -219,8 +219,17 @@ async function compare(
   let lost = isHung ? load.inFlight().length : 0;
   let mismatched = 0;
   const gaps: number[] = [];
+  let generatedTokens = 0;
+  const recomputedOver: number[] = [];
   for (const request of load.requests) {
     const { result, error } = request;
+    const recomputed = request.events.map((e) =>
+      e.type === "migrated" && e.outcome === "resumed" ? e.recomputedTokens : undefined,
+    );
+    if (recomputed.some((tokens) => tokens !== undefined)) {
+      generatedTokens += request.tokens;
+      recomputedOver.push(recomputed.reduce<number>((sum, tokens = 0) => sum + tokens, 0) - request.tokens);
+    }
     for (const event of request.events) {
       if (event.type === "migrated" && event.outcome === "resumed")
         gaps.push(Math.max(0, event.gapMs - context.profile.stepMs));
@@ -255,6 +264,8 @@ async function compare(
     ...(detectMs.length === 0 ? {} : { detectP99Ms: percentile(detectMs, 0.99) }),
     ...(recoveryMs.length === 0 ? {} : { recoveryMs: percentile(recoveryMs, 1) }),
     recomputedTokens: graph.counts.recomputedTokens,
+    generatedTokens,
+    ...(recomputedOver.length === 0 ? {} : { recomputedOverP99: percentile(recomputedOver, 0.99) }),
     more: { migrations: gaps.length, ...more },
     ...(isShort ? { isVoid: `only ${load.requests.length} requests` } : {}),
     ...(confirmed < faults ? { isVoid: `only ${confirmed} of ${faults} faults were confirmed` } : {}),
