@@ -129,8 +129,9 @@ async function probe(client: ServerClient, signal: AbortSignal): Promise<ServerF
   const model = first?.id ?? props.model_alias ?? props.model_path ?? "model";
   const sequences = props.total_slots ?? 1;
   const contextTokens = props.default_generation_settings?.n_ctx ?? 4096;
-  const { n_params = 0, size = 0 } = first?.meta ?? {};
+  const { n_params = 0, size = 0, n_vocab: vocabulary } = first?.meta ?? {};
   return {
+    ...(vocabulary === undefined ? {} : { vocabulary }),
     model,
     contextTokens,
     blockTokens,

@@ -26,7 +26,11 @@ export function endWithoutServer(
   if (promptIds.length === 0) refuse("ENGINES_PROMPT_INVALID", "The prompt has no tokens.");
   // SGLang 0.5.23 takes such an id to its embedding table and dies of it, with all that it serves.
   if (vocabulary !== undefined && promptIds.some((id) => id >= vocabulary)) {
-    refuse("ENGINES_PROMPT_INVALID", `The prompt has an id beyond the vocabulary of ${vocabulary}.`);
+    const at = promptIds.findIndex((id) => id >= vocabulary);
+    refuse(
+      "ENGINES_PROMPT_INVALID",
+      `Id ${promptIds[at]} at position ${at} of the prompt is beyond the vocabulary of ${vocabulary}; tokenize with this model's tokenizer.`,
+    );
   }
   if (request.media !== undefined && request.media.length > 0) {
     refuse("ENGINES_UNSUPPORTED", `The adapter of ${url} passes token prompts only, no media.`);
@@ -74,5 +78,15 @@ export function failedHandoff(request: GenerateRequest, error: unknown): unknown
     message: `The KV of request ${request.id} did not arrive: ${error.message}`,
     cause: error,
     data: { ...error.data, observation: "neverStarted" },
+  });
+}
+
+/** A server that waits for KV is silent because of the other side as a rule: that is no word against it. */
+export function unmet(request: GenerateRequest, url: string, silentMs: number): EnginesError {
+  return new EnginesError({
+    code: "ENGINES_HANDOFF_FAILED",
+    kind: "unavailable",
+    message: `The KV of request ${request.id} did not arrive: ${url} gave no token from it within ${silentMs} ms.`,
+    data: { server: url, observation: "neverStarted" },
   });
 }

@@ -27,6 +27,8 @@ export interface ServerFacts {
   /** Connectors that only a look at the server completes; default: those of the driver. */
   readonly connectors?: readonly Connector[];
   readonly chatTemplate?: string;
+  /** Ids are below it; asked for where no tokenizer is given. */
+  readonly vocabulary?: number;
 }
 
 /** Load of the whole server, and of each rank where there are several. */
@@ -48,6 +50,8 @@ export interface ServerDriver {
   /** How it can constrain output. */
   readonly grammars: NonNullable<ModelCard["grammars"]>;
   readonly connectors: readonly Connector[];
+  /** An id beyond its vocabulary ends the server, with all that it serves: whoever does not tell the bound is warned. */
+  readonly diesOfUnknownIds?: boolean;
   probe(client: ServerClient, signal: AbortSignal): Promise<ServerFacts>;
   load(client: ServerClient, facts: ServerFacts, signal: AbortSignal): Promise<ServerLoad>;
   /** Handoffs that it yields need no `compatibilityDigest`: the engine fills the card's in. */

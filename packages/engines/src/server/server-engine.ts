@@ -19,7 +19,7 @@ import {
 } from "@stator/core";
 import { EnginesError } from "../errors/engines-error.ts";
 import { createServerClient } from "./server-client.ts";
-import { endWithoutServer, failedHandoff } from "./request-rules.ts";
+import { endWithoutServer, failedHandoff, unmet } from "./request-rules.ts";
 import type { EventWatch, ServerDriver, ServerFacts, ServerLoad } from "./server-driver.ts";
 import { readTokenizerArtifact } from "./tokenizer-artifact.ts";
 
@@ -35,6 +35,11 @@ export interface ServerEngineOptions {
    * be served.
    */
   readonly tokenizerPath?: string;
+  /**
+   * Ids are below it; greater ones are refused here. Default: what the tokenizer says, else the server, else the model's
+   * `config.json` where this machine has it.
+   */
+  readonly vocabulary?: number;
   /** Overrides of what the server tells about itself, and what it does not tell. */
   readonly card?: Partial<ModelCard>;
   /** How often load and health are read, in ms. Default 1,000. */
@@ -98,6 +103,8 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
   let load = noLoad;
   let step = 0;
   let own = 0;
+  /** Of these, those that wait for their first token. */
+  let mute = 0;
   let watch: EventWatch | undefined;
   let sequence = 0n;
   let polling = false;
@@ -124,7 +131,8 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
     const status: EngineStatus = {
       step,
       stepAgeMs: 0,
-      stepExpectedMs: 0,
+      // A prompt that is computed shows no steps: while the server answers, `silentMs` is the judge.
+      stepExpectedMs: mute > 0 && missed === 0 ? silentMs : 0,
       load: current,
       ...(ranks === undefined || ranks.length < 2 ? {} : { ranks }),
       ...(events === undefined ? {} : { events }),
@@ -138,7 +146,15 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
     const tokenizer =
       options.tokenizerPath === undefined ? undefined : await readTokenizerArtifact(options.tokenizerPath);
     if (tokenizer !== undefined) artifacts.set(tokenizer.digest, tokenizer.bytes);
-    vocabulary = tokenizer?.vocabulary;
+    vocabulary = tokenizer?.vocabulary ?? options.vocabulary ?? found.vocabulary;
+    if (vocabulary === undefined && driver.diesOfUnknownIds === true)
+      logger.warn(
+        "the vocabulary is unknown, and an id beyond it ends this server: give tokenizerPath or vocabulary",
+        {
+          url: options.url,
+          model: found.model,
+        },
+      );
     const chatTemplate = tokenizer?.card.chatTemplate ?? found.chatTemplate;
     facts = found;
     card = {
@@ -188,6 +204,7 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
         logger.debug("an engine server did not answer", { url: options.url, error: String(error) });
         const isGone = EnginesError.isInstance(error) && error.code === "ENGINES_SERVER_UNREACHABLE";
         missed = isGone ? missed + 1 : 0;
+        if (isGone) tell();
         if (isGone && missed === (options.goneAfterPolls ?? 5)) options.onGone?.(error);
       }
     }
@@ -222,7 +239,9 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
       silence?.cancel();
       signal.removeEventListener("abort", onAbort);
       stop.abort(over);
-      if (silence !== undefined) own -= 1;
+      if (silence === undefined) return;
+      own -= 1;
+      if (!isSpeaking) mute -= 1;
     };
     const leave = (): void => void batches?.return?.().catch(() => {});
     const open = async (): Promise<IteratorResult<TokenBatch>> => {
@@ -240,6 +259,7 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
       lastMs = clock.now();
       listen(silentMs);
       own += 1;
+      mute += 1;
       try {
         batches = driver.generate(client, request, facts!, stop.signal)[Symbol.asyncIterator]();
       } catch (error) {
@@ -250,6 +270,8 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
     const onError = (error: unknown): never => {
       settle();
       if (signal.aborted) throw cancelled(signal);
+      if (isSilent && !isSpeaking && request.handoff !== undefined && request.mode !== "prefill")
+        throw unmet(request, options.url, silentMs);
       if (isSilent) throw broken(options.url, `it said nothing for ${silentMs} ms`);
       throw isSpeaking ? error : failedHandoff(request, error);
     };
@@ -263,7 +285,10 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
       const batch = result.value;
       lastMs = clock.now();
       step += 1;
-      isSpeaking ||= batch.ids.length > 0;
+      if (!isSpeaking && batch.ids.length > 0) {
+        isSpeaking = true;
+        mute -= 1;
+      }
       isFinished ||=
         batch.finish !== undefined || (request.mode === "prefill" && batch.handoff !== undefined);
       if (isFinished) {

@@ -1,5 +1,15 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { collectIds, createRequest, type Engine, type GenerateRequest, type TokenBatch } from "@stator/core";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import {
+  collectIds,
+  createRequest,
+  silentLogger,
+  type Engine,
+  type GenerateRequest,
+  type TokenBatch,
+} from "@stator/core";
 import { createSimulatedEngine } from "../simulated/index.ts";
 import type { EngineFake } from "../testing/fakes/http-fake.ts";
 import { createMeetingRooms } from "../testing/fakes/meeting-rooms.ts";
@@ -82,6 +92,38 @@ test("gauges that every tensor-parallel rank repeats count once", async () => {
     await expect(run).rejects.toMatchObject({ kind: "cancelled" });
     await adapter.close();
   }
+});
+
+test("an id beyond the vocabulary never reaches the server, tokenizer or not", async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "stator-model-"));
+  try {
+    await writeFile(path.join(folder, "config.json"), JSON.stringify({ text_config: { vocab_size: 1_000 } }));
+    const beyond = { ...request, promptIds: Uint32Array.of(40, 1_000) };
+    for (const options of [
+      { serverInfo: { vocab_size: 1_000 } },
+      { serverInfo: { model_path: folder } },
+      {},
+    ]) {
+      const fake = await start(options);
+      const engine = sglang({ url: fake.url, ...("serverInfo" in options ? {} : { vocabulary: 1_000 }) });
+      await expect(collectIds(engine, beyond)).rejects.toMatchObject({
+        code: "ENGINES_PROMPT_INVALID",
+        kind: "invalid",
+        message: expect.stringContaining("Id 1000 at position 1") as string,
+      });
+      expect(fake.calls.some(({ path: asked }) => asked === "/generate")).toBe(false);
+      expect(await collectIds(engine, request)).toEqual(await expected());
+    }
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test("where the vocabulary cannot be known, that is said", async () => {
+  const warnings: string[] = [];
+  const logger = { ...silentLogger, warn: (message: string) => void warnings.push(message) };
+  await sglang({ url: (await start()).url, logger }).ready();
+  expect(warnings).toEqual([expect.stringContaining("give tokenizerPath or vocabulary")]);
 });
 
 test("load comes from /get_load where there are no metrics", async () => {

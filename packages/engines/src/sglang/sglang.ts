@@ -7,6 +7,7 @@ import type { ServerClient } from "../server/server-client.ts";
 import type { ServerDriver, ServerFacts } from "../server/server-driver.ts";
 import { createServerEngine, type ServerEngine, type ServerEngineOptions } from "../server/server-engine.ts";
 import { sglangLoad } from "./sglang-load.ts";
+import { vocabularyOfModel } from "../server/model-vocabulary.ts";
 import { endedByStopIds } from "../server/stream/stop-ids.ts";
 import { batchesOfEvents, mended, oneBatch } from "../server/stream/batch-stream.ts";
 import { generateReader, throwAbort, type SglangChunk } from "./sglang-stream.ts";
@@ -53,6 +54,8 @@ function sglangDriver({ connector, url, kvEvents }: SglangOptions): ServerDriver
     resume: { rng: false, penalties: false, grammar: false, logprobs: true },
     grammars: ["jsonSchema", "regex", "ebnf"],
     connectors: connector === undefined ? [] : [connectorOf(connector, url)],
+    // 0.5.23 takes such an id to its embedding table.
+    diesOfUnknownIds: true,
     probe,
     load: sglangLoad,
     generate(client, request, _facts, signal) {
@@ -79,6 +82,7 @@ interface ServerInfo {
   readonly kv_cache_dtype?: string;
   readonly served_model_name?: string;
   readonly model_path?: string;
+  readonly vocab_size?: number | null;
 }
 
 async function probe(client: ServerClient, signal: AbortSignal): Promise<ServerFacts> {
@@ -100,7 +104,9 @@ async function probe(client: ServerClient, signal: AbortSignal): Promise<ServerF
   }
   const blockTokens = info.page_size ?? 1;
   const ranks = info.dp_size ?? 1;
+  const vocabulary = info.vocab_size ?? (await vocabularyOfModel(info.model_path ?? model));
   return {
+    ...(vocabulary === undefined ? {} : { vocabulary }),
     model,
     contextTokens: contextOf(info, first?.max_model_len),
     blockTokens,

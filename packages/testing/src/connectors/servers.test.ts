@@ -4,7 +4,7 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { collectIds, createRequest, type Engine, type Handoff } from "@stator/core";
+import { collectIds, createRequest, type Deadlines, type Engine, type Handoff } from "@stator/core";
 import { llamaServer } from "@stator/engines/llama-server";
 import { sglang } from "@stator/engines/sglang";
 import { createSimulatedEngine, linearStepTime } from "@stator/engines/simulated";
@@ -66,17 +66,25 @@ async function mooncakeBootstrap(): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-const kinds: Readonly<Record<string, () => Promise<Pair>>> = {
-  "vLLM over NIXL": async () => {
+interface Options {
+  readonly silentMs?: number;
+}
+const kinds: Readonly<Record<string, (options: Options) => Promise<Pair>>> = {
+  "vLLM over NIXL": async (options) => {
     const sideChannel = new Map<string, Handoff>();
     const [p, d] = [
       await fake(startVllmFake({ engine: inner(), sideChannel })),
       await fake(startVllmFake({ engine: inner(), sideChannel })),
     ];
     const connector = { name: "nixl" } as const;
-    return pairOf(vllm({ url: p.url, connector }), vllm({ url: d.url, connector }), p, d);
+    return pairOf(
+      vllm({ ...options, url: p.url, connector }),
+      vllm({ ...options, url: d.url, connector }),
+      p,
+      d,
+    );
   },
-  "vLLM over Mooncake": async () => {
+  "vLLM over Mooncake": async (options) => {
     const rooms = createMeetingRooms();
     const [p, d] = [
       await fake(startVllmFake({ engine: inner(), rooms })),
@@ -84,51 +92,66 @@ const kinds: Readonly<Record<string, () => Promise<Pair>>> = {
     ];
     const bootstrap = await mooncakeBootstrap();
     return pairOf(
-      vllm({ url: p.url, connector: { name: "mooncake", bootstrap } }),
-      vllm({ url: d.url, connector: { name: "mooncake" } }),
+      vllm({ ...options, url: p.url, connector: { name: "mooncake", bootstrap } }),
+      vllm({ ...options, url: d.url, connector: { name: "mooncake" } }),
       p,
       d,
     );
   },
-  "vLLM over P2P-NCCL": async () => {
+  "vLLM over P2P-NCCL": async (options) => {
     const rooms = createMeetingRooms();
     const [p, d] = [
       await fake(startVllmFake({ engine: inner(), rooms })),
       await fake(startVllmFake({ engine: inner(), rooms })),
     ];
     return pairOf(
-      vllm({ url: p.url, connector: { name: "p2p-nccl", kvAddress: "10.0.0.1:21001" } }),
-      vllm({ url: d.url, connector: { name: "p2p-nccl", kvAddress: "10.0.0.2:22001" } }),
+      vllm({ ...options, url: p.url, connector: { name: "p2p-nccl", kvAddress: "10.0.0.1:21001" } }),
+      vllm({ ...options, url: d.url, connector: { name: "p2p-nccl", kvAddress: "10.0.0.2:22001" } }),
       p,
       d,
     );
   },
-  SGLang: async () => {
+  SGLang: async (options) => {
     const rooms = createMeetingRooms();
     const [p, d] = [
       await fake(startSglangFake({ engine: inner(), mode: "prefill", rooms })),
       await fake(startSglangFake({ engine: inner(), mode: "decode", rooms })),
     ];
     const connector = { name: "bootstrap" } as const;
-    return pairOf(sglang({ url: p.url, connector }), sglang({ url: d.url, connector }), p, d);
+    return pairOf(
+      sglang({ ...options, url: p.url, connector }),
+      sglang({ ...options, url: d.url, connector }),
+      p,
+      d,
+    );
   },
-  "TensorRT-LLM": async () => {
+  "TensorRT-LLM": async (options) => {
     const transceiver = new Map<string, Handoff>();
     const [p, d] = [
       await fake(startTrtllmFake({ engine: inner(), transceiver })),
       await fake(startTrtllmFake({ engine: inner(), transceiver })),
     ];
     const connector = { name: "context" } as const;
-    return pairOf(trtllm({ url: p.url, connector }), trtllm({ url: d.url, connector }), p, d);
+    return pairOf(
+      trtllm({ ...options, url: p.url, connector }),
+      trtllm({ ...options, url: d.url, connector }),
+      p,
+      d,
+    );
   },
-  "llama-server": async () => {
+  "llama-server": async (options) => {
     const states = new Map<string, SavedState>();
     const [p, d] = [
       await fake(startLlamaServerFake({ engine: inner(), slotFolder: folder, states })),
       await fake(startLlamaServerFake({ engine: inner(), slotFolder: folder, states })),
     ];
     const connector = { name: "slot-files", folder } as const;
-    return pairOf(llamaServer({ url: p.url, connector }), llamaServer({ url: d.url, connector }), p, d);
+    return pairOf(
+      llamaServer({ ...options, url: p.url, connector }),
+      llamaServer({ ...options, url: d.url, connector }),
+      p,
+      d,
+    );
   },
 };
 
@@ -146,7 +169,10 @@ const undisturbed = (r: ReturnType<typeof request>): Promise<number[]> =>
   collectIds(createSimulatedEngine({ contextTokens: 2048 }), r);
 
 describe.each(Object.keys(kinds))("%s, disaggregated over two servers", (kind) => {
-  async function graphOf(pair: Pair): Promise<{
+  async function graphOf(
+    pair: Pair,
+    deadlines: Partial<Deadlines> = {},
+  ): Promise<{
     engine: Engine;
     counts: { readonly handedOver: number; readonly fallbacks: number };
   }> {
@@ -156,12 +182,13 @@ describe.each(Object.keys(kinds))("%s, disaggregated over two servers", (kind) =
       prefill: createPool({ workers: [pair.prefill], name: "prefill" }),
       decode: createPool({ workers: [pair.decode], name: "decode" }),
       when: always,
+      deadlines,
     });
     return { engine: migrating(joined), counts: joined.counts };
   }
 
   test("gives the text of one server, for requests side by side", async () => {
-    const { engine, counts } = await graphOf(await kinds[kind]!());
+    const { engine, counts } = await graphOf(await kinds[kind]!({}));
     const requests = [1, 2, 3, 4].map(request);
     const texts = await Promise.all(requests.map((r) => collectIds(engine, r)));
     expect(texts).toEqual(await Promise.all(requests.map(undisturbed)));
@@ -169,7 +196,7 @@ describe.each(Object.keys(kinds))("%s, disaggregated over two servers", (kind) =
   });
 
   test("computes the prompt at decode when the prefill server is gone, and disaggregates again when it is back", async () => {
-    const pair = await kinds[kind]!();
+    const pair = await kinds[kind]!({});
     const { engine, counts } = await graphOf(pair);
     pair.fakes.prefill.refuse(true);
     expect(await collectIds(engine, request(1))).toEqual(await undisturbed(request(1)));
@@ -186,8 +213,44 @@ describe.each(Object.keys(kinds))("%s, disaggregated over two servers", (kind) =
       .toBe(1);
   });
 
+  const asked = ({ calls }: EngineFake): number =>
+    calls.filter(({ path: one }) => /generate|completion|slots\/\d/.test(one)).length;
+
+  test("computes the prompt at decode when the prefill server dies over it", async () => {
+    const pair = await kinds[kind]!({});
+    const { engine, counts } = await graphOf(pair);
+    pair.fakes.prefill.hang(true);
+    const run = collectIds(engine, request(1));
+    await expect.poll(() => asked(pair.fakes.prefill)).toBeGreaterThan(0);
+    pair.fakes.prefill.refuse(true);
+    expect(await run).toEqual(await undisturbed(request(1)));
+    expect(counts).toMatchObject({ handedOver: 0, fallbacks: 1 });
+    await expect.poll(() => pair.fakes.prefill.running + pair.fakes.decode.running).toBe(0);
+  });
+
+  test("computes the prompt at decode when the prefill server is stuck, and leaves nothing waiting there", async () => {
+    const pair = await kinds[kind]!({ silentMs: 2_000 });
+    const { engine, counts } = await graphOf(pair);
+    pair.fakes.prefill.hang(true);
+    expect(await collectIds(engine, request(1))).toEqual(await undisturbed(request(1)));
+    expect(counts).toMatchObject({ handedOver: 0, fallbacks: 1 });
+    await expect.poll(() => pair.fakes.prefill.running + pair.fakes.decode.running).toBe(0);
+  });
+
+  test("gives a decode server that is stuck over the KV up by a deadline of its own, and asks it for the whole", async () => {
+    const pair = await kinds[kind]!({});
+    const { engine, counts } = await graphOf(pair, { kvTransferBaseMs: 300 });
+    pair.fakes.decode.hang(true);
+    const run = collectIds(engine, request(1));
+    await expect.poll(() => asked(pair.fakes.decode)).toBeGreaterThan(0);
+    pair.fakes.decode.hang(false);
+    expect(await run).toEqual(await undisturbed(request(1)));
+    expect(counts).toMatchObject({ handedOver: 0, fallbacks: 1 });
+    await expect.poll(() => pair.fakes.prefill.running + pair.fakes.decode.running).toBe(0);
+  });
+
   test("frees both servers when the caller leaves", async () => {
-    const pair = await kinds[kind]!();
+    const pair = await kinds[kind]!({});
     const { engine } = await graphOf(pair);
     const long = { ...request(1), limits: { maxTokens: 1_500, ignoreEos: true } };
     const controller = new AbortController();

@@ -16,6 +16,8 @@ export interface EngineFake {
   readonly running: number;
   /** From now on every connection breaks at once, as if the process were gone; `false` brings it back. */
   refuse(isGone: boolean): void;
+  /** From now on requests for work are taken and never answered, as if the process were stuck; `false` ends that. */
+  hang(isStuck: boolean): void;
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -42,6 +44,7 @@ export async function startHttpFake(handle: (exchange: Exchange) => Promise<void
   const calls: { path: string; body: unknown; headers: IncomingMessage["headers"] }[] = [];
   let running = 0;
   let isGone = false;
+  let isStuck = false;
   const server = createServer((request, response) => {
     if (isGone) {
       request.socket.destroy();
@@ -52,6 +55,10 @@ export async function startHttpFake(handle: (exchange: Exchange) => Promise<void
       const body = await bodyOf(request);
       const path = (request.url ?? "/").split("?")[0]!;
       calls.push({ path, body, headers: request.headers });
+      if (isStuck && request.method === "POST") {
+        await once(response, "close");
+        return;
+      }
       await handle(exchangeOf(request, response, path, body));
     })()
       .catch((error: unknown) => {
@@ -78,6 +85,9 @@ export async function startHttpFake(handle: (exchange: Exchange) => Promise<void
     refuse(next) {
       isGone = next;
       if (isGone) server.closeAllConnections();
+    },
+    hang(next) {
+      isStuck = next;
     },
     close,
     [Symbol.asyncDispose]: close,

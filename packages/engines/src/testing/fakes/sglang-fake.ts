@@ -29,6 +29,8 @@ export interface SglangFakeOptions {
   readonly transferFails?: () => boolean;
   /** Tensor-parallel ranks, each of which reports every gauge. Default 1. */
   readonly tensorRanks?: number;
+  /** What `/get_server_info` says beside or in place of the usual. */
+  readonly serverInfo?: Readonly<Record<string, unknown>>;
   /** `/get_load` only, no `/metrics`. */
   readonly withoutMetrics?: boolean;
 }
@@ -83,6 +85,7 @@ export function startSglangFake(options: SglangFakeOptions): Promise<EngineFake>
           max_running_requests: 32,
           max_req_input_len: (engine.card?.contextTokens ?? 0) - keptPositions,
           version: "0.5.23",
+          ...options.serverInfo,
         });
       case "/get_load":
         return exchange.json(200, [
