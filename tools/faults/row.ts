@@ -76,7 +76,10 @@ export interface RowResult {
   readonly recomputedTokens: number;
   /** Output tokens of the requests that moved. */
   readonly generatedTokens?: number;
-  /** Tokens that a moved request computed again beyond what it generated, p99: more than a block means that a prompt was computed twice. */
+  /**
+   * Tokens that a moved request computed again beyond what it generated, p99, of those whose prompt another worker had computed:
+   * more than a block means that it was computed twice though a copy was left.
+   */
   readonly recomputedOverP99?: number;
   /** The longest time that the tester's own process stood still while it struck: no figure of time is better than this. */
   readonly stalledMs?: number;

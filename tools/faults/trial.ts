@@ -228,7 +228,10 @@ async function compare(
     );
     if (recomputed.some((tokens) => tokens !== undefined)) {
       generatedTokens += request.tokens;
-      recomputedOver.push(recomputed.reduce<number>((sum, tokens = 0) => sum + tokens, 0) - request.tokens);
+      // A prompt that the dead worker computed itself had no other copy.
+      const isHeldElsewhere = request.events.find((e) => e.type === "prefilled")?.attempt === 0;
+      if (isHeldElsewhere)
+        recomputedOver.push(recomputed.reduce<number>((sum, tokens = 0) => sum + tokens, 0) - request.tokens);
     }
     for (const event of request.events) {
       if (event.type === "migrated" && event.outcome === "resumed")
