@@ -16,6 +16,8 @@ function(stator_addon name)
   add_library(${name} MODULE ${ARGN})
   set_target_properties(${name} PROPERTIES PREFIX "" SUFFIX ".node" CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
   target_include_directories(${name} SYSTEM PRIVATE ${NODE_API_INCLUDE} ${NODE_ADDON_API_INCLUDE})
+  # What is thrown into a worker that is being terminated can't reach JS: without this the process ends instead.
+  target_compile_definitions(${name} PRIVATE NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS)
   target_compile_definitions(${name} PRIVATE NAPI_VERSION=8 NODE_ADDON_API_CPP_EXCEPTIONS _GNU_SOURCE)
   target_compile_options(${name} PRIVATE -O3 -Wall -Wextra -fexceptions)
   find_package(Threads REQUIRED)

@@ -23,7 +23,7 @@ export type {
 } from "./agent/transfer-agent.ts";
 export type { DescribedRegion, Descriptors, Piece, StridedPieces } from "./agent/descriptors.ts";
 export { concatDescriptors, describe, describePacked } from "./agent/descriptors.ts";
-export type { AgentTotals, PathTotals } from "./agent/agent-totals.ts";
+export type { AgentTotals, PathTotals } from "./agent/agent-counts.ts";
 export type { Region } from "./agent/region.ts";
 export type { Notification } from "./agent/inbox.ts";
 export type { Lease, LeaseEnd } from "./agent/lease.ts";

@@ -10,7 +10,10 @@ constexpr uint64_t kStreamBytes = 32u << 10;
 
 class CopyPlan final : public Plan {
  public:
-  CopyPlan(const Runs& runs, std::vector<Range> local, std::vector<Range> remote, std::vector<const uint64_t*> life) : Plan(runs, std::move(local), std::move(remote)), life_(std::move(life)) {}
+  CopyPlan(const Runs& runs, std::vector<Range> local, std::vector<Range> remote, std::vector<const uint64_t*> life) : Plan(runs, std::move(local), std::move(remote)), life_(std::move(life)) {
+    pins_.Add(remote_);
+    for (const uint64_t* word : life_) pins_.Add(reinterpret_cast<uintptr_t>(word));
+  }
 
  protected:
   Outcome CheckLife() override {
@@ -61,19 +64,6 @@ Napi::Value MemcpyRuns(const Napi::CallbackInfo& info) {
 }
 
 }  // namespace
-
-// One per environment (main thread or worker), ended by its cleanup hook after its last job.
-CopyPool& PoolOf(Napi::Env env) {
-  auto* pool = env.GetInstanceData<CopyPool>();
-  if (pool == nullptr) {
-    const unsigned cores = std::thread::hardware_concurrency();
-    pool = new CopyPool(cores >= 8 ? 4 : cores >= 2 ? 2 : 1);
-    env.SetInstanceData<CopyPool>(pool);
-    // Runs before memory and callbacks are taken away: no thread may be in them then.
-    env.AddCleanupHook([](CopyPool* held) { held->Stop(); }, pool);
-  }
-  return *pool;
-}
 
 void InitCopy(Napi::Env env, Napi::Object exports) {
   exports.Set("planCopy", Napi::Function::New(env, PlanCopy));

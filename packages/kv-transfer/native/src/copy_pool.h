@@ -130,6 +130,4 @@ class CopyPool {
   std::atomic<bool> is_stopping_{false};
 };
 
-CopyPool& PoolOf(Napi::Env env);
-
 }  // namespace transfer

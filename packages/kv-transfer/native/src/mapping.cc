@@ -1,50 +1,48 @@
 // Memory that JS sees as ArrayBuffers: sealed memfds, mappings of peers' memfds, huge-page advised private memory.
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <mutex>
-#include <unordered_map>
 
-#include "runs.h"
+#include "mapping.h"
 
 namespace transfer {
 namespace {
 
-struct Mapping {
-  void* address;
-  size_t bytes;
-};
-
-// Live mappings by address, so that `unmap` and the garbage collector's finalizer release each exactly once, whoever comes first.
+// Live mappings by address: `unmap` and the collector's finalizer let go of each exactly once, whoever comes first.
 std::mutex registry_mutex;
-std::unordered_map<void*, Mapping*> registry;
+std::map<uintptr_t, std::shared_ptr<Mapping>> registry;
 
+// Lets go of the mapping at an address, or only of this one there.
 void Release(void* address, const Mapping* only) {
+  std::shared_ptr<Mapping> released;
   std::lock_guard<std::mutex> lock(registry_mutex);
-  const auto found = registry.find(address);
-  if (found == registry.end() || (only != nullptr && found->second != only)) return;
-  munmap(address, found->second->bytes);
+  const auto found = registry.find(reinterpret_cast<uintptr_t>(address));
+  if (found == registry.end() || (only != nullptr && found->second.get() != only)) return;
+  released = std::move(found->second);
   registry.erase(found);
 }
 
 Napi::ArrayBuffer Wrap(Napi::Env env, void* address, size_t bytes) {
-  auto* mapping = new Mapping{address, bytes};
+  auto mapping = std::make_shared<Mapping>(address, bytes);
+  // The hint keeps the object, so that no later mapping can be taken for it; it does not keep the memory.
+  auto* known = new std::weak_ptr<Mapping>(mapping);
   {
     std::lock_guard<std::mutex> lock(registry_mutex);
-    registry[address] = mapping;
+    registry[reinterpret_cast<uintptr_t>(address)] = std::move(mapping);
   }
   return Napi::ArrayBuffer::New(
       env, address, bytes,
-      [](Napi::Env, void*, Mapping* hint) {
-        Release(hint->address, hint);
+      [](Napi::Env, void* at, std::weak_ptr<Mapping>* hint) {
+        if (const auto still = hint->lock(); still != nullptr) Release(at, still.get());
         delete hint;
       },
-      mapping);
+      known);
 }
 
 size_t BytesOf(const Napi::Value& value) {
@@ -135,6 +133,14 @@ Napi::Value CloseFd(const Napi::CallbackInfo& info) {
 }
 
 }  // namespace
+
+std::shared_ptr<const Mapping> MappingOf(uintptr_t address) {
+  std::lock_guard<std::mutex> lock(registry_mutex);
+  auto after = registry.upper_bound(address);
+  if (after == registry.begin()) return nullptr;
+  const auto& mapping = std::prev(after)->second;
+  return address - reinterpret_cast<uintptr_t>(mapping->address) < mapping->bytes ? mapping : nullptr;
+}
 
 void InitMapping(Napi::Env env, Napi::Object exports) {
   exports.Set("memfdAllocate", Napi::Function::New(env, MemfdAllocate));

@@ -1,5 +1,5 @@
 // Plans as JS sees them: run within the call, or by the pool's threads with a callback.
-#include "plan.h"
+#include "copy_jobs.h"
 
 #include <cerrno>
 #include <cstring>
@@ -19,7 +19,10 @@ Handle& HandleOf(const Napi::Value& value) { return *value.As<Napi::External<Han
 // runPlan(plan, isRead) -> 0 done, 1 a region is gone. Throws { code } with the kernel's reason.
 Napi::Value RunPlan(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  const Outcome outcome = HandleOf(info[0])->Run(info[1].As<Napi::Boolean>(), PoolOf(env), nullptr);
+  const Handle& plan = HandleOf(info[0]);
+  // Nothing can be unmapped before this call returns.
+  if (!plan->pins().IsMapped()) return Napi::Number::New(env, 1);
+  const Outcome outcome = plan->Run(info[1].As<Napi::Boolean>(), JobsOf(env).pool(), nullptr);
   if (outcome.reason != 0) ThrowErrno(env, outcome.reason, "copying");
   return Napi::Number::New(env, outcome.is_gone ? 1 : 0);
 }
@@ -27,21 +30,8 @@ Napi::Value RunPlan(const Napi::CallbackInfo& info) {
 // runPlanAsync(plan, isRead, done(status, code?, message?)) -> stop(). Status: 0 done, 1 a region is gone, 2 stopped, 3 failed with code and message.
 Napi::Value RunPlanAsync(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  const Handle plan = HandleOf(info[0]);
-  const bool is_read = info[1].As<Napi::Boolean>();
   auto stop = std::make_shared<std::atomic<bool>>(false);
-  // The callback's closure keeps the memory that is copied.
-  auto done = Napi::ThreadSafeFunction::New(env, info[2].As<Napi::Function>(), "stator copy", 0, 1);
-  CopyPool& pool = PoolOf(env);
-  pool.Add([plan, is_read, stop, done, &pool]() mutable {
-    const Outcome outcome = plan->Run(is_read, pool, stop.get());
-    const napi_status told = done.BlockingCall([outcome](Napi::Env callEnv, Napi::Function callback) {
-      if (outcome.reason != 0) callback.Call({Napi::Number::New(callEnv, 3), Napi::String::New(callEnv, CodeOf(outcome.reason)), Napi::String::New(callEnv, strerror(outcome.reason))});
-      else callback.Call({Napi::Number::New(callEnv, outcome.is_stopped ? 2 : outcome.is_gone ? 1 : 0)});
-    });
-    // Where the environment is going, the call has gone already.
-    if (told == napi_ok) done.Release();
-  });
+  JobsOf(env).Post(env, HandleOf(info[0]), info[1].As<Napi::Boolean>(), stop, info[2].As<Napi::Function>());
   return Napi::Function::New(env, [stop](const Napi::CallbackInfo& stopInfo) -> Napi::Value {
     stop->store(true, std::memory_order_relaxed);
     return stopInfo.Env().Undefined();
@@ -83,6 +73,7 @@ std::vector<Part> CutParts(const Runs& runs, uint64_t total) {
 Plan::Plan(const Runs& runs, std::vector<Range> local_ranges, std::vector<Range> remote_ranges) : owned_(runs), local_(std::move(local_ranges)), remote_(std::move(remote_ranges)) {
   for (size_t i = 0; i < runs.count; i += 1) total_ += static_cast<uint64_t>(runs.piece_bytes[i]) * runs.pieces[i];
   parts_ = CutParts(owned_.runs, total_);
+  pins_.Add(local_);
 }
 
 Outcome Plan::Run(bool is_read, CopyPool& pool, const std::atomic<bool>* stop) {

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "copy_pool.h"
+#include "mapping.h"
 
 namespace transfer {
 
@@ -32,6 +33,8 @@ class Plan {
   // Alive before and after, the data in between; the data of large batches is shared with the pool's threads.
   Outcome Run(bool is_read, CopyPool& pool, const std::atomic<bool>* stop);
   uint64_t total() const { return total_; }
+  // The memory of this process that it works on.
+  const Pins& pins() const { return pins_; }
 
  protected:
   virtual Outcome CheckLife() = 0;
@@ -63,6 +66,7 @@ class Plan {
     }
   }
 
+  Pins pins_;
   const OwnedRuns owned_;
   const std::vector<Range> local_;
   const std::vector<Range> remote_;

@@ -1,16 +1,17 @@
 // Longer than most: it is the one place where regions, peers, leases, notifications and transports meet.
 import { randomBytes } from "node:crypto";
-import { type Counter, type Histogram, noopMeter, silentLogger, sleep, systemClock } from "@stator/core";
+import { noopMeter, silentLogger, sleep, systemClock } from "@stator/core";
 import { type TransferError, transferError } from "../transfer-error.ts";
 import type { OpenTransport, RegionMemory, TransportHost } from "../transport/transport.ts";
 import type { DescribedRegion } from "./descriptors.ts";
 import { createInbox } from "./inbox.ts";
-import { createTotalsBook } from "./agent-totals.ts";
+import { createAgentCounts } from "./agent-counts.ts";
 import { createLeaseBook } from "./lease.ts";
 import { decodeMetadata, encodeMetadata } from "./metadata.ts";
 import { createPeerEntry, type PeerEntry } from "./peer-entry.ts";
 import { bufferMemory, createRegion, type Region, type RegionInternal } from "./region.ts";
-import type { PathCandidate, TransferAgent, TransferAgentOptions } from "./transfer-agent.ts";
+import { explainPath } from "./routes.ts";
+import type { TransferAgent, TransferAgentOptions } from "./transfer-agent.ts";
 import { createTransferHandle } from "./transfer.ts";
 
 /** Notifications that wait for a reader before their senders do. */
@@ -22,7 +23,6 @@ export const defaultConnectDeadlineMs = 1000;
 const comeBackAttempts = 5;
 /** Before the second attempt, ms; doubles. */
 const comeBackDelayMs = 5;
-const secondsBuckets: readonly number[] = [1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1, 3, 10];
 
 /**
  * Opens an agent with its transports. Close it when done; `await using` does.
@@ -54,44 +54,7 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
     if (tag === "renew") leases.renew(id);
     else if (tag === "release") leases.release(id);
   });
-  const seconds = meter.histogram({
-    name: "kv_transfer",
-    unit: "seconds",
-    help: "Time from post to completion of a KV transfer.",
-    labels: ["path"],
-    buckets: secondsBuckets,
-  });
-  const bytesMoved = meter.counter({
-    name: "kv_transfer",
-    unit: "bytes",
-    help: "Bytes moved by KV transfers.",
-    labels: ["path", "operation"],
-  });
-  const failures = meter.counter({
-    name: "kv_transfer_failures",
-    help: "KV transfers that failed, by error code.",
-    labels: ["code"],
-  });
-  const failovers = meter.counter({
-    name: "kv_transfer_failovers",
-    help: "Batches that went on over another transport.",
-    labels: ["from"],
-  });
-  const seriesByPath = new Map<string, { readonly seconds: Histogram; readonly bytes: Counter }>();
-  const seriesOf = (
-    path: string,
-    operation: string,
-  ): { readonly seconds: Histogram; readonly bytes: Counter } => {
-    const key = operation === "read" ? path : `${path}>`;
-    let series = seriesByPath.get(key);
-    if (series === undefined)
-      seriesByPath.set(
-        key,
-        (series = { seconds: seconds.labels({ path }), bytes: bytesMoved.labels({ path, operation }) }),
-      );
-    return series;
-  };
-  const totals = createTotalsBook();
+  const counts = createAgentCounts(meter);
   let nextRegion = 1;
   let isClosed = false;
   const open: OpenTransport[] = [];
@@ -194,7 +157,7 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
       return [...peers.values()].map((entry) => entry.peer);
     },
     transports: open.map((transport) => transport.name),
-    totals,
+    totals: counts.totals,
     get regions() {
       return [...regions.values()];
     },
@@ -320,12 +283,7 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
         local: [...request.local.regions].map((region) => regions.get(region.id) as RegionInternal),
         localRegion: (id) => regions.get(id),
         onDone(stats) {
-          const path =
-            stats.transports.length === 1 ? (stats.transports[0] as string) : stats.transports.join("+");
-          const series = seriesOf(path, request.operation);
-          series.seconds.observe(stats.totalMicros / 1e6);
-          series.bytes.add(stats.bytes);
-          totals.done(path, request.operation, stats.bytes);
+          counts.done(request.operation, stats);
           if (request.notify !== undefined)
             request.peer.notify(request.notify.tag, request.notify.payload).catch((error: unknown) => {
               logger.warn("a transfer's notification was not delivered", {
@@ -335,8 +293,7 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
             });
         },
         onFailed(error) {
-          failures.labels({ code: error.code }).add();
-          totals.failed(error.code);
+          counts.failed(error.code);
           if (error.code === "TRANSFER_PEER_LOST") void loseIfUnreachable(entry, error);
         },
         onFallback(transport, preferred, reason) {
@@ -351,7 +308,7 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
           });
         },
         onFailover(transport, error) {
-          failovers.labels({ from: transport.name }).add();
+          counts.failedOver(transport.name);
           logger.warn("a transfer goes on over another transport", {
             peer: entry.record.name,
             failed: transport.name,
@@ -368,27 +325,7 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
     explain(peer, local, remote, bytes) {
       const entry = entryOf(peer);
       const remoteMemory = remote === undefined ? undefined : entry.record.memory(remote.id);
-      const candidates: PathCandidate[] = open.map((transport) => {
-        const reach = entry.reach(transport, local, remoteMemory);
-        if (reach.isReachable && entry.isCooling(transport))
-          return {
-            transport: transport.name,
-            reach: { isReachable: false, reason: "failed a moment ago and is cooling down" },
-          };
-        return { transport: transport.name, reach };
-      });
-      const chosen = candidates.find((candidate) => candidate.reach.isReachable);
-      const reach = chosen?.reach.isReachable === true ? chosen.reach : undefined;
-      return {
-        peer: peer.name,
-        chosen: chosen?.transport,
-        path: reach?.path,
-        estimatedMicros:
-          reach === undefined || bytes === undefined
-            ? undefined
-            : reach.latencyMicros + (bytes / reach.bytesPerSecond) * 1e6,
-        candidates,
-      };
+      return explainPath(entry, open, local, remoteMemory, bytes);
     },
     notifications: (signal) => inbox.notifications(signal),
     expect: (peer, tag, count, signal) => inbox.expect(peer, tag, count, signal),

@@ -8,7 +8,7 @@ import type {
   Transport,
   TransferOperation,
 } from "../transport/transport.ts";
-import type { AgentTotals } from "./agent-totals.ts";
+import type { AgentTotals } from "./agent-counts.ts";
 import type { Descriptors } from "./descriptors.ts";
 import type { Notification } from "./inbox.ts";
 import type { Lease, LeaseEnd } from "./lease.ts";

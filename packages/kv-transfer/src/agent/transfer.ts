@@ -1,10 +1,9 @@
-// Longer than most: the life of one transfer, from routing over failover to quiescence, is one closure over its state.
 import type { Clock } from "@stator/core";
 import { asTransferError, type TransferError, transferError } from "../transfer-error.ts";
-import type { Link, OpenTransport, Reach, RemoteMemory, RunBatch, Work } from "../transport/transport.ts";
-import { createBatchBuilder, pairDescriptors } from "./descriptors.ts";
-import type { PeerEntry } from "./peer-entry.ts";
+import type { Link, OpenTransport, RemoteMemory, Work } from "../transport/transport.ts";
+import { pairDescriptors } from "./descriptors.ts";
 import type { RegionInternal } from "./region.ts";
+import { createRouter, type Route, type RouteContext } from "./routes.ts";
 import type { Transfer, TransferRequest, TransferStats, TransferStatus } from "./transfer-agent.ts";
 
 /** Ways tried for one batch before its failure is the caller's. */
@@ -14,24 +13,13 @@ const cancelGraceMs = 1000;
 /** Deadline per byte where the caller sets none: four times the time at 1 GB/s. */
 const deadlineMsPerByte = 4e-6;
 
-export interface TransferContext {
+export interface TransferContext extends RouteContext {
   readonly clock: Clock;
   readonly baseDeadlineMs: number;
-  readonly transports: readonly OpenTransport[];
-  readonly entry: PeerEntry;
   readonly local: readonly RegionInternal[];
-  localRegion(id: number): RegionInternal | undefined;
   onDone(stats: TransferStats): void;
   onFailed(error: TransferError): void;
-  /** A slower way than the preferred one is used. */
-  onFallback(transport: OpenTransport, preferred: OpenTransport, reason: string): void;
   onFailover(transport: OpenTransport, error: TransferError): void;
-}
-
-interface Route {
-  readonly transport: OpenTransport;
-  readonly batch: RunBatch;
-  readonly names: readonly string[];
 }
 
 /** A batch that was posted before it is known whether it outlives the call. */
@@ -84,94 +72,7 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
       for (const link of new Set(run.active.values())) void link.close();
     });
   };
-  const isAcceptable = (transport: OpenTransport, reach: Reach): boolean => {
-    const need = request.require;
-    if (!reach.isReachable) return false;
-    if (need?.transports !== undefined && !need.transports.includes(transport.name)) return false;
-    return need?.bytesPerSecond === undefined || reach.bytesPerSecond >= need.bytesPerSecond;
-  };
-  const choose = (localId: number, remoteId: number, excluded: ReadonlySet<OpenTransport>): OpenTransport => {
-    const local = context.localRegion(localId);
-    const remote = entry.record.memory(remoteId);
-    if (local === undefined)
-      throw transferError("TRANSFER_REGION_GONE", `Region ${localId} was deregistered.`, { region: localId });
-    if (remote === undefined)
-      throw transferError(
-        "TRANSFER_REGION_GONE",
-        `Peer ${entry.record.name} has published no region ${remoteId}.`,
-        { peer: entry.record.name, region: remoteId },
-      );
-    const reasons: string[] = [];
-    let cooling: OpenTransport | undefined;
-    let preferred: { transport: OpenTransport; reason: string } | undefined;
-    for (const transport of transports) {
-      const reach = entry.reach(transport, local, remote);
-      if (!isAcceptable(transport, reach)) {
-        const reason = reach.isReachable ? "not among what the transfer requires" : reach.reason;
-        reasons.push(`${transport.name}: ${reason}`);
-        // A way inside the process is no slow path that somebody misses between processes.
-        if (transport.capabilities.scope !== "process") preferred ??= { transport, reason };
-        continue;
-      }
-      if (excluded.has(transport)) {
-        reasons.push(`${transport.name}: failed just now`);
-        continue;
-      }
-      if (entry.isCooling(transport)) {
-        cooling ??= transport;
-        continue;
-      }
-      if (preferred !== undefined) context.onFallback(transport, preferred.transport, preferred.reason);
-      return transport;
-    }
-    if (cooling !== undefined) return cooling;
-    throw transferError(
-      "TRANSFER_PATH_UNAVAILABLE",
-      `No acceptable way to ${entry.record.name} for region ${remoteId}: ${reasons.join("; ") || "no transports"}.`,
-      {
-        peer: entry.record.name,
-        reasons,
-      },
-    );
-  };
-  const route = (whole: RunBatch, excluded: ReadonlySet<OpenTransport>): Route[] => {
-    const chosen = new Map<number, OpenTransport>();
-    const groups = new Map<OpenTransport, number[]>();
-    let lastKey = -1;
-    let last: number[] | undefined;
-    for (let run = 0; run < whole.runs; run += 1) {
-      const l = whole.localRegion[run] as number;
-      const r = whole.remoteRegion[run] as number;
-      const key = l * 0x1_0000_0000 + r;
-      if (key !== lastKey || last === undefined) {
-        let transport = chosen.get(key);
-        if (transport === undefined) chosen.set(key, (transport = choose(l, r, excluded)));
-        last = groups.get(transport);
-        if (last === undefined) groups.set(transport, (last = []));
-        lastKey = key;
-      }
-      last.push(run);
-    }
-    if (groups.size === 1) {
-      const transport = [...groups.keys()][0] as OpenTransport;
-      return [{ transport, batch: whole, names: [transport.name] }];
-    }
-    return [...groups].map(([transport, runs]) => {
-      const builder = createBatchBuilder(runs.length);
-      for (const run of runs)
-        builder.add(
-          whole.localRegion[run] as number,
-          whole.localOffset[run] as number,
-          whole.localStride[run] as number,
-          whole.remoteRegion[run] as number,
-          whole.remoteOffset[run] as number,
-          whole.remoteStride[run] as number,
-          whole.pieceBytes[run] as number,
-          whole.pieces[run] as number,
-        );
-      return { transport, batch: builder.finish(), names: [transport.name] };
-    });
-  };
+  const route = createRouter(request, context);
   const start = (run: Run, to: Route, excluded: ReadonlySet<OpenTransport>, posted?: Posted): void => {
     run.left += 1;
     const ended = (error: TransferError | undefined): void => {

@@ -33,6 +33,10 @@ class Wire : public Napi::ObjectWrap<Wire> {
   }
 
  private:
+  static void Hold(const std::vector<Range>& ranges, Held& held) {
+    for (const Range& range : ranges) held.push_back(MappingOf(range.base));
+  }
+
   Engine& Up(Napi::Env env) {
     if (engine_ == nullptr) Throw(env, "CLOSED", "the engine was closed");
     return *engine_;
@@ -47,6 +51,8 @@ class Wire : public Napi::ObjectWrap<Wire> {
     auto status = info[3].As<Napi::BigUint64Array>();
     region->status = status.Data();
     region->words = status.ElementLength();
+    Hold(region->segments, region->held);
+    region->held.push_back(MappingOf(reinterpret_cast<uintptr_t>(region->status)));
     Up(info.Env()).regions().Add(info[0].As<Napi::Number>().Uint32Value(), std::move(region));
     return info.Env().Undefined();
   }
@@ -84,6 +90,7 @@ class Wire : public Napi::ObjectWrap<Wire> {
     auto job = std::make_shared<Job>(ReadRuns(info[2].As<Napi::Object>()));
     job->is_read = info[1].As<Napi::Boolean>();
     job->local = ReadViews(info[3].As<Napi::Array>());
+    Hold(job->local, job->held);
     auto named = info[4].As<Napi::Object>();
     auto regions = named.Get("regions").As<Napi::Uint32Array>();
     auto segments = named.Get("segments").As<Napi::Uint32Array>();

@@ -20,6 +20,8 @@ struct Job {
   bool is_read = false;
   OwnedRuns owned;
   std::vector<Range> local;
+  // The mappings of that, until the job goes.
+  Held held;
   std::string body;
   Cursor cursor;
   uint32_t request = 0;

@@ -5,6 +5,7 @@
 #include <shared_mutex>
 #include <unordered_map>
 
+#include "../mapping.h"
 #include "protocol.h"
 
 namespace transfer::wire {
@@ -15,6 +16,8 @@ struct Region {
   // Word 0 is 1 while the region lives, then the epochs.
   const uint64_t* status;
   uint64_t words;
+  // The mappings of all this, where it is not the runtime's own memory: threads are in it.
+  Held held;
   // Set under the table's lock: from then on nothing of it may be touched.
   bool is_removed = false;
 };
