@@ -156,6 +156,8 @@ async function measureTransport(
             remote: describePacked(remote, op === "get" ? from : to, bytes),
           }),
         );
+        // A batch's first post also makes its plan, in either operation the same; what is measured is the transfer that is ready.
+        for (const transfer of transfers) if (transfer.post() !== "done") await transfer.completion;
         const perSample = Math.max(1, Math.min(count, Math.floor((2 * 1024 * 1024) / (bytes * pieces))));
         const ratios: number[] = [];
         const micros: number[] = [];

@@ -3,6 +3,8 @@ import { Worker } from "node:worker_threads";
 const code = `
 const { parentPort, workerData } = require("node:worker_threads");
 (async () => {
+  // A worker has module hooks of its own.
+  if (workerData.loader !== undefined) (await import(workerData.loader)).register();
   const { createAgent } = await import(workerData.agent);
   const { describe } = await import(workerData.descriptors);
   const module = await import(workerData.module);
@@ -33,6 +35,7 @@ export async function endWorkerInTransfer(
       module,
       export: exportName,
       options,
+      loader: suffix === "ts" ? import.meta.resolve("tsx/esm/api") : undefined,
       agent: here("../agent/create-agent"),
       descriptors: here("../agent/descriptors"),
     },
