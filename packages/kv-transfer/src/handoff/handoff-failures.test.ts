@@ -133,7 +133,7 @@ describe("a handoff between two processes", () => {
         key: new Uint8Array(32).fill(i),
         bytes: patternBytes(i, 0, bytes),
       }));
-      const offer = await createHandoffSource({ agent: behind }).offer({ blocks: content, leaseMs: 400 });
+      const offer = await createHandoffSource({ agent: behind }).offer({ blocks: content, leaseMs: 2000 });
       const sink = createHandoffSink({ agent: await openAgent(tcp()) });
       await expect(sink.fetch(offer.opaque, all)).rejects.toMatchObject({ kind: "unavailable" });
       expect(["released", "expired"]).toContain(await offer.ended);
