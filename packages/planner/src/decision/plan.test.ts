@@ -179,6 +179,21 @@ describe("plan", () => {
     expect(later.decode).toBeLessThan(12);
   });
 
+  test("a load that stays keeps a worker for its margin; one that falls by more than that gives it up", () => {
+    const target = { prefill: 6, decode: 12 };
+    const need = (rate: number): Workers => plan(observed(), load(rate), profile, slo, limits);
+    let rate = 1;
+    // The most that one decode worker less than the target would serve.
+    while (need(rate * 1.001).decode < target.decode) rate *= 1.001;
+    const stays = plan(observed(target), load(rate), profile, slo, limits);
+    expect(stays.decode).toBe(target.decode);
+    expect(stays.reasons.map((r) => r.code)).toContain("held:hysteresis");
+    const falls = { ...load(rate), requestsPerSecondLater: rate * 0.9 };
+    expect(plan(observed(target), falls, profile, slo, limits).decode).toBe(target.decode - 1);
+    const rises = { ...load(rate), requestsPerSecondLater: rate * 1.2 };
+    expect(plan(observed(target), rises, profile, slo, limits).decode).toBe(target.decode);
+  });
+
   test("units: a profile whose times double needs about double the prefill workers", () => {
     const slow = {
       ...profile,

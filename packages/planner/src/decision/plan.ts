@@ -16,7 +16,7 @@ const unattainableSlack = 1.25;
  *
  * The smallest number whose predicted TTFT (Erlang C wait plus own prefill) and ITL (Little's law on the profile's
  * surface) keep the SLO at its percentile. Up at once; down one role at a time only after a cool-down, when nothing is
- * starting, and when the smaller number could serve `downMargin` times the load. Never above the GPU budget; zero
+ * starting, and when the smaller number could serve `downMargin` times the load of the horizon's end. Never above the GPU budget; zero
  * traffic leads to the minimum.
  */
 export function plan(
@@ -60,7 +60,7 @@ export function plan(
   const wanted = isIdle ? bounds.minimum : clampWorkers(need(load), bounds.minimum, bounds.maximum);
   const cautious = isIdle
     ? bounds.minimum
-    : clampWorkers(need(times(load, limits.downMargin ?? defaultDownMargin)), bounds.minimum, bounds.maximum);
+    : clampWorkers(need(cautiousLoad(load, forecast, limits)), bounds.minimum, bounds.maximum);
 
   const settled: Workers = {
     prefill: isAggregated
@@ -134,6 +134,19 @@ function toLoad(forecast: LoadForecast): Load {
 
 function times(load: Load, factor: number): Load {
   return { ...load, requestsPerSecond: load.requestsPerSecond * factor };
+}
+
+/**
+ * The load that fewer workers must serve: the margin is against a load that stays and whose estimate wavers. Where the
+ * forecast falls by more than the margin until a worker could be back, nothing would ask for it again.
+ */
+function cautiousLoad(load: Load, forecast: LoadForecast, limits: Limits): Load {
+  const now = load.requestsPerSecond;
+  const later = Math.min(now, Math.max(0, forecast.requestsPerSecondLater ?? now));
+  return {
+    ...load,
+    requestsPerSecond: Math.max(now, (limits.downMargin ?? defaultDownMargin) * later),
+  };
 }
 
 interface Bounds {

@@ -45,6 +45,11 @@ export interface LoadForecast {
   readonly requestsPerSecond: number;
   /** Upper end of the prediction interval; equals the mean when nothing is known about errors. */
   readonly requestsPerSecondUpper: number;
+  /**
+   * Expected at the far end of the horizon, when a worker that is given up now could be back: where it is less than
+   * `requestsPerSecond` the load falls, and taking workers away needs less margin. Default `requestsPerSecond`.
+   */
+  readonly requestsPerSecondLater?: number;
   readonly inputTokens: number;
   readonly outputTokens: number;
   /** 0 to 1. */
@@ -69,7 +74,7 @@ export interface Limits {
   readonly maximum?: Workers;
   /** No scale-down of a role sooner than this after its last change. Default 30,000. */
   readonly coolDownMs?: number;
-  /** A smaller number must serve this times the load before it is taken. Default 1.05. */
+  /** A smaller number must serve this times the load of the horizon's end before it is taken. Default 1.05. */
   readonly downMargin?: number;
 }
 

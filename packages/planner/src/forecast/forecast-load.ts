@@ -3,6 +3,7 @@ import { chooseForecaster, type BacktestScore } from "./backtest.ts";
 import { constantForecaster } from "./constant.ts";
 import type { Forecast, Forecaster } from "./forecaster.ts";
 import { kalmanForecaster } from "./kalman.ts";
+import { surgeLevel } from "./surge-level.ts";
 
 export interface LoadForecastOptions {
   /** Intervals from now until a worker started now has been of use for one: start-up time plus interval, rounded up. */
@@ -86,10 +87,13 @@ export function forecastLoad(
       ? Math.min(horizonSteps, options.leadSteps ?? horizonSteps)
       : horizonSteps;
   const most = (values: readonly number[]): number => Math.max(...values.slice(0, steps));
+  const level = rates.level;
+  const ahead = level === undefined ? rates.forecast : { mean: [level], upper: [level] };
   return {
     forecast: {
-      requestsPerSecond: most(rates.forecast.mean),
-      requestsPerSecondUpper: most(rates.forecast.upper),
+      requestsPerSecond: most(ahead.mean),
+      requestsPerSecondUpper: most(ahead.upper),
+      requestsPerSecondLater: ahead.mean[ahead.mean.length - 1]!,
       inputTokens: most(inputs.forecast.mean),
       outputTokens: most(outputs.forecast.mean),
       prefixHitRatio: Math.min(1, ...hits.forecast.mean.slice(0, steps)),
@@ -108,7 +112,7 @@ function look(
   series: readonly number[],
   options: LoadForecastOptions,
   leastVariance = 0,
-): { forecast: Forecast; name: string; scores: readonly BacktestScore[] } {
+): { forecast: Forecast; name: string; scores: readonly BacktestScore[]; level?: number | undefined } {
   const { horizonSteps, coverage = 0, unprovenCoverage = defaultUnprovenCoverage } = options;
   const first = series[0]!;
   if (series.every((value) => value === first)) {
@@ -121,7 +125,12 @@ function look(
     horizonSteps,
   });
   const wanted = { horizonSteps, coverage: isProven ? coverage : Math.max(coverage, unprovenCoverage) };
-  return { forecast: forecaster.forecast(series, wanted), name: forecaster.name, scores };
+  return {
+    forecast: forecaster.forecast(series, wanted),
+    name: forecaster.name,
+    scores,
+    level: leastVariance === 0 ? undefined : surgeLevel(series, forecaster, horizonSteps, leastVariance),
+  };
 }
 
 function withoutLeadingZeros(intervals: readonly Interval[]): readonly Interval[] {
