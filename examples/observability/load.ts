@@ -8,6 +8,12 @@ export interface LoadOptions {
   readonly signal: AbortSignal;
 }
 
+/** A prompt nobody has sent before: work for prefill. */
+function readings(client: number, i: number): string {
+  const values = Array.from({ length: 60 }, (_, k) => (client * 7_919 + i * 104_729 + k * 31) % 997);
+  return ` The readings are ${values.join(", ")}.`;
+}
+
 /** Sends chats until the signal; answers are read and thrown away. Resolves when the last ones have come. */
 export async function sendLoad({ url, clients, signal }: LoadOptions): Promise<void> {
   await Promise.all(Array.from({ length: clients }, (_, client) => oneClient(url, client, signal)));
@@ -21,7 +27,10 @@ async function oneClient(url: string, client: number, signal: AbortSignal): Prom
         role: "system",
         content: `You explain ${topic} to engineers. ${`What is known about ${topic} matters. `.repeat(30)}`,
       },
-      { role: "user", content: `Question ${client}.${i}: what is new?` },
+      {
+        role: "user",
+        content: `Question ${client}.${i}: what is new?${i % 4 === 3 ? readings(client, i) : ""}`,
+      },
     ];
     const response = await fetch(`${url}/v1/chat/completions`, {
       method: "POST",

@@ -154,12 +154,15 @@ test.runIf(hasServer("nats"))(
     const decodeWorkers = tracing.tracedWorkers(runtime.workers({ model: "tiny", role: "decode" }));
     const decode = createPool({ workers: decodeWorkers });
     closers.push(() => decode.close());
-    const prefill = queued(runtime, { subject: "prefill" });
+    const prefill = createPool({ workers: [queued(runtime, { subject: "prefill" })] });
+    closers.push(() => prefill.close());
     const tiny = tracing.traced(migrating(disaggregated({ prefill, decode, when: always })));
     const server = createOpenAIServer({ models: { tiny } });
     closers.push(() => server.close());
     const { url } = await server.listen({ port: 0 });
-    await expect.poll(() => runtime.workers().current().length, { timeout: 15_000 }).toBe(2);
+    await expect
+      .poll(() => prefill.card !== undefined && decode.card !== undefined, { timeout: 15_000 })
+      .toBe(true);
     await expect.poll(async () => (await fetch(`${url}/health`)).status, { timeout: 30_000 }).toBe(200);
 
     expect((await complete(url, 8)).status).toBe(200);
