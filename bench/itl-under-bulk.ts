@@ -29,7 +29,7 @@ export async function run(): Promise<{
   promptTokens: number;
 }> {
   const dir = await mkdtemp(path.join(tmpdir(), "stator-itl-"));
-  const args = ["--import", "tsx", "--conditions=@stator/source", import.meta.filename, dir];
+  const args = ["--import", "tsx", import.meta.filename, dir];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
   try {
     await once(child, "message");

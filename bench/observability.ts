@@ -166,7 +166,7 @@ async function startWorker(
 ): Promise<ChildProcess> {
   const args = ["worker", dir, String(streams), String(tokens), String(stepMs)];
   const child = fork(fileURLToPath(import.meta.url), args, {
-    execArgv: ["--conditions=@stator/source", "--import", "tsx"],
+    execArgv: ["--import", "tsx"],
   });
   await new Promise((resolve, reject) => {
     child.once("message", resolve);

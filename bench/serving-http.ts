@@ -86,7 +86,7 @@ async function measure(args: readonly string[]): Promise<unknown> {
 
 function child(...args: readonly string[]): ChildProcess {
   return fork(fileURLToPath(import.meta.url), args, {
-    execArgv: ["--conditions=@stator/source", "--import", "tsx"],
+    execArgv: ["--import", "tsx"],
   });
 }
 

@@ -48,7 +48,7 @@ export async function run(args: readonly string[]): Promise<Result> {
 
 async function measure(kind: EngineKind, streams: number, tokens: number): Promise<RouterPath> {
   const dir = await mkdtemp(join(tmpdir(), "stator-bench-"));
-  const args = ["--import", "tsx", "--conditions=@stator/source", import.meta.filename, dir, kind];
+  const args = ["--import", "tsx", import.meta.filename, dir, kind];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
   try {
     await using runtime = await createRuntime({ discovery: fileDiscovery({ dir }) });

@@ -86,7 +86,7 @@ async function directTtfts({ requests, ratePerSecond, outputTokens }: Load): Pro
 async function throughTtfts(load: Load): Promise<number[]> {
   await using running = await up({ layout: layout(), main, logLevel: "silent", logger: silentLogger });
   const client = fork(fileURLToPath(import.meta.url), ["client", running.url, JSON.stringify(load)], {
-    execArgv: ["--conditions=@stator/source", "--import", "tsx"],
+    execArgv: ["--import", "tsx"],
   });
   return await new Promise((resolve, reject) => {
     client.once("message", (ttfts) => resolve(ttfts as number[]));

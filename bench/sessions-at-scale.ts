@@ -42,7 +42,7 @@ export async function run(args: readonly string[]): Promise<Result> {
   const dir = await mkdtemp(join(tmpdir(), "stator-bench-"));
   const children = Array.from({ length: processes }, (_, i): ChildProcess => {
     const own = [import.meta.filename, dir, String(i), String(workers / processes)];
-    return spawn(process.execPath, ["--import", "tsx", "--conditions=@stator/source", ...own], {
+    return spawn(process.execPath, ["--import", "tsx", ...own], {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     });
   });
@@ -59,10 +59,12 @@ export async function run(args: readonly string[]): Promise<Result> {
     let tokens = 0;
     let failed = 0;
     let lastFailureMs = 0;
+    let firstFailure: unknown;
     for (let i = 0; i < streams; i++) {
       const handle = handles[i % handles.length]!;
-      void read(handle, i, (count) => (tokens += count)).catch(() => {
+      void read(handle, i, (count) => (tokens += count)).catch((error: unknown) => {
         failed += 1;
+        firstFailure ??= error;
         lastFailureMs = performance.now();
       });
       // Clients come one after the other, not in one moment.
@@ -88,7 +90,9 @@ export async function run(args: readonly string[]): Promise<Result> {
     const seconds = (performance.now() - started) / 1_000;
     const counted = tokens - before;
     if (failed > 0)
-      throw new Error(`${failed} streams failed before anything was killed: the run says nothing.`);
+      throw new Error(`${failed} streams failed before anything was killed: the run says nothing.`, {
+        cause: firstFailure,
+      });
     const framesSeen = frames;
     const { rss } = process.memoryUsage();
 

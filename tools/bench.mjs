@@ -1,15 +1,14 @@
 // `npm run bench -- NAME [options] [--json]`: runs bench/NAME.ts, which exports `run(args): Promise<unknown>`.
 // `npm run bench` alone lists the benches. `--save` also writes bench/results/NAME.json with machine, date and versions.
+// What is measured is what is published: packages as they are built, which is done first where they changed.
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import { register } from "tsx/esm/api";
 import { spawnSync } from "node:child_process";
+import { build } from "./build.mjs";
 
-const condition = "--conditions=@stator/source";
-if (!process.execArgv.includes(condition)) {
-  const again = spawnSync(process.execPath, ["--expose-gc", condition, ...process.argv.slice(1)], {
-    stdio: "inherit",
-  });
+if (!process.execArgv.includes("--expose-gc")) {
+  const again = spawnSync(process.execPath, ["--expose-gc", ...process.argv.slice(1)], { stdio: "inherit" });
   process.exit(again.status ?? 1);
 }
 
@@ -24,6 +23,8 @@ if (name === undefined || !names.includes(name)) {
   process.exit(name === undefined ? 0 : 2);
 }
 
+const failed = await build();
+if (failed !== 0) process.exit(failed);
 register();
 const { run } = await import(new URL(`../bench/${name}.ts`, import.meta.url).href);
 const result = await run(args.filter((argument) => argument !== "--json" && argument !== "--save"));

@@ -29,7 +29,7 @@ export interface CountingClient {
 
 export async function createCountingClient(): Promise<CountingClient> {
   const child = fork(fileURLToPath(import.meta.url), ["counting-client"], {
-    execArgv: ["--conditions=@stator/source", "--import", "tsx"],
+    execArgv: ["--import", "tsx"],
   });
   await answerOf(child);
   return {

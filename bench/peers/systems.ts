@@ -31,7 +31,7 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-const tsx = ["--conditions=@stator/source", "--import", "tsx"];
+const tsx = ["--import", "tsx"];
 const file = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
 /** One of ours, in a process of its own; it says when it is ready. */
