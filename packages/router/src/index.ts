@@ -11,8 +11,11 @@ export type {
 export { defaultUncachedTokens, disaggregated } from "./disaggregated/disaggregated.ts";
 export type { When, WhenInput } from "./disaggregated/when.ts";
 export { always, uncachedTokensAbove } from "./disaggregated/when.ts";
-export type { MigratingCounts, MigratingEngine, MigratingOptions } from "./migrating/migrating.ts";
-export { defaultAttempts, defaultMaxTrackedTokens, migrating } from "./migrating/migrating.ts";
+export type { MigratingCounts } from "./migrating/counts.ts";
+export type { MigratingEngine } from "./migrating/migrating.ts";
+export type { MigratingOptions } from "./migrating/options.ts";
+export { migrating } from "./migrating/migrating.ts";
+export { defaultAttempts, defaultMaxTrackedTokens } from "./migrating/options.ts";
 export type { AdmittingEngine, AdmittingOptions } from "./admitting/admitting.ts";
 export { admitting } from "./admitting/admitting.ts";
 export type { RetryBudgetOptions } from "./migrating/retry-budget.ts";

@@ -11,7 +11,8 @@ import {
 } from "@stator/core";
 import { describe, expect, it } from "vitest";
 import { routerError } from "../errors/router-error.ts";
-import { migrating, type MigratingOptions } from "./migrating.ts";
+import { migrating } from "./migrating.ts";
+import type { MigratingOptions } from "./options.ts";
 
 const eos = 2;
 const card: ModelCard = {
