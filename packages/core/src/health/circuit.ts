@@ -8,6 +8,8 @@ export interface Circuit {
   readonly openUntilMs: number;
   readonly ejections: number;
   isProbeOut: boolean;
+  /** Its probe got a first token: the next may try beside it. One that was slow is judged by its probe's whole pace. */
+  spoke(): void;
   /** Opens it; nothing happens while it is open already, so that one death counts once. */
   eject(nowMs: number, why?: "failed" | "slow"): boolean;
   /** A real request succeeded, or another life began. */
@@ -47,6 +49,9 @@ export function createCircuit(deadlines: Deadlines, random: () => number): Circu
     state(nowMs) {
       if (!isOpen) return "closed";
       return nowMs < openUntilMs ? "open" : "halfOpen";
+    },
+    spoke() {
+      if (!isSlow) circuit.isProbeOut = false;
     },
     eject(nowMs, why = "failed") {
       if (circuit.state(nowMs) === "open") return false;

@@ -59,6 +59,8 @@ export function createHealthMember(options: HealthMemberOptions): HealthMember {
   let isDraining = false;
   let isUnfit = false;
   let isIncompatible = false;
+  /** Its last ejection was for being out of reach, which an open session disproves. */
+  let wasUnreachable = false;
   let busyUntilMs = 0;
   let told: WorkerCondition = "ready";
   let lastReason = "";
@@ -103,6 +105,7 @@ export function createHealthMember(options: HealthMemberOptions): HealthMember {
         return circuit.close(nowMs);
       case "eject":
         if (rule.class === "stuck") isStuck = true;
+        if (circuit.state(nowMs) !== "open") wasUnreachable = rule === observationRules.neverStarted;
         return eject(nowMs);
       case "ejectThirdTime":
         counts.protocolFaults += 1;
@@ -133,6 +136,8 @@ export function createHealthMember(options: HealthMemberOptions): HealthMember {
         isSessionOpen = true;
         isReconnecting = false;
         hear(nowMs);
+        if (wasUnreachable) circuit.close(nowMs);
+        wasUnreachable = false;
         return undefined;
       case "disconnected":
         isSessionOpen = false;
@@ -142,6 +147,9 @@ export function createHealthMember(options: HealthMemberOptions): HealthMember {
       case "left":
       case "registered":
         isRegistered = observation.type === "registered";
+        return undefined;
+      case "spoke":
+        circuit.spoke();
         return undefined;
       case "outlier":
         if (options.mayEjectOutlier()) eject(nowMs, "slow");

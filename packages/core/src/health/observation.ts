@@ -4,7 +4,7 @@ import type { Observation } from "./worker-health.ts";
 /** The observations that end a request or an attempt: the lines of the table. */
 export type OutcomeType = Exclude<
   Observation["type"],
-  "frame" | "outlier" | "connected" | "disconnected" | "left" | "registered"
+  "spoke" | "frame" | "outlier" | "connected" | "disconnected" | "left" | "registered"
 >;
 
 /** What one observation means. */

@@ -359,6 +359,47 @@ describe("ejection", () => {
     expect(health.admit()).toBeDefined();
   });
 
+  it("its probe's first token lets the next one try; the last of them to end well opens it for all", () => {
+    const { clock, health } = one();
+    health.observe({ type: "cut" });
+    clock.advance(5_100);
+    expect(health.admit()).toEqual({ isProbe: true });
+    expect(health.admit()).toBeUndefined();
+    health.observe({ type: "spoke" });
+    expect(health.condition).toBe("probing");
+    expect(health.admit()).toEqual({ isProbe: true });
+    expect(health.admit()).toBeUndefined();
+    health.observe({ type: "done" });
+    expect(health.condition).toBe("ready");
+  });
+
+  it("for its pace is judged by a probe's whole run, not by its first token", () => {
+    const clock = createVirtualClock();
+    const group = createHealthGroup({ clock, random: half });
+    const health = group.worker({ worker: "slow", epoch: "1", pool: "p" });
+    group.worker({ worker: "other", epoch: "1", pool: "p" });
+    health.observe({ type: "outlier" });
+    clock.advance(5_100);
+    expect(health.admit()).toEqual({ isProbe: true });
+    health.observe({ type: "spoke" });
+    expect(health.admit()).toBeUndefined();
+    group.close();
+  });
+
+  it("for being out of reach ends with an open session; one for a broken stream does not", () => {
+    const { health } = one();
+    health.observe({ type: "neverStarted" });
+    expect(health.condition).toBe("ejected");
+    health.observe({ type: "connected" });
+    expect(health.condition).toBe("ready");
+    health.observe({ type: "cut" });
+    health.observe({ type: "disconnected", isComingBack: true });
+    // That it is out of reach meanwhile is no other fault.
+    health.observe({ type: "neverStarted" });
+    health.observe({ type: "connected" });
+    expect(health.condition).toBe("ejected");
+  });
+
   it("of outliers stops at half of the pool; of dead ones it does not", () => {
     const clock = createVirtualClock();
     const group = createHealthGroup({ clock });

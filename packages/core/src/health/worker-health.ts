@@ -34,6 +34,8 @@ export type WorkerCondition =
 export type Observation =
   /** A request ended with its final batch. */
   | { readonly type: "done" }
+  /** The probe of a half-open circuit got its first token: it works, and another request may try beside it. */
+  | { readonly type: "spoke" }
   /** A frame of its session, or a look at its status. Without `step` it only says that the worker is alive. */
   | {
       readonly type: "frame";

@@ -22,7 +22,7 @@ import { deathOf, isAttemptFailure, isCallersFault, mustMigrate } from "./failur
 import { firstOfDecode, type HandOver } from "./first-of-decode.ts";
 import { planHandoff } from "./connector-plan.ts";
 import { startPrefill, type PrefillRun } from "./prefill-run.ts";
-import { uncachedTokensAbove, type When } from "./when.ts";
+import { uncachedTokensAbove, type When, type WhenInput } from "./when.ts";
 
 export interface DisaggregatedOptions {
   /** Where prompts are computed. A plain engine becomes a pool of one. */
@@ -105,11 +105,15 @@ export function disaggregated(options: DisaggregatedOptions): DisaggregatedEngin
     if (signal.aborted) throw cancelled(signal);
     if (request.mode === "prefill") return prefill.generate(request, generateOptions)[Symbol.asyncIterator]();
     const promptTokens = request.promptIds.length + request.outputIds.length;
-    const uncachedTokens = promptTokens - (decode.estimate?.(request)?.cachedTokens ?? 0);
-    if (
-      request.handoff !== undefined ||
-      !when({ request, promptTokens, uncachedTokens, activePrefills: counts.activePrefills })
-    ) {
+    const heldByDecode = decode.estimate?.(request)?.cachedTokens ?? 0;
+    const input: WhenInput = {
+      request,
+      promptTokens,
+      uncachedTokens: promptTokens - heldByDecode,
+      survivingTokens: request.attempt === 0 ? 0 : survivingTokens(request, heldByDecode),
+      activePrefills: counts.activePrefills,
+    };
+    if (request.handoff !== undefined || !when(input)) {
       counts.direct += 1;
       return decode.generate(request, generateOptions)[Symbol.asyncIterator]();
     }
@@ -140,6 +144,13 @@ export function disaggregated(options: DisaggregatedOptions): DisaggregatedEngin
       if (isDecodingOurs) decoding.release();
     }
   }
+
+  /** What prefill still holds of a prompt and no decode worker does, if it is more than a block. */
+  const survivingTokens = (request: GenerateRequest, heldByDecode: number): number => {
+    const held = Math.min(prefill.estimate?.(request)?.cachedTokens ?? 0, request.promptIds.length);
+    const tokens = held - heldByDecode;
+    return tokens > (prefill.card?.blockTokens ?? 0) ? tokens : 0;
+  };
 
   /** A place for the prompt, if there is one soon. */
   const reservePrefill = async (

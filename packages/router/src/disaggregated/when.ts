@@ -7,6 +7,11 @@ export interface WhenInput {
   readonly promptTokens: number;
   /** Of these, those that no decode worker that could serve holds. */
   readonly uncachedTokens: number;
+  /**
+   * Of these, those of a request that lost its worker which a prefill worker still holds: a transfer saves their computation.
+   * 0 for others, and for less than a block.
+   */
+  readonly survivingTokens: number;
   /** Prefills that run through this engine now. */
   readonly activePrefills: number;
 }
@@ -15,13 +20,14 @@ export interface WhenInput {
 export type When = (input: WhenInput) => boolean;
 
 /**
- * Disaggregates prompts that leave more than `tokens` to compute.
+ * Disaggregates prompts that leave more than `tokens` to compute, and shorter ones of requests that lost their decode worker
+ * when prefill still holds them.
  *
  * @example
  * disaggregated({ prefill, decode, when: uncachedTokensAbove(256) });
  */
 export function uncachedTokensAbove(tokens: number): When {
-  return ({ uncachedTokens }) => uncachedTokens > tokens;
+  return ({ uncachedTokens, survivingTokens }) => uncachedTokens > tokens || survivingTokens > 0;
 }
 
 /** Every prompt. */

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import {
   createHealthGroup,
   createRequest,
@@ -213,6 +214,51 @@ describe("a pool without room", () => {
     expect(pool.counts).toMatchObject(nothing);
   });
 
+  it("lets a request that lost its worker wait for one that may come back, as long as its own deadline allows", async () => {
+    const { clock, add, run, pool } = rig();
+    const { health } = add("a");
+    health.observe({ type: "connected" });
+    await clock.pass(7_500);
+    expect(health.condition).toBe("silent");
+    const [moved, fresh] = [run({ attempt: 1 }), run()];
+    expect(await clock.run(fresh)).toBe("ROUTER_NO_WORKERS");
+    await clock.pass(20_000);
+    expect(pool.counts).toMatchObject({ booked: 0, waiting: 1 });
+    health.observe({ type: "connected" });
+    expect(await clock.run(moved)).toBe(5);
+  });
+
+  it("tells a request that lost its worker when none may come back", async () => {
+    const { clock, add, remove, run, pool } = rig();
+    add("a");
+    add("b").health.observe({ type: "unfit", reason: "device lost" });
+    const shunned = run({ attempt: 1, avoid: [{ worker: "a", epoch: "1" }] });
+    expect(await clock.run(shunned)).toBe("ROUTER_NO_WORKERS");
+    expect(clock.now()).toBe(8_000);
+    remove("a");
+    expect(await clock.run(run({ attempt: 1 }))).toBe("ROUTER_NO_WORKERS");
+    expect(pool.counts).toMatchObject(nothing);
+  });
+
+  it("serves those behind when all in front must not go where there is room", async () => {
+    const { clock, add, run, pool } = rig();
+    add("full", hanging, { requests: 1 });
+    void run();
+    await clock.pass(1);
+    const controller = new AbortController();
+    setMaxListeners(0, controller.signal);
+    const avoid = [{ worker: "a", epoch: "1" }];
+    const front = Array.from({ length: 40 }, () => run({ attempt: 1, avoid }, controller.signal));
+    const behind = Array.from({ length: 3 }, () => run());
+    await clock.pass(1);
+    expect(pool.counts.waiting).toBe(43);
+    add("a");
+    expect(await clock.run(Promise.all(behind))).toEqual([5, 5, 5]);
+    expect(clock.now()).toBeLessThan(500);
+    controller.abort();
+    expect(new Set(await clock.run(Promise.all(front)))).toEqual(new Set(["CORE_CANCELLED"]));
+  });
+
   it("recovers within a beat of the drain: no busy mark stays", async () => {
     const { clock, add, run } = rig({ queue: 0 });
     add("a", answering, { requests: 2 });
@@ -231,6 +277,20 @@ describe("a worker", () => {
     expect(handles.get("a")!.health.state).toBe("ejected");
     add("b");
     expect(await clock.run(Promise.all([run(), run()]))).toEqual([5, 5]);
+  });
+
+  it("half open lets the next one try as soon as its probe has a token, and is open for all once that is done", async () => {
+    const { clock, add, run } = rig();
+    const { health } = add("a", answering, { requests: 9 });
+    health.observe({ type: "cut" });
+    await clock.pass(5_100);
+    const long = { limits: { maxTokens: 2_000 } };
+    const runs = Array.from({ length: 4 }, () => run(long));
+    await clock.pass(45);
+    expect(health.condition).toBe("probing");
+    // One after the other, each takes 20 s: the last would have been refused after 8.
+    expect(await clock.run(Promise.all(runs))).toEqual([2_000, 2_000, 2_000, 2_000]);
+    expect(health.condition).toBe("ready");
   });
 
   it("half open takes one probe; its success opens it for all", async () => {

@@ -36,7 +36,7 @@ export interface PoolOptions {
   readonly workers: WorkerSource | readonly Engine[];
   /** How to choose among those that may serve. Default `kvAware()`. */
   readonly policy?: Policy;
-  /** Names this pool in events and errors. Default "pool". */
+  /** Names this pool in events and errors, and the workers that plain engines become: another name for each pool. Default "pool". */
   readonly name?: string;
   /** Requests that may wait for a worker; further ones are refused as overloaded. Default 1,024. */
   readonly queue?: number;
@@ -101,7 +101,7 @@ export function createPool(options: PoolOptions): ClosablePool {
   const isSource = "onChange" in options.workers;
   const owned: EngineSource | undefined = isSource
     ? undefined
-    : engineSource(options.workers as readonly Engine[], { clock, deadlines });
+    : engineSource(options.workers as readonly Engine[], { name, clock, deadlines });
   const source: WorkerSource = owned ?? (options.workers as WorkerSource);
   const members = new Map<string, Member>();
   const line = createWaitingLine(clock);
@@ -237,6 +237,7 @@ export function createPool(options: PoolOptions): ClosablePool {
       admission,
       clock,
       pace,
+      onProbed: () => line.wake(),
       onRelease() {
         member.booked -= 1;
         booked -= 1;
@@ -245,6 +246,11 @@ export function createPool(options: PoolOptions): ClosablePool {
     });
   };
 
+  const mayBeServed = (request: GenerateRequest): boolean =>
+    [...members.values()].some(({ handle, booked: there }) => {
+      const refusal = refusalOf(handle, request, there);
+      return refusal === undefined || refusal.mayPass || refusal.mayReturn === true;
+    });
   /** Why nobody takes it: whether waiting may help, and the reasons of all. */
   const refusalError = (request: GenerateRequest, waitedMs: number): Error => {
     const refusals = [...members.values()].map(({ handle, booked: there }) => ({
@@ -279,7 +285,7 @@ export function createPool(options: PoolOptions): ClosablePool {
       (request.mode === "prefill" ? "prefill" : request.handoff === undefined ? "full" : "decode");
     // Named anew at each try: the block size is not known before the first worker joins. The names themselves are kept.
     const attempt = (): Reservation | undefined =>
-      reserveNow(request, { ...nameOnce(request), phase }, reserveOptions);
+      reserveNow(request, { ...nameOnce(request), ...computedBefore(request), phase }, reserveOptions);
     const now = line.length === 0 || request.attempt > 0 ? attempt() : undefined;
     if (now !== undefined) return now;
     const waitMs = reserveOptions.waitMs ?? deadlines.queueWaitMs;
@@ -300,7 +306,11 @@ export function createPool(options: PoolOptions): ClosablePool {
         waitMs,
         signal,
         attempt,
-        expired: () => refusalError(request, waitMs),
+        // It ends by its own deadline: as long as a worker may come back, its output so far is not given up.
+        expired: () =>
+          isMoving && reserveOptions.waitMs === undefined && mayBeServed(request)
+            ? undefined
+            : refusalError(request, waitMs),
       });
       line.wake();
       return await waiting;
@@ -339,6 +349,7 @@ export function createPool(options: PoolOptions): ClosablePool {
     estimate(request): Estimate | undefined {
       return selector.estimate({
         ...nameOnce(request),
+        ...computedBefore(request),
         exclude: (worker) => {
           const member = members.get(worker);
           return member === undefined ? "not in this pool" : refusalOf(member.handle, request, 0)?.reason;
@@ -380,4 +391,9 @@ export function createPool(options: PoolOptions): ClosablePool {
       return Promise.resolve();
     },
   };
+}
+
+/** Of a request that moves, its prompt: what it generated ended with the worker that held it. */
+function computedBefore({ attempt, promptIds }: GenerateRequest): Pick<SelectRequest, "computedTokens"> {
+  return attempt === 0 ? {} : { computedTokens: promptIds.length };
 }

@@ -7,6 +7,8 @@ export interface Refusal {
   readonly reason: string;
   /** Waiting may help: busy, at its limit, suspect, draining, ejected. */
   readonly mayPass: boolean;
+  /** It is silent, and may speak again: a request that was let in before waits for that too. */
+  readonly mayReturn?: boolean;
 }
 
 /** Whether this worker may serve this request now. `booked` counts this pool's requests there. */
@@ -35,7 +37,8 @@ export function refusalOf(
     const { condition } = health;
     const isOver =
       condition === "unfit" || condition === "gone" || condition === "silent" || condition === "incompatible";
-    return { reason: health.reason ?? condition, mayPass: !isOver };
+    const mayReturn = condition === "silent";
+    return { reason: health.reason ?? condition, mayPass: !isOver, mayReturn };
   }
   const limit = worker.capacity.requests + worker.capacity.queue;
   if (booked >= limit) return { reason: `at its limit of ${limit} requests`, mayPass: true };

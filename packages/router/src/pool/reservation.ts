@@ -26,6 +26,8 @@ export interface ReservationParts {
   readonly admission: Admission;
   readonly clock: Clock;
   readonly pace: PaceWatch;
+  /** Its probe showed that the worker works again. */
+  readonly onProbed: () => void;
   /** The place is free again. */
   readonly onRelease: () => void;
 }
@@ -44,6 +46,7 @@ export function createReservation({
   admission,
   clock,
   pace,
+  onProbed,
   onRelease,
 }: ReservationParts): Reservation {
   const { worker, card, engine, health } = handle;
@@ -146,6 +149,10 @@ export function createReservation({
         booking.prefilled(
           batch.cachedTokens === undefined ? undefined : { cachedTokens: batch.cachedTokens },
         );
+        if (admission.isProbe) {
+          health.observe({ type: "spoke" });
+          onProbed();
+        }
       }
       if (count > 0) {
         booking.progress((outputs += count));

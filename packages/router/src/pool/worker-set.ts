@@ -20,12 +20,13 @@ export interface EngineSource extends WorkerSource {
 const cardRetryMs = 250;
 
 /**
- * Makes workers out of plain engines: `engine-0`, `engine-1`, … Their health comes from their own statuses; an engine that
+ * Makes workers out of plain engines: `prefill-0`, `prefill-1`, … by the name of their pool, so that no other pool's worker is
+ * taken for one of them. Their health comes from their own statuses; an engine that
  * starts another life (another epoch in its events) leaves and joins as a new worker epoch.
  */
 export function engineSource(
   engines: readonly Engine[],
-  options: { readonly clock: Clock; readonly deadlines: Partial<Deadlines> },
+  options: { readonly name: string; readonly clock: Clock; readonly deadlines: Partial<Deadlines> },
 ): EngineSource {
   const group = createHealthGroup(options);
   const listeners = new Set<(change: WorkerChange) => void>();
@@ -38,7 +39,7 @@ export function engineSource(
     for (const listener of [...listeners]) listener(change);
   };
   const join = (index: number, epoch: string): void => {
-    const handle = handleOf(engines[index]!, index, epoch, group);
+    const handle = handleOf(engines[index]!, `${options.name}-${index}`, epoch, group);
     if (handle === undefined) {
       const timer = options.clock.schedule(cardRetryMs, () => join(index, epoch));
       stops.push(() => timer.cancel());
@@ -90,16 +91,11 @@ export function engineSource(
 
 const noCapacityLimit = Number.MAX_SAFE_INTEGER;
 
-function handleOf(
-  engine: Engine,
-  index: number,
-  epoch: string,
-  group: HealthGroup,
-): WorkerHandle | undefined {
+function handleOf(engine: Engine, id: string, epoch: string, group: HealthGroup): WorkerHandle | undefined {
   const { card } = engine;
   if (card === undefined) return undefined;
   const worker: Worker = {
-    id: `engine-${index}`,
+    id,
     epoch,
     role: "both",
     model: card.model,

@@ -19,6 +19,7 @@ import { createLinearFit } from "../load/linear-fit.ts";
 import { createPredictionCheck } from "../load/prediction-check.ts";
 import { createPrefillModels, PREFILL_PRIOR } from "../load/time-model.ts";
 import { kvAware } from "../policies/kv-aware.ts";
+import { lowest } from "../policies/lowest.ts";
 import { createBooking, type BookingContext } from "./booking.ts";
 import { createCosting } from "./costing.ts";
 import { applyBatch, snapshotOf, type EventStream } from "./event-intake.ts";
@@ -41,6 +42,7 @@ import type {
   SelectorCard,
   TargetLoad,
 } from "./selector.ts";
+import { survivorsOf } from "./survivors.ts";
 import { createTargetState, queueMsOf, reconcile, type TargetState } from "./target-state.ts";
 
 const EXPECTED_BYTES = 16 * 1024 * 1024;
@@ -244,7 +246,7 @@ export function createSelector(options: SelectorOptions = {}): Selector {
       proveEvents(startedMs);
       const found = match(request, startedMs);
       const excluded = new Map<TargetState, string>();
-      const candidates: TargetState[] = [];
+      const eligible: TargetState[] = [];
       for (const target of targets) {
         const why = exclusionOf(target, request);
         if (why !== undefined) {
@@ -253,9 +255,10 @@ export function createSelector(options: SelectorOptions = {}): Selector {
         }
         costing.fill(target, request, found.depths[target.number]!, found, startedMs);
         const veto = firstVeto(filters, target, request);
-        if (veto === undefined) candidates.push(target);
+        if (veto === undefined) eligible.push(target);
         else excluded.set(target, veto);
       }
+      const candidates = survivorsOf(eligible, request, (target, why) => excluded.set(target, why));
       const input: PolicyInput = { candidates, request, random, nowMs: startedMs };
       const picked = candidates.length === 0 ? undefined : (policy(input) as TargetState | undefined);
       const reason = reasonOf(policy.name, picked, candidates, excluded);
@@ -292,12 +295,16 @@ export function createSelector(options: SelectorOptions = {}): Selector {
     estimate(request) {
       const nowMs = clock.now();
       const found = match(request, nowMs);
-      let best: TargetState | undefined;
+      const eligible: TargetState[] = [];
       for (const target of targets) {
         if (exclusionOf(target, request) !== undefined) continue;
         costing.fill(target, request, found.depths[target.number]!, found, nowMs);
-        if (best === undefined || target.costMs < best.costMs) best = target;
+        eligible.push(target);
       }
+      const best = lowest(
+        survivorsOf(eligible, request, () => {}),
+        ({ costMs }) => costMs,
+      );
       return best && { cachedTokens: best.cachedTokens, queueMs: best.queueMs, prefillMs: best.prefillMs };
     },
     dump(worker) {

@@ -44,6 +44,11 @@ export interface SelectRequest {
   readonly priority?: number;
   /** What will run there: `prefill` books no decode, `decode` no prefill (its KV comes by handoff). Default `full`. */
   readonly phase?: "full" | "prefill" | "decode";
+  /**
+   * Leading tokens that were computed before, for a request that lost its worker. While eligible targets hold them, all but
+   * a block, only those are candidates: nothing is computed twice that has a copy. Default: cost decides.
+   */
+  readonly computedTokens?: number;
   /** Where KV of the prompt is that the chosen worker would read: costed as transfer for everyone else. */
   readonly heldBy?: { readonly worker: string; readonly rank?: number; readonly tokens: number };
   /** The caller's own veto (health, digests): a reason for "not there", undefined for "may go". */

@@ -308,17 +308,19 @@ describe("a cluster in virtual time", () => {
       .map(({ worker, health }) => [worker.id, health.counts.ejections]);
     expect(Object.fromEntries(states)).toMatchObject({ "decode-1": 0, "decode-2": 0, "decode-3": 0 });
     expect(Object.fromEntries(states)["decode-0"]).toBeGreaterThan(0);
-    // Its probes are judged by their pace: one request each, and it is out again for longer.
+    // Its probes are judged by their pace: one request each, and it is out again for longer. In the 46 s of 20 waves, back-offs
+    // of 5, 10, 15 and 20 s leave room for three, with all of their jitter of 20 % for four.
     const before = cluster!.worker("decode-0").gate.counts.requests;
     for (let i = 0; i < 20; i++) {
       await clock.run(wave(100 + 8 * i));
       await clock.pass(1_000);
     }
-    expect(cluster!.worker("decode-0").gate.counts.requests - before).toBeLessThanOrEqual(3);
+    expect(cluster!.worker("decode-0").gate.counts.requests - before).toBeLessThanOrEqual(4);
     cluster!.worker("decode-0").engine.slowDown(1);
     await clock.pass(60_000);
+    const probed = cluster!.worker("decode-0").gate.counts.requests;
     for (let i = 0; i < 3; i++) await clock.run(wave(500 + 8 * i));
-    expect(cluster!.worker("decode-0").gate.counts.requests - before).toBeGreaterThan(4);
+    expect(cluster!.worker("decode-0").gate.counts.requests - probed).toBeGreaterThan(1);
   });
 
   it("drains: nothing new, what runs ends, nothing is lost", async () => {
