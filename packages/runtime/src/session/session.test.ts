@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { create } from "@bufbuild/protobuf";
 import {
   HelloSchema,
@@ -155,6 +156,8 @@ async function pair(
 }
 
 const never = new AbortController().signal;
+// Thousands of requests of one test share it.
+setMaxListeners(0, never);
 
 function requestOf(promptIds: ArrayLike<number>, more: Partial<GenerateRequest> = {}): GenerateRequest {
   return createRequest({

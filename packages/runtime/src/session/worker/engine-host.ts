@@ -62,7 +62,7 @@ const keptDetails = 512;
 
 export function createEngineHost(options: EngineHostOptions): EngineHost {
   const { engine, worker, card } = options;
-  const ring = createEventRing();
+  const ring = createEventRing({ worker: worker.id, epoch: worker.epoch });
   const sessions = new Map<string, ServedSession>();
   const details = new Map<string, Map<bigint, Uint8Array>>();
   const idle = new Set<() => void>();
