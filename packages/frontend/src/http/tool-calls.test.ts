@@ -1,16 +1,9 @@
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import {
-  defineEngine,
-  type Engine,
-  type EngineStep,
-  type GenerateRequest,
-  type ModelCard,
-} from "@stator/core";
+import type { Engine } from "@stator/core";
 import { generateText, jsonSchema, stepCountIs, streamText, tool } from "ai";
 import OpenAI from "openai";
 import { afterEach, describe, expect, it } from "vitest";
-import { byteTokenizer } from "../../test/kit.ts";
-import { createVocabulary, type TokenizerJson } from "../text/tokens/vocabulary.ts";
+import { textEngine } from "../../test/text-engine.ts";
 import { createOpenAIServer, type OpenAIServer, type OpenAIServerOptions } from "./openai-server.ts";
 
 const servers: OpenAIServer[] = [];
@@ -35,37 +28,6 @@ const llamaTemplate = templateOf(`<|python_tag|>${oneByOne("", "parameters", "")
 const mistralTemplate = templateOf(
   `[TOOL_CALLS] [{% for c in m.tool_calls %}{% if c.id | length != 9 %}{{ raise_exception("ids have 9 characters") }}{% endif %}{"name": {{ c.function.name | tojson }}, "arguments": {{ c.function.arguments | tojson }}}{% endfor %}]`,
 );
-
-const controlTokens = ["<|python_tag|>", "[TOOL_CALLS]"];
-
-/** An engine that reads its prompt as text and answers with a text; the marks of calls are control tokens, as in real models. */
-function textEngine(
-  answer: (prompt: string, request: GenerateRequest) => string,
-  chatTemplate: string,
-  card: Partial<ModelCard> = {},
-): Engine {
-  const base = byteTokenizer();
-  const json = JSON.parse(base.json as string) as TokenizerJson & { added_tokens: object[] };
-  const first = base.eos + 1;
-  for (const [i, content] of controlTokens.entries())
-    json.added_tokens.push({ ...json.added_tokens[0], id: first + i, content });
-  const tokenizer = { ...base, json: JSON.stringify(json), digest: "with-marks", chatTemplate };
-  const vocabulary = createVocabulary(json);
-  return defineEngine(
-    { model: "m", contextTokens: 8192, tokenizer, card },
-    async function* (request): AsyncGenerator<EngineStep> {
-      const bytes = [...request.promptIds].flatMap((id) => [...vocabulary.bytes(id)]);
-      const text = answer(new TextDecoder().decode(Uint8Array.from(bytes)), request);
-      const marks = new RegExp(`(${controlTokens.map((mark) => mark.replace(/[|[\]]/g, "\\$&")).join("|")})`);
-      for (const part of text.split(marks)) {
-        const control = controlTokens.indexOf(part);
-        if (control >= 0) yield { ids: [first + control] };
-        else for (const byte of new TextEncoder().encode(part)) yield { ids: [byte] };
-      }
-      yield { ids: [base.eos] };
-    },
-  );
-}
 
 const hello = [{ role: "user" as const, content: "How is the weather in Bern?" }];
 const tools = ["weather", "time"].map((name) => ({

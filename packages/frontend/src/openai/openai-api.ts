@@ -2,7 +2,7 @@ import { silentLogger, StatorError, systemClock } from "@stator/core";
 import { createOffLoop } from "../text/off-loop/off-loop.ts";
 import { createTextModel, type TextModel } from "../text/text-model.ts";
 import { waitForCard } from "../text/wait-for-card.ts";
-import { toolCallFormatNames } from "../text/tool-calls/choose-format.ts";
+import { toolCallFormatNames } from "../text/tool-calls/formats/choose-format.ts";
 import { methodNotAllowed, modelNotFound, routeNotFound } from "./errors/api-errors.ts";
 import { chatRequestParser } from "./request/chat-request.ts";
 import { chatShape } from "./answer/chat-shape.ts";

@@ -34,8 +34,8 @@ export interface OpenAIOptions {
   /** Engines by the model name that clients say. */
   readonly models: Readonly<Record<string, Engine>>;
   /**
-   * How a model, by its name in `models`, writes calls to tools: `hermes`, `llama3`, `mistral`; `none`: they stay text. Default:
-   * as its chat template shows.
+   * How a model, by its name in `models`, writes calls to tools: `deepseek`, `glm`, `hermes`, `kimiK2`, `llama3`, `mistral`,
+   * `pythonic`, `qwen3Coder`; `none`: they stay text. Default: as its chat template shows.
    */
   readonly toolCallFormats?: Readonly<Record<string, ToolCallFormatName | "none">>;
   /** Serves `/metrics` and measures requests. Default: neither. */

@@ -21,6 +21,7 @@ export interface ChoiceStep extends Omit<DecodedBatch, "finish"> {
  * through the iterator's `return`. Tells `firstToken`, `tokens` and `finished` of this choice; the same events of
  * engines further down are dropped, so that an observer hears each once.
  *
+ * @param isEnough asked after each step: true ends the choice as if the model had ended it.
  * @throws StatorError: what the engine threw; `FRONTEND_STREAM_TRUNCATED` when it ended without a finish or broke the order.
  */
 export async function* runChoice(
@@ -29,6 +30,7 @@ export async function* runChoice(
   decoder: ChoiceDecoder,
   options: TextOptions,
   clock: Clock,
+  isEnough?: () => boolean,
 ): AsyncGenerator<ChoiceStep, void, undefined> {
   const { signal, onEvent } = options;
   const at = (): { atMs: number; requestId: string; choice: number; attempt: number } => ({
@@ -82,6 +84,10 @@ export async function* runChoice(
         cachedTokens: told,
       };
       if (decoded.finish !== undefined) return;
+      if (isEnough?.() === true) {
+        outcome = { reason: "stop" };
+        return;
+      }
     }
     if (signal.aborted) throw cancelled(signal);
     throw truncated("The engine's stream ended without a finish.");

@@ -11,7 +11,7 @@ import { createArtifactCache, type ModelArtifacts } from "./model-artifacts.ts";
 import { createOffLoop, type OffLoop } from "./off-loop/off-loop.ts";
 import { prepareText } from "./prepare-text.ts";
 import { runChoice, type ChoiceStep } from "./run-choice.ts";
-import { chooseFormat } from "./tool-calls/choose-format.ts";
+import { chooseFormat } from "./tool-calls/formats/choose-format.ts";
 import { readToolCalls } from "./tool-calls/read-tool-calls.ts";
 import type { ToolCallFormat, ToolCallFormatName } from "./tool-calls/tool-call-format.ts";
 import { toolUse, type ToolUse } from "./tool-calls/tool-use.ts";
@@ -102,8 +102,15 @@ export function createTextModel(engine: Engine, options: TextModelOptions = {}):
       if (request === undefined || reading === undefined)
         throw new RangeError(`No choice ${index} was prepared by this model.`);
       const decoder = createChoiceDecoder({ vocabulary: reading.vocabulary, stop: prepared.stop });
-      const steps = runChoice(engine, request, decoder, runOptions, clock);
-      return reading.tools === undefined ? steps : readToolCalls(steps, reading.tools.createParser());
+      const { tools } = reading;
+      if (tools === undefined) return runChoice(engine, request, decoder, runOptions, clock);
+      const parser = tools.createParser();
+      const isEnough = tools.isParallel ? undefined : () => parser.callCount > 0;
+      return readToolCalls(
+        runChoice(engine, request, decoder, runOptions, clock, isEnough),
+        parser,
+        isEnough,
+      );
     },
     async *generate(request, generateOptions = {}) {
       const linked = linkAbort(generateOptions.signal);

@@ -11,6 +11,8 @@ export type TextPrompt =
       readonly tools?: readonly unknown[];
       /** Whether the model may call (`auto`, default), must call one of the tools, or must call the named one. */
       readonly toolChoice?: "auto" | "required" | { readonly name: string };
+      /** Whether one answer may make several calls. Default true; false ends it with its first complete one. */
+      readonly parallelToolCalls?: boolean;
       readonly templateVariables?: Readonly<Record<string, unknown>>;
     }
   | { readonly text: string }

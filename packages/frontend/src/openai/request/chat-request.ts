@@ -60,6 +60,7 @@ export function chatRequestParser(limits: Required<OpenAILimits>): ParseRequest 
       .array(z.custom<Record<string, unknown>>(isPlainObject, "expected an object"))
       .max(limits.tools)
       .optional(),
+    parallel_tool_calls: z.boolean().optional(),
     tool_choice: z.union([z.string(), z.custom<Record<string, unknown>>(isPlainObject)]).optional(),
     response_format: z
       .object({
@@ -100,6 +101,9 @@ export function chatRequestParser(limits: Required<OpenAILimits>): ParseRequest 
           messages: fields.messages.map((one, i) => chatMessage(one, i)),
           ...(tools === undefined || tools.length === 0 ? {} : { tools }),
           ...(toolChoice === "auto" || toolChoice === "none" ? {} : { toolChoice }),
+          ...(fields.parallel_tool_calls === undefined
+            ? {}
+            : { parallelToolCalls: fields.parallel_tool_calls }),
           ...(fields.chat_template_kwargs === undefined
             ? {}
             : { templateVariables: fields.chat_template_kwargs }),

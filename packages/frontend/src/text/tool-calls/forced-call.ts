@@ -1,6 +1,7 @@
 import type { Grammar } from "@stator/core";
-import { createFramedParser, type CallFrame } from "./framed-parser.ts";
-import type { ToolCallParser } from "./tool-call-format.ts";
+import { createFramedParser, type CallFrame } from "./reading/framed-parser.ts";
+import { createJsonCallReader } from "./reading/json-call-reader.ts";
+import type { CallableTools, ToolCallParser } from "./tool-call-format.ts";
 
 /** One tool of a request, as far as a forced call needs it. */
 export interface CallableTool {
@@ -10,7 +11,16 @@ export interface CallableTool {
 }
 
 /** Nothing but the call: what the grammar lets the model write, whatever its own format is. */
-const frame: CallFrame = { openers: [], isBareAllowed: true, listStart: "", between: "", closer: "" };
+const frame: CallFrame = {
+  openers: [],
+  callStart: "",
+  bareStart: "{",
+  listStart: "",
+  between: "",
+  closers: [],
+  begins: (character) => character === "{",
+  createReader: createJsonCallReader,
+};
 
 /** The grammar that lets an engine write exactly one call to one of `tools`. */
 export function forcedCallGrammar(tools: readonly CallableTool[]): Grammar {
@@ -23,7 +33,7 @@ export function forcedCallGrammar(tools: readonly CallableTool[]): Grammar {
 }
 
 /** The parser of an output that `forcedCallGrammar` holds. */
-export function forcedCallParser(tools: ReadonlySet<string>, createId: () => string): ToolCallParser {
+export function forcedCallParser(tools: CallableTools, createId: () => string): ToolCallParser {
   return createFramedParser({ frame, tools, createId });
 }
 

@@ -1,7 +1,8 @@
 import type { TextPiece } from "../tokens/choice-decoder.ts";
 
 /** How a model writes the calls it makes. */
-export type ToolCallFormatName = "hermes" | "llama3" | "mistral";
+export type ToolCallFormatName =
+  "deepseek" | "glm" | "hermes" | "kimiK2" | "llama3" | "mistral" | "pythonic" | "qwen3Coder";
 
 /** A piece of one call. The first of a call has `id` and `name`; the `arguments` of all pieces joined are JSON. */
 export interface ToolCallPiece {
@@ -33,6 +34,8 @@ export interface ToolCallFormat {
   isOf(chatTemplate: string): boolean;
   /** An id for a new call, such as the model's template takes back. */
   createId(): string;
-  /** @param tools names of the request's tools. */
-  createParser(tools: ReadonlySet<string>): ToolCallParser;
+  createParser(tools: CallableTools): ToolCallParser;
 }
+
+/** The tools of a request: the JSON schema of each one's arguments by its name; undefined where it says none. */
+export type CallableTools = Pick<ReadonlyMap<string, unknown>, "has" | "get">;

@@ -10,6 +10,8 @@ export interface ToolUse {
   createParser(): ToolCallParser;
   /** What the engine must be held to, when a call is forced. */
   readonly grammar: Grammar | undefined;
+  /** One answer may make several calls. */
+  readonly isParallel: boolean;
 }
 
 /**
@@ -24,12 +26,12 @@ export function toolUse(
   format: ToolCallFormat | undefined,
 ): ToolUse | undefined {
   if (!("messages" in prompt)) return undefined;
-  const { tools = [], toolChoice = "auto" } = prompt;
+  const { tools = [], toolChoice = "auto", parallelToolCalls: isParallel = true } = prompt;
   const callable = tools.map(callableTool).filter((tool) => tool !== undefined);
-  const names = new Set(callable.map(({ name }) => name));
+  const known = new Map(callable.map(({ name, parameters }) => [name, parameters]));
   if (toolChoice === "auto") {
     if (format === undefined || tools.length === 0) return undefined;
-    return { createParser: () => format.createParser(names), grammar: undefined };
+    return { createParser: () => format.createParser(known), grammar: undefined, isParallel };
   }
   const forced =
     toolChoice === "required"
@@ -52,7 +54,11 @@ export function toolUse(
     });
   }
   const createId = format?.createId ?? createCallId;
-  return { createParser: () => forcedCallParser(names, createId), grammar: forcedCallGrammar(forced) };
+  return {
+    createParser: () => forcedCallParser(known, createId),
+    grammar: forcedCallGrammar(forced),
+    isParallel,
+  };
 }
 
 function callableTool(tool: unknown): CallableTool | undefined {

@@ -1,9 +1,24 @@
+import type { ToolCallFormat, ToolCallFormatName } from "../tool-call-format.ts";
+import { deepseek } from "./deepseek.ts";
+import { glm } from "./glm.ts";
 import { hermes } from "./hermes.ts";
+import { kimiK2 } from "./kimi-k2.ts";
 import { llama3 } from "./llama3.ts";
 import { mistral } from "./mistral.ts";
-import type { ToolCallFormat, ToolCallFormatName } from "./tool-call-format.ts";
+import { pythonic } from "./pythonic.ts";
+import { qwen3Coder } from "./qwen3-coder.ts";
 
-const formats: readonly ToolCallFormat[] = [mistral, hermes, llama3];
+/** Those whose marks are most their own come first. */
+const formats: readonly ToolCallFormat[] = [
+  mistral,
+  deepseek,
+  kimiK2,
+  qwen3Coder,
+  glm,
+  hermes,
+  pythonic,
+  llama3,
+];
 
 /** The formats that can be asked for by name. */
 export const toolCallFormatNames: readonly ToolCallFormatName[] = formats.map(({ name }) => name);

@@ -1,13 +1,17 @@
-import { createCallId } from "./call-id.ts";
-import { createFramedParser, type CallFrame } from "./framed-parser.ts";
-import type { ToolCallFormat } from "./tool-call-format.ts";
+import { createCallId } from "../call-id.ts";
+import { createFramedParser, type CallFrame } from "../reading/framed-parser.ts";
+import { createJsonCallReader } from "../reading/json-call-reader.ts";
+import type { ToolCallFormat } from "../tool-call-format.ts";
 
 const frame: CallFrame = {
   openers: ["<tool_call>"],
-  isBareAllowed: false,
+  callStart: "",
+  bareStart: "",
   listStart: "",
   between: "",
-  closer: "</tool_call>",
+  closers: ["</tool_call>"],
+  begins: (character) => character === "{",
+  createReader: createJsonCallReader,
 };
 
 /**
@@ -16,7 +20,7 @@ const frame: CallFrame = {
  */
 export const hermes: ToolCallFormat = {
   name: "hermes",
-  markers: [...frame.openers, frame.closer],
+  markers: [...frame.openers, ...frame.closers],
   isOf: (template) =>
     template.includes("<tool_call>") && !template.includes("<function=") && !template.includes("<arg_key>"),
   createId: createCallId,

@@ -1,13 +1,17 @@
-import { createCallId } from "./call-id.ts";
-import { createFramedParser, type CallFrame } from "./framed-parser.ts";
-import type { ToolCallFormat } from "./tool-call-format.ts";
+import { createCallId } from "../call-id.ts";
+import { createFramedParser, type CallFrame } from "../reading/framed-parser.ts";
+import { createJsonCallReader } from "../reading/json-call-reader.ts";
+import type { ToolCallFormat } from "../tool-call-format.ts";
 
 const frame: CallFrame = {
   openers: ["<|python_tag|>"],
-  isBareAllowed: true,
+  callStart: "",
+  bareStart: "{",
   listStart: "",
   between: ";",
-  closer: "",
+  closers: [],
+  begins: (character) => character === "{",
+  createReader: createJsonCallReader,
 };
 
 /**

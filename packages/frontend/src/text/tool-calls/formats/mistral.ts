@@ -1,12 +1,26 @@
-import { createFramedParser, type CallFrame } from "./framed-parser.ts";
-import type { ToolCallFormat } from "./tool-call-format.ts";
+import { createFramedParser, type CallFrame } from "../reading/framed-parser.ts";
+import { createJsonCallReader } from "../reading/json-call-reader.ts";
+import { createNamedCallReader, type CallHead } from "../reading/named-call-reader.ts";
+import type { ToolCallFormat } from "../tool-call-format.ts";
+
+/** Between a name and its arguments; servers that drop control tokens leave nothing of it. */
+const head = /^([\w.-]+)(?:\[CALL_ID\][^[\]{}]*)?(?:\[ARGS\])?\s*$/;
+
+function readHead(text: string): CallHead | undefined {
+  const name = head.exec(text)?.[1];
+  return name === undefined ? undefined : { name };
+}
 
 const frame: CallFrame = {
   openers: ["[TOOL_CALLS]"],
-  isBareAllowed: false,
+  callStart: "",
+  bareStart: "",
   listStart: "[",
   between: ",",
-  closer: "]",
+  closers: ["]"],
+  begins: (character) => /[{\w]/.test(character),
+  createReader: (options, first) =>
+    first === "{" ? createJsonCallReader(options) : createNamedCallReader(options, readHead),
 };
 
 const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -19,13 +33,13 @@ function createId(): string {
 }
 
 /**
- * `[TOOL_CALLS][{"name": …, "arguments": {…}}, …]`: Mistral's tokenizers up to version 7. Later ones write
- * `[TOOL_CALLS]name[ARGS]{…}`, which is not of this format.
+ * `[TOOL_CALLS][{"name": …, "arguments": {…}}, …]` of Mistral's tokenizers up to version 7, and `[TOOL_CALLS]name[ARGS]{…}` of
+ * later ones, with or without `[CALL_ID]…` (mistral-common's instruct tokenizers).
  */
 export const mistral: ToolCallFormat = {
   name: "mistral",
-  markers: frame.openers,
-  isOf: (template) => template.includes("[TOOL_CALLS]") && !template.includes("[ARGS]"),
+  markers: ["[TOOL_CALLS]", "[ARGS]", "[CALL_ID]"],
+  isOf: (template) => template.includes("[TOOL_CALLS]"),
   createId,
   createParser: (tools) => createFramedParser({ frame, tools, createId }),
 };

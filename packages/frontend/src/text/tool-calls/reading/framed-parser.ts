@@ -1,24 +1,30 @@
-import { longestSuffixThatBegins } from "../tokens/stop-strings.ts";
-import { createCallReader, type CallReader } from "./call-reader.ts";
-import type { CallOrText, ToolCallParser } from "./tool-call-format.ts";
+import { longestSuffixThatBegins } from "../../tokens/stop-strings.ts";
+import type { CallableTools, CallOrText, ToolCallParser } from "../tool-call-format.ts";
+import type { CallReader, CallReaderOptions } from "./call-reader.ts";
 
-/** What stands around calls. White space between any two of these parts is theirs. */
+/** What stands around calls, and what reads one. White space between any two of these parts is theirs. */
 export interface CallFrame {
   /** Texts that announce calls. */
   readonly openers: readonly string[];
-  /** Whether an output that begins with `{` may be a call without an opener; then only to a tool of the request. */
-  readonly isBareAllowed: boolean;
+  /** The text with which a call begins where its opener is missing; empty where that may not be. */
+  readonly callStart: string;
+  /** An output that begins with one of these characters may be calls without an opener; then only to tools of the request. */
+  readonly bareStart: string;
   /** Begins the list of calls; empty where there is none. */
   readonly listStart: string;
   /** Behind a call: another one follows. Empty: each has its own opener. */
   readonly between: string;
-  /** Behind the last call. May be missing. */
-  readonly closer: string;
+  /** Behind the last call, in this order. Each may be missing. */
+  readonly closers: readonly string[];
+  /** Whether a call may begin with a character. */
+  begins(character: string): boolean;
+  /** The reader of a call that begins with a character. */
+  createReader(options: CallReaderOptions, first: string): CallReader;
 }
 
 export interface FramedParserOptions {
   readonly frame: CallFrame;
-  readonly tools: ReadonlySet<string>;
+  readonly tools: CallableTools;
   createId(): string;
 }
 
@@ -30,10 +36,14 @@ const mostSpace = 32;
  * white space around calls. A call's name is told as soon as its arguments begin, and these as they come.
  */
 export function createFramedParser({ frame, tools, createId }: FramedParserOptions): ToolCallParser {
-  const followers = [frame.between, frame.closer].filter((text) => text !== "");
+  const openers = [...frame.openers, ...(frame.callStart === "" ? [] : [frame.callStart])];
   let state: "text" | "before" | "call" | "after" = "text";
   /** Text state: held back. Before a call: all of it since the text. After a call: the gap so far. */
   let held = "";
+  /** Before a call: what may become the start of the list. */
+  let ahead = "";
+  /** After a call: the closers from here on may follow. */
+  let closed = 0;
   let reader: CallReader | undefined;
   let isListOpen = false;
   let isBare = false;
@@ -56,8 +66,8 @@ export function createFramedParser({ frame, tools, createId }: FramedParserOptio
   };
   const fail = (pieces: CallOrText[]): void => {
     const isTold = reader?.isTold === true;
-    say(pieces, held + (reader?.raw ?? ""), isTold ? nextIndex++ : undefined);
-    held = "";
+    say(pieces, held + ahead + (reader?.raw ?? ""), isTold ? nextIndex++ : undefined);
+    held = ahead = "";
     reader = undefined;
     state = "text";
   };
@@ -68,52 +78,59 @@ export function createFramedParser({ frame, tools, createId }: FramedParserOptio
     held = "";
     const first = whole.search(/\S/);
     if (
-      frame.isBareAllowed &&
       !hasText &&
       callCount === 0 &&
       first >= 0 &&
       first <= mostSpace &&
-      whole[first] === "{"
+      frame.bareStart.includes(whole[first]!)
     ) {
       openCalls(whole.slice(0, first), true);
       return whole.slice(first);
     }
-    const found = firstOf(whole, frame.openers);
+    const found = firstOf(whole, openers);
     if (found !== undefined) {
       const start = found.at - spaceBefore(whole, found.at);
       say(pieces, whole.slice(0, start));
-      const end = found.at + found.opener.length;
+      const end = found.opener === frame.callStart ? found.at : found.at + found.opener.length;
       openCalls(whole.slice(start, end), false);
       return whole.slice(end);
     }
     let hold = 0;
-    for (const opener of frame.openers) hold = Math.max(hold, longestSuffixThatBegins(whole, opener));
+    for (const opener of openers) hold = Math.max(hold, longestSuffixThatBegins(whole, opener));
     hold += spaceBefore(whole, whole.length - hold);
     say(pieces, whole.slice(0, whole.length - hold));
     held = whole.slice(whole.length - hold);
     return "";
   };
 
-  /** White space and the list's start up to the call's brace. */
+  /** White space and the list's start up to the call itself. */
   const readBefore = (text: string, pieces: CallOrText[]): string => {
-    let at = 0;
-    for (; at < text.length; at++) {
-      const character = text[at]!;
-      if (character === "{") break;
-      const isListStart = !isListOpen && character === frame.listStart;
-      if (isListStart) isListOpen = true;
-      else if (character.trim() !== "") {
-        held += text.slice(0, at);
-        fail(pieces);
-        return text.slice(at);
-      }
+    let rest = ahead + text;
+    ahead = "";
+    for (;;) {
+      const behind = rest.trimStart();
+      held += rest.slice(0, rest.length - behind.length);
+      rest = behind;
+      if (rest === "") return "";
+      if (isListOpen || frame.listStart === "") break;
+      if (rest.startsWith(frame.listStart)) {
+        isListOpen = true;
+        held += frame.listStart;
+        rest = rest.slice(frame.listStart.length);
+      } else if (frame.listStart.startsWith(rest)) {
+        ahead = rest;
+        return "";
+      } else break;
     }
-    held += text.slice(0, at);
-    if (at === text.length) return "";
+    if (!frame.begins(rest[0]!)) {
+      fail(pieces);
+      return rest;
+    }
     const accepts = isBare ? (name: string) => tools.has(name) : () => true;
-    reader = createCallReader({ index: nextIndex, id: createId(), accepts });
+    const parametersOf = (name: string): unknown => tools.get(name);
+    reader = frame.createReader({ index: nextIndex, id: createId(), accepts, parametersOf }, rest[0]!);
     state = "call";
-    return text.slice(at);
+    return rest;
   };
 
   const readCall = (text: string, pieces: CallOrText[]): string => {
@@ -126,6 +143,7 @@ export function createFramedParser({ frame, tools, createId }: FramedParserOptio
       callCount++;
       reader = undefined;
       held = "";
+      closed = 0;
       state = "after";
     }
     return text.slice(at);
@@ -137,6 +155,8 @@ export function createFramedParser({ frame, tools, createId }: FramedParserOptio
     held = "";
     const rest = whole.trimStart();
     const gap = whole.length - rest.length;
+    const closers = frame.closers.slice(closed);
+    const followers = frame.between === "" ? closers : [frame.between, ...closers];
     if (gap <= mostSpace) {
       const follower = followers.find((one) => rest.startsWith(one));
       if (follower !== undefined) {
@@ -145,8 +165,11 @@ export function createFramedParser({ frame, tools, createId }: FramedParserOptio
           held = whole.slice(0, end);
           state = "before";
         } else {
-          isBehindCall = true;
-          state = "text";
+          closed += closers.indexOf(follower) + 1;
+          if (closed === frame.closers.length) {
+            isBehindCall = true;
+            state = "text";
+          }
         }
         return whole.slice(end);
       }

@@ -1,26 +1,9 @@
+import type { ToolCallPiece } from "../tool-call-format.ts";
+import type { CallReader, CallReaderOptions } from "./call-reader.ts";
 import { createJsonScanner } from "./json-scanner.ts";
-import type { ToolCallPiece } from "./tool-call-format.ts";
 
-/** Reads one call, `{"name": …, "arguments": {…}}`, as it comes. `parameters` is another name for `arguments`. */
-export interface CallReader {
-  readonly state: "open" | "done" | "broken";
-  /** What it took so far, as it was written. */
-  readonly raw: string;
-  /** Whether something of this call was told. */
-  readonly isTold: boolean;
-  /** Takes `text` from `at` on and returns where it stopped: behind the call, at the character that broke it, or at the end. */
-  push(text: string, at: number): number;
-  /** What can be told since the last time. The last character of the arguments waits until the call is complete. */
-  take(): readonly ToolCallPiece[];
-}
-
-export interface CallReaderOptions {
-  readonly index: number;
-  readonly id: string;
-  accepts(name: string): boolean;
-}
-
-export function createCallReader({ index, id, accepts }: CallReaderOptions): CallReader {
+/** Reads `{"name": …, "arguments": {…}}`. `parameters` is another name for `arguments`. */
+export function createJsonCallReader({ index, id, accepts }: CallReaderOptions): CallReader {
   const scanner = createJsonScanner();
   let state: CallReader["state"] = "open";
   let raw = "";
