@@ -1,7 +1,7 @@
 // Makes the model that Stator brings along: a llama of random weights, under 2 MB, that any text tokenizes with.
 // Its words are noise; what it is for is exercising a real engine where nothing can be downloaded.
 //
-//   node tools/make-tiny-model.mjs [--tokenizer spm|bpe] [--out packages/engines/models/tiny.gguf]
+//   node tools/make-tiny-model.mjs [--tokenizer spm|bpe] [--architecture llama|qwen2] [--out packages/engines/models/tiny.gguf]
 //
 // The output is a function of this file alone: the same bytes on every machine.
 import { writeFileSync } from "node:fs";
@@ -221,15 +221,17 @@ export function createNormal(seed) {
 /**
  * The bytes of a tiny GGUF.
  *
- * @param {{ tokenizer?: "spm" | "bpe", pre?: string, seed?: number, name?: string, shape?: Partial<typeof shape>,
- *   extra?: (entries: object) => void }} options
- *   `pre` names how the BPE cuts text into words; `seed` draws other weights; `name` and `shape` make another model; `extra` adds metadata entries.
+ * @param {{ tokenizer?: "spm" | "bpe", pre?: string, seed?: number, name?: string, architecture?: "llama" | "qwen2",
+ *   shape?: Partial<typeof shape>, extra?: (entries: object) => void }} options
+ *   `pre` names how the BPE cuts text into words; `seed` draws other weights; `name`, `architecture` (qwen2: with biases, and
+ *   another rotation) and `shape` make another model; `extra` adds metadata entries.
  */
 export function makeTinyModel({
   tokenizer = "spm",
   pre = "gpt-2",
   seed = 1,
   name: modelName = `stator-tiny-${tokenizer}`,
+  architecture = "llama",
   shape: changes = {},
   extra = () => {},
 } = {}) {
@@ -240,18 +242,18 @@ export function makeTinyModel({
   const kvWidth = headWidth * kvHeads;
 
   const entries = createEntries();
-  entries.string("general.architecture", "llama");
+  entries.string("general.architecture", architecture);
   entries.string("general.name", modelName);
   entries.string("general.license", "apache-2.0");
-  entries.u32("llama.context_length", dimensions.contextTokens);
-  entries.u32("llama.embedding_length", width);
-  entries.u32("llama.block_count", layers);
-  entries.u32("llama.feed_forward_length", hidden);
-  entries.u32("llama.attention.head_count", heads);
-  entries.u32("llama.attention.head_count_kv", kvHeads);
-  entries.f32("llama.attention.layer_norm_rms_epsilon", dimensions.normEpsilon);
-  entries.u32("llama.rope.dimension_count", headWidth);
-  entries.u32("llama.vocab_size", vocabulary.tokens.length);
+  entries.u32(`${architecture}.context_length`, dimensions.contextTokens);
+  entries.u32(`${architecture}.embedding_length`, width);
+  entries.u32(`${architecture}.block_count`, layers);
+  entries.u32(`${architecture}.feed_forward_length`, hidden);
+  entries.u32(`${architecture}.attention.head_count`, heads);
+  entries.u32(`${architecture}.attention.head_count_kv`, kvHeads);
+  entries.f32(`${architecture}.attention.layer_norm_rms_epsilon`, dimensions.normEpsilon);
+  entries.u32(`${architecture}.rope.dimension_count`, headWidth);
+  entries.u32(`${architecture}.vocab_size`, vocabulary.tokens.length);
   vocabulary.entries(entries);
   entries.strings("tokenizer.ggml.tokens", vocabulary.tokens);
   entries.integers("tokenizer.ggml.token_type", vocabulary.types);
@@ -267,10 +269,10 @@ export function makeTinyModel({
 
   const normal = createNormal(seed);
   const tensors = [];
-  const tensor = (name, dimensions, deviation) => {
+  const tensor = (name, dimensions, deviation, kind = "weight") => {
     const values = new Float32Array(dimensions.reduce((a, b) => a * b, 1));
     for (let i = 0; i < values.length; i++) values[i] = deviation === undefined ? 1 : normal() * deviation;
-    tensors.push({ name: `${name}.weight`, dimensions, bytes: Buffer.from(values.buffer) });
+    tensors.push({ name: `${name}.${kind}`, dimensions, bytes: Buffer.from(values.buffer) });
   };
   const root = Math.sqrt(width);
   tensor("token_embd", [width, vocabulary.tokens.length], scale.embedding);
@@ -280,6 +282,14 @@ export function makeTinyModel({
     tensor(name("attn_q"), [width, width], scale.queryKey / root);
     tensor(name("attn_k"), [width, kvWidth], scale.queryKey / root);
     tensor(name("attn_v"), [width, kvWidth], scale.valueOutput / root);
+    if (architecture === "qwen2") {
+      for (const [part, size] of [
+        ["attn_q", width],
+        ["attn_k", kvWidth],
+        ["attn_v", kvWidth],
+      ])
+        tensor(name(part), [size], scale.embedding, "bias");
+    }
     tensor(name("attn_output"), [width, width], scale.valueOutput / root);
     tensor(name("ffn_norm"), [width]);
     tensor(name("ffn_gate"), [width, hidden], scale.feedForward / root);
@@ -319,7 +329,10 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     return at < 0 ? fallback : process.argv[at + 1];
   };
   const out = option("out", fileURLToPath(new URL("../packages/engines/models/tiny.gguf", import.meta.url)));
-  const bytes = makeTinyModel({ tokenizer: option("tokenizer", "spm") });
+  const bytes = makeTinyModel({
+    tokenizer: option("tokenizer", "spm"),
+    architecture: option("architecture", "llama"),
+  });
   writeFileSync(out, bytes);
   console.log(`${out}: ${bytes.length} bytes`);
 }

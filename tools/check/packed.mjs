@@ -1,5 +1,6 @@
 // check:packed: packs every package, installs each tarball alone (with its sisters' tarballs as overrides) in an empty
-// folder, imports every door with plain Node, and checks the manifests with publint and attw.
+// folder, imports every door with plain Node, and checks the manifests with publint and attw; then makes, installs and runs a
+// project of `stator init`.
 import { spawnSync } from "node:child_process";
 import {
   existsSync,
@@ -12,6 +13,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { checkInitProject } from "./init-project.mjs";
 
 const work = mkdtempSync(path.join(tmpdir(), "stator-packed-"));
 process.on("exit", () => rmSync(work, { recursive: true, force: true }));
@@ -74,3 +76,4 @@ for (const { folder, manifest } of packages) {
   run(process.execPath, ["--input-type=module", "-e", lines.join("\n")], home);
   console.log(`${manifest.name}: ${doors.length} doors open from its tarball`);
 }
+await checkInitProject({ home: path.join(work, "stator"), work, tarballs, run });

@@ -2,6 +2,7 @@ import cluster from "node:cluster";
 import { Command, Option } from "commander";
 import { port } from "../options.ts";
 import { readLayout } from "../layout-file.ts";
+import { overrideLayout } from "../up/override-layout.ts";
 import { runFrontend, type FrontendProcessOptions } from "../processes/run-frontend.ts";
 
 interface Flags {
@@ -9,6 +10,7 @@ interface Flags {
   host?: string;
   gpuMetrics?: boolean;
   discovery?: string;
+  toolCallFormat?: string;
   logLevel: FrontendProcessOptions["logLevel"];
 }
 
@@ -20,12 +22,15 @@ export function frontendCommand(): Command {
     .option("--port <port>", "0 picks one; the layout's when absent", port)
     .option("--host <address>", "interface to listen on")
     .option("--discovery <address>", "file, redis://… or nats://…; the layout's when absent")
+    .option("--tool-call-format <name>", "how the model writes calls to tools; `none`: they stay text")
     .option("--gpu-metrics", "measure the GPUs of this machine; one process of a machine does")
     .addOption(
       new Option("--log-level <level>").choices(["silent", "error", "warn", "info", "debug"]).default("warn"),
     )
     .action(async (file: string, flags: Flags) => {
-      const read = await readLayout(file);
+      const given = await readLayout(file);
+      const { toolCallFormat } = flags;
+      const read = toolCallFormat === undefined ? given : overrideLayout(given, { toolCallFormat });
       const layout =
         flags.discovery === undefined
           ? read

@@ -21,6 +21,7 @@ interface Flags {
   diskCacheMb?: number;
   sharedCache?: string;
   engine?: "llama" | "simulated";
+  toolCallFormat?: string;
   namespace?: string;
   logLevel: UpOptions["logLevel"];
 }
@@ -41,6 +42,7 @@ export function upCommand(): Command {
     .option("--disk-cache-mb <n>", "llama: most megabytes of each worker in it", positive)
     .option("--shared-cache <name>", "llama: a `stator transfer store` of the namespace")
     .addOption(new Option("--engine <kind>", "another engine").choices(["llama", "simulated"]))
+    .option("--tool-call-format <name>", "how the model writes calls to tools; `none`: they stay text")
     .option(
       "--namespace <name>",
       "separates deployments; one of its own when neither flag nor layout names it",
@@ -64,6 +66,7 @@ export function upCommand(): Command {
         ...(flags.diskCacheMb === undefined ? {} : { diskCacheBytes: flags.diskCacheMb * 2 ** 20 }),
         ...(flags.sharedCache === undefined ? {} : { sharedCache: flags.sharedCache }),
         ...(flags.engine === undefined ? {} : { engine: flags.engine }),
+        ...(flags.toolCallFormat === undefined ? {} : { toolCallFormat: flags.toolCallFormat }),
         ...(flags.namespace === undefined ? {} : { namespace: flags.namespace }),
       });
       const running = await up({

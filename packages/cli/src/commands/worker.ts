@@ -21,6 +21,7 @@ interface Flags {
   kvEvents?: string;
   connector?: string;
   tokenizer?: string;
+  vocabulary?: number;
   engineJson?: string;
   id?: string;
   namespace: string;
@@ -66,6 +67,7 @@ export function workerCommand(): Command {
       "how the engine hands KV over: nixl, mooncake[=url], p2p-nccl=ip:port; bootstrap[=host:port]; context; slot-files=folder",
     )
     .option("--tokenizer <file>", "servers: the model's tokenizer.json or GGUF file, for text prompts")
+    .option("--vocabulary <n>", "servers: number of ids, where neither tokenizer nor server tell", positive)
     .addOption(new Option("--engine-json <json>", "the engine as a layout writes it").hideHelp())
     .option("--id <id>", "unique in the namespace; made up when absent")
     .option("--namespace <name>", "separates deployments", "default")
@@ -122,6 +124,7 @@ function engineOf(flags: Flags): LayoutEngine {
           kvEvents: flags.kvEvents,
           connector: flags.connector,
           tokenizerPath: flags.tokenizer,
+          vocabulary: flags.vocabulary,
         }
       : JSON.parse(flags.engineJson);
   const engine = JSON.parse(JSON.stringify(input)) as unknown;

@@ -12,6 +12,7 @@ export function projectFiles(name: string, version: string): Readonly<Record<str
           worker: "tsx worker.ts",
           serve: "tsx main.ts",
           test: "vitest run",
+          check: "tsc",
         },
         dependencies: {
           "@stator/core": range,
@@ -23,7 +24,29 @@ export function projectFiles(name: string, version: string): Readonly<Record<str
           "node-llama-cpp": "^3.21.0",
           stator: range,
         },
-        devDependencies: { "@stator/testing": range, tsx: "^4.23.0", vitest: "^4.1.0" },
+        devDependencies: {
+          "@stator/testing": range,
+          "@types/node": "^20.19.0",
+          tsx: "^4.23.0",
+          typescript: "^6.0.0",
+          vitest: "^4.1.0",
+        },
+      },
+      undefined,
+      2,
+    )}\n`,
+    "tsconfig.json": `${JSON.stringify(
+      {
+        compilerOptions: {
+          target: "es2023",
+          module: "nodenext",
+          strict: true,
+          noEmit: true,
+          allowImportingTsExtensions: true,
+          skipLibCheck: true,
+          types: ["node"],
+        },
+        include: ["*.ts"],
       },
       undefined,
       2,

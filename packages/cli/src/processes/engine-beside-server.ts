@@ -109,13 +109,14 @@ async function engineOf(
   url: string,
   context: ServerContext,
 ): Promise<ServerEngine> {
-  const { connector, kvEvents, tokenizerPath, contextTokens } = layout;
+  const { connector, kvEvents, tokenizerPath, contextTokens, vocabulary } = layout;
   const common = {
     url,
     logger: context.logger,
     card: { model: context.model, ...(contextTokens === undefined ? {} : { contextTokens }) },
     onGone: (error: Error) => context.onGone(error.message),
     ...(tokenizerPath === undefined ? {} : { tokenizerPath }),
+    ...(vocabulary === undefined ? {} : { vocabulary }),
   };
   const events = kvEvents === undefined ? {} : { kvEvents };
   switch (layout.kind) {

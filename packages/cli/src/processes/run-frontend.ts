@@ -1,6 +1,6 @@
 import { createConsole } from "@stator/console";
 import type { Layout } from "@stator/core";
-import { createOpenAIServer } from "@stator/frontend";
+import { createOpenAIServer, type ToolCallFormatName } from "@stator/frontend";
 import { createMetrics } from "@stator/metrics";
 import { graphFromLayout } from "@stator/router";
 import { closeOnSignal, createRuntime, notifyReady, watchSupervisor } from "@stator/runtime";
@@ -42,6 +42,7 @@ export async function runFrontend(options: FrontendProcessOptions): Promise<void
       logger,
       ...(replicas === undefined ? {} : { replicas: replicas.group }),
     }),
+    toolCallFormats: toolCallFormatsOf(layout),
     metrics,
     logger,
     observers: [page.observer],
@@ -56,4 +57,12 @@ export async function runFrontend(options: FrontendProcessOptions): Promise<void
   await replicas?.close();
   page.close();
   gpus?.close();
+}
+
+/** Of the models that name one; the server refuses what it does not know. */
+function toolCallFormatsOf({ models }: Layout): Record<string, ToolCallFormatName | "none"> {
+  const named = Object.entries(models).flatMap(([name, { toolCallFormat }]) =>
+    toolCallFormat === undefined ? [] : [[name, toolCallFormat as ToolCallFormatName] as const],
+  );
+  return Object.fromEntries(named);
 }

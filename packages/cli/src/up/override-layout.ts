@@ -16,6 +16,8 @@ export interface LayoutOverrides {
   readonly diskCacheBytes?: number;
   readonly sharedCache?: string;
   readonly engine?: "llama" | "simulated";
+  /** Of every model. */
+  readonly toolCallFormat?: string;
   readonly namespace?: string;
 }
 
@@ -28,7 +30,11 @@ export function overrideLayout(layout: Layout, overrides: LayoutOverrides): Layo
   const models = Object.fromEntries(
     Object.entries(layout.models).map(([name, model]) => [
       name,
-      { ...model, pools: poolsOf(model.pools, overrides) },
+      {
+        ...model,
+        toolCallFormat: overrides.toolCallFormat ?? model.toolCallFormat,
+        pools: poolsOf(model.pools, overrides),
+      },
     ]),
   );
   return parseLayout({

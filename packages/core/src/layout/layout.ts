@@ -65,6 +65,8 @@ export type LayoutEngine =
       readonly tokenizerPath?: string | undefined;
       /** Prompt and output of one request, where the server does not tell. */
       readonly contextTokens?: number | undefined;
+      /** Ids are below it, where neither tokenizer nor server tell; greater ones are refused. */
+      readonly vocabulary?: number | undefined;
     };
 
 export interface LayoutModel {
@@ -74,6 +76,8 @@ export interface LayoutModel {
   readonly disaggregateAboveTokens?: number | undefined;
   /** In-flight re-routing; on when absent. */
   readonly migrate?: boolean | undefined;
+  /** How the model writes calls to tools, by the frontend's names; as its chat template shows when absent. */
+  readonly toolCallFormat?: string | undefined;
   readonly slo?:
     | {
         readonly ttftMs?: number | undefined;
@@ -147,6 +151,7 @@ const engine = z.discriminatedUnion("kind", [
       .describe("name or name=detail: nixl, mooncake, p2p-nccl; bootstrap; context; slot-files"),
     tokenizerPath: z.string().optional().describe("the model's tokenizer.json or GGUF file"),
     contextTokens: positive.optional().describe("where the server does not tell"),
+    vocabulary: positive.optional().describe("number of ids, where neither tokenizer nor server tell"),
   }),
 ]);
 
@@ -184,6 +189,12 @@ const model = z.strictObject({
       "prompts with more uncached tokens than this are prefilled by the prefill pool; 256 when absent",
     ),
   migrate: z.boolean().optional().describe("in-flight re-routing; on when absent"),
+  toolCallFormat: z
+    .string()
+    .optional()
+    .describe(
+      "how the model writes calls to tools (hermes, qwen3Coder, …, none); by its template when absent",
+    ),
   slo: z
     .strictObject({
       ttftMs: milliseconds.optional(),
