@@ -13,7 +13,7 @@ const args = process.argv.slice(2);
 const number = (name, fallback) => (args.includes(name) ? Number(args[args.indexOf(name) + 1]) : fallback);
 const isJson = args.includes("--json");
 register();
-const { soak } = await import(new URL("./faults/soak.ts", import.meta.url).href);
+const { soak } = await import(new URL("./faults/soak/soak.ts", import.meta.url).href);
 const seed = number("--seed", Math.floor(Math.random() * 1e6));
 if (!isJson) console.log(`seed ${seed}`);
 const result = await soak({

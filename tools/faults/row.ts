@@ -1,4 +1,4 @@
-import type { WorkerConfig } from "./worker-config.ts";
+import type { WorkerConfig } from "./processes/worker-config.ts";
 
 /** How much is done in one run of a row. */
 export interface Profile {
@@ -98,5 +98,7 @@ export interface Row {
   readonly engines: readonly WorkerConfig["engine"][];
   /** Figures of `more` that must be 0. */
   readonly zero?: readonly string[];
+  /** Figures of the result or of `more` that should be no greater, by the matrix; what is, is told as missed. */
+  readonly most?: Readonly<Record<string, number>>;
   run(context: RowContext): Promise<RowResult>;
 }

@@ -16,12 +16,12 @@ import {
   type RigRequest,
   type TimedNote,
 } from "@stator/testing";
-import { bundledProgram, sourceProgram } from "./program.ts";
+import { bundledProgram, sourceProgram } from "./processes/program.ts";
 import { createReference, requestsOf } from "./reference.ts";
 import type { RowContext, RowResult } from "./row.ts";
 import { watchStalls } from "./stalls.ts";
 import { percentile } from "./statistics.ts";
-import { defaultWorkerConfig, type WorkerConfig } from "./worker-config.ts";
+import { defaultWorkerConfig, type WorkerConfig } from "./processes/worker-config.ts";
 
 /** A cluster of worker processes under load. */
 export interface Trial {

@@ -5,7 +5,7 @@ import { build } from "vite";
 
 const [, , name, outDir] = process.argv;
 await build({
-  root: fileURLToPath(new URL("../../", import.meta.url)),
+  root: fileURLToPath(new URL("../../../", import.meta.url)),
   configFile: false,
   logLevel: "error",
   ssr: {

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
+const root = fileURLToPath(new URL("../../..", import.meta.url));
 
 /** Arguments of Node for the program, bundled out of the sources: six processes start in the time that one takes otherwise. */
 export async function bundledProgram(name: "worker" | "frontend"): Promise<readonly string[]> {

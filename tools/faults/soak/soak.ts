@@ -1,12 +1,13 @@
 import { readdir } from "node:fs/promises";
 import { createPool, disaggregated, migrating, uncachedTokensAbove } from "@stator/router";
 import { createProcessRig, startRigLoad } from "@stator/testing";
-import { bundledProgram } from "./program.ts";
-import { createReference, requestsOf } from "./reference.ts";
-import { profiles } from "./row.ts";
-import { seededRandom } from "./statistics.ts";
-import { defaultWorkerConfig } from "./worker-config.ts";
-import { strikeAtRandom } from "./soak-faults.ts";
+import { bundledProgram } from "../processes/program.ts";
+import { pause } from "../pause.ts";
+import { createReference, requestsOf } from "../reference.ts";
+import { profiles } from "../row.ts";
+import { seededRandom } from "../statistics.ts";
+import { defaultWorkerConfig } from "../processes/worker-config.ts";
+import { strikeAtRandom } from "./strike-at-random.ts";
 
 export interface SoakOptions {
   readonly minutes: number;
@@ -228,7 +229,3 @@ function median(values: readonly number[]): number {
 }
 
 const round2 = (value: number): number => Math.round(value * 100) / 100;
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}

@@ -1,7 +1,8 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ProcessRig, RigLoad } from "@stator/testing";
-import { untilEnough } from "./rows/workers-left.ts";
+import { pause } from "../pause.ts";
+import { untilEnough } from "../workers-left.ts";
 
 /** What a fault of the soak may hurt. */
 export interface SoakScene {
@@ -74,8 +75,4 @@ export async function strikeAtRandom(scene: SoakScene): Promise<string | undefin
   if (name === undefined) return undefined;
   await faults[fault]!(name, scene);
   return fault;
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,7 +1,7 @@
 import { until, type RigNote, type TimedNote } from "@stator/testing";
-import { heldAfter, untilEnough } from "./workers-left.ts";
-import type { RowContext, RowResult } from "../row.ts";
-import { trial, type TrialOptions } from "../trial.ts";
+import { heldAfter, untilEnough } from "../../workers-left.ts";
+import type { RowContext, RowResult } from "../../row.ts";
+import { trial, type TrialOptions } from "../../trial.ts";
 
 export interface HandoffFault {
   /** When the fault strikes: at this note of a worker of this role. */

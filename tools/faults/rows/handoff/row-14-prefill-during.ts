@@ -1,7 +1,7 @@
 import { until, type RigNote } from "@stator/testing";
-import type { Row } from "../row.ts";
-import { trial } from "../trial.ts";
-import { heldAfter, untilEnough } from "./workers-left.ts";
+import type { Row } from "../../row.ts";
+import { trial } from "../../trial.ts";
+import { heldAfter, untilEnough } from "../../workers-left.ts";
 
 /** By turns: the source dies at a share of the bytes, its connections are reset there, one bit of them is flipped. */
 const kinds = ["kill 0.1", "kill 0.5", "kill 0.9", "cut 0.5", "flip 0.5"] as const;

@@ -1,5 +1,5 @@
-import type { Row } from "../row.ts";
-import { handoffFault } from "./handoff.ts";
+import type { Row } from "../../row.ts";
+import { handoffFault } from "./handoff-fault.ts";
 
 export const row15: Row = {
   row: 15,

@@ -1,12 +1,13 @@
 import { until } from "@stator/testing";
-import { bundledProgram } from "../program.ts";
-import type { Row } from "../row.ts";
-import { trial, type Trial } from "../trial.ts";
+import { bundledProgram } from "../../processes/program.ts";
+import type { Row } from "../../row.ts";
+import { trial, type Trial } from "../../trial.ts";
 
 export const row12: Row = {
   row: 12,
   title: "One of two routers is killed: its own clients' streams break, the other's do not, its orphans end",
   engines: ["simulated"],
+  most: { slowestOrphanMs: 1_000 },
   async run(context) {
     // Before the load: bundling keeps this process busy for longer than a caller may be silent.
     const program = await bundledProgram("frontend");

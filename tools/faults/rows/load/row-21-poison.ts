@@ -1,6 +1,6 @@
 import { createRequest } from "@stator/core";
-import type { Row } from "../row.ts";
-import { trial } from "../trial.ts";
+import type { Row } from "../../row.ts";
+import { trial } from "../../trial.ts";
 
 /** An id that no other prompt has. */
 const poisonId = 31;

@@ -1,8 +1,8 @@
 import { StatorError, type Engine } from "@stator/core";
 import type { MigratingEngine } from "@stator/router";
-import type { Row } from "../row.ts";
-import { trial } from "../trial.ts";
-import { pause } from "./store.ts";
+import type { Row } from "../../row.ts";
+import { trial } from "../../trial.ts";
+import { pause } from "../../pause.ts";
 
 /** What one worker runs at once, and how many more it takes. */
 const running = 8;

@@ -1,13 +1,14 @@
 import { until } from "@stator/testing";
-import { percentile } from "../statistics.ts";
-import type { Row } from "../row.ts";
-import { trial } from "../trial.ts";
-import { heldAfter } from "./workers-left.ts";
+import { percentile } from "../../statistics.ts";
+import type { Row } from "../../row.ts";
+import { trial } from "../../trial.ts";
+import { heldAfter } from "../../workers-left.ts";
 
 export const row23: Row = {
   row: 23,
   title: "Clients leave: while queued, in prefill, in transfer, in decode",
   engines: ["simulated"],
+  most: { abortP99Ms: 250 },
   zero: ["leaked", "unheard"],
   run: (context) =>
     trial(context, { isExpected: ({ leftMs }) => leftMs !== undefined }, async ({ rig, load, notes }) => {

@@ -1,11 +1,12 @@
 import { until } from "@stator/testing";
-import type { Row } from "../row.ts";
-import { trial } from "../trial.ts";
+import type { Row } from "../../row.ts";
+import { trial } from "../../trial.ts";
 
 export const row24: Row = {
   row: 24,
   title: "Rolling SIGTERM of every worker",
   engines: ["simulated"],
+  most: { detectP99Ms: 100 },
   zero: ["badExits"],
   run: (context) =>
     trial(context, {}, async ({ rig }) => {

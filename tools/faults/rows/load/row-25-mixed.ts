@@ -1,6 +1,6 @@
 import { contractVersion } from "@stator/core";
-import type { Row } from "../row.ts";
-import { trial } from "../trial.ts";
+import type { Row } from "../../row.ts";
+import { trial } from "../../trial.ts";
 
 export const row25: Row = {
   row: 25,

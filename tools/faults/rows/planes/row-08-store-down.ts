@@ -1,11 +1,13 @@
-import type { Row } from "../row.ts";
-import { pause, storeFault } from "./store.ts";
+import type { Row } from "../../row.ts";
+import { pause } from "../../pause.ts";
+import { storeFault } from "./store.ts";
 
 export const row08: Row = {
   row: 8,
   title: "Redis down, then frozen; a worker that comes meanwhile is found after its return",
   needs: "redis-server",
   engines: ["simulated"],
+  most: { recoveryMs: 3_000 },
   zero: ["left"],
   run: (context) =>
     storeFault(context, 2, async (redis, { rig }) => {

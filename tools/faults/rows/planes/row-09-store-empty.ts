@@ -1,14 +1,16 @@
 import { redisDiscovery } from "@stator/runtime/redis";
 import { createRuntime } from "@stator/runtime";
 import { until } from "@stator/testing";
-import type { Row } from "../row.ts";
-import { pause, storeFault } from "./store.ts";
+import type { Row } from "../../row.ts";
+import { pause } from "../../pause.ts";
+import { storeFault } from "./store.ts";
 
 export const row09: Row = {
   row: 9,
   title: "Redis returns empty",
   needs: "redis-server",
   engines: ["simulated"],
+  most: { recoveryMs: 2_000 },
   zero: ["left"],
   run: (context) =>
     storeFault(context, context.profile.fewFaults, async (redis, { rig }) => {

@@ -2,15 +2,16 @@ import { redisDiscovery } from "@stator/runtime/redis";
 import { createFaultProxy } from "@stator/testing";
 import { Redis } from "ioredis";
 import { startServer, type ServerProcess } from "@stator/runtime/testing";
-import type { Row } from "../row.ts";
-import { trial } from "../trial.ts";
-import { pause } from "./store.ts";
+import type { Row } from "../../row.ts";
+import { trial } from "../../trial.ts";
+import { pause } from "../../pause.ts";
 
 export const row10: Row = {
   row: 10,
   title: "Two Redis behind one address, switched every 2 s: each knows only what was said to it",
   needs: "redis-server",
   engines: ["simulated"],
+  most: { registrationsPerWorkerAndFlap: 1 },
   zero: ["left", "wrongRoutes", "registeredTwice"],
   async run(context) {
     await using first = await startServer("redis");

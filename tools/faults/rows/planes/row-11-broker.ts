@@ -3,15 +3,16 @@ import { natsEvents } from "@stator/runtime/nats";
 import { createSelector, type Selector } from "@stator/router";
 import { createFaultProxy, until } from "@stator/testing";
 import { startServer } from "@stator/runtime/testing";
-import type { Row } from "../row.ts";
-import { trial, type Trial } from "../trial.ts";
-import { pause } from "./store.ts";
+import type { Row } from "../../row.ts";
+import { trial, type Trial } from "../../trial.ts";
+import { pause } from "../../pause.ts";
 
 export const row11: Row = {
   row: 11,
   title: "NATS stopped, then partitioned: an index fed by events alone has its hit rate back within 5 s",
   needs: "nats-server",
   engines: ["simulated"],
+  most: { recoveryMs: 5_000 },
   zero: ["gaps", "coldAfter5s"],
   async run(context) {
     await using nats = await startServer("nats");

@@ -2,8 +2,8 @@ import { defineEngine, wrapEngine, type Engine, type EngineStatus, type KvEventB
 import { createRuntime, memoryDiscovery, memoryEvents, type EventPlane } from "@stator/runtime";
 import { createSelector } from "@stator/router";
 import { until } from "@stator/testing";
-import type { Row } from "../row.ts";
-import { pause } from "./store.ts";
+import type { Row } from "../../row.ts";
+import { pause } from "../../pause.ts";
 
 const atOnce = 100;
 const batchesEach = 60;
@@ -13,6 +13,7 @@ export const row17: Row = {
   title:
     "KV events lost (5 %), shuffled (window 16) and repeated (10 %): every index ends equal, without a resync loop",
   engines: ["simulated"],
+  most: { recoveryMs: 2_000 },
   zero: ["resyncsAfterwards"],
   async run({ random, profile }) {
     const seeds = profile.name === "test" ? atOnce : 10 * atOnce;

@@ -1,6 +1,6 @@
-import type { Row } from "../row.ts";
-import { trial } from "../trial.ts";
-import { pause } from "./store.ts";
+import type { Row } from "../../row.ts";
+import { trial } from "../../trial.ts";
+import { pause } from "../../pause.ts";
 
 export const row18: Row = {
   row: 18,

@@ -4,10 +4,10 @@ import { execFileSync } from "node:child_process";
 import { createRuntime, fileDiscovery } from "@stator/runtime";
 import { createIndexSnapshots, createSelector, type Selector } from "@stator/router";
 import { until } from "@stator/testing";
-import type { Row } from "../row.ts";
-import { trial, type Trial } from "../trial.ts";
+import type { Row } from "../../row.ts";
+import { trial, type Trial } from "../../trial.ts";
 import { createSmallDisk } from "./small-disk.ts";
-import { pause } from "./store.ts";
+import { pause } from "../../pause.ts";
 
 export const row20: Row = {
   row: 20,

@@ -1,7 +1,7 @@
 import { redisDiscovery } from "@stator/runtime/redis";
 import { startServer, type ServerProcess } from "@stator/runtime/testing";
-import { trial, type Trial } from "../trial.ts";
-import type { RowContext, RowResult } from "../row.ts";
+import { trial, type Trial } from "../../trial.ts";
+import type { RowContext, RowResult } from "../../row.ts";
 
 /** Something happens to the Redis that discovery is in, under load; the workers stay what they are. */
 export async function storeFault(
@@ -22,6 +22,3 @@ export async function storeFault(
 }
 
 /** Load goes on for so long. */
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}

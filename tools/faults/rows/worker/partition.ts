@@ -1,7 +1,7 @@
 import { until, type ProxyDirection } from "@stator/testing";
-import type { RowContext, RowResult } from "../row.ts";
-import { trial } from "../trial.ts";
-import { untilEnough } from "./workers-left.ts";
+import type { RowContext, RowResult } from "../../row.ts";
+import { trial } from "../../trial.ts";
+import { untilEnough } from "../../workers-left.ts";
 
 /** The way to a worker swallows what is said, in one direction or both; the worker must not go on for nobody. */
 export function partition(usual: RowContext, direction?: ProxyDirection): Promise<RowResult> {

@@ -1,12 +1,13 @@
 import { until } from "@stator/testing";
-import type { Row } from "../row.ts";
-import { trial } from "../trial.ts";
-import { untilEnough } from "./workers-left.ts";
+import type { Row } from "../../row.ts";
+import { trial } from "../../trial.ts";
+import { untilEnough } from "../../workers-left.ts";
 
 export const row01: Row = {
   row: 1,
   title: "Worker SIGKILL in the middle of streams",
   engines: ["simulated", "llama"],
+  most: { detectP99Ms: 100, gapP99Ms: 500 },
   run: (context) =>
     trial(context, {}, async ({ rig, streaming }) => {
       const detectMs: number[] = [];

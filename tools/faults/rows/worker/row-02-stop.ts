@@ -1,11 +1,12 @@
-import type { Row } from "../row.ts";
-import { trial } from "../trial.ts";
-import { untilEnough } from "./workers-left.ts";
+import type { Row } from "../../row.ts";
+import { trial } from "../../trial.ts";
+import { untilEnough } from "../../workers-left.ts";
 
 export const row02: Row = {
   row: 2,
   title: "Worker frozen by SIGSTOP, thawed later",
   engines: ["simulated", "llama"],
+  most: { detectP99Ms: 1_100, gapP99Ms: 1_600 },
   run: (context) =>
     trial(context, {}, async ({ rig, streaming }) => {
       const detectMs: number[] = [];

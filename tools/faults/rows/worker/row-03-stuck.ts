@@ -1,11 +1,12 @@
-import type { Row } from "../row.ts";
-import { trial } from "../trial.ts";
-import { untilEnough } from "./workers-left.ts";
+import type { Row } from "../../row.ts";
+import { trial } from "../../trial.ts";
+import { untilEnough } from "../../workers-left.ts";
 
 export const row03: Row = {
   row: 3,
   title: "Engine stuck while its process goes on",
   engines: ["simulated"],
+  most: { detectP99Ms: 2_500 },
   zero: ["falsePositives"],
   run: (context) =>
     trial(context, {}, async ({ rig, streaming, graph, passed }) => {

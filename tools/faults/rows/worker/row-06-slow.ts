@@ -1,7 +1,7 @@
-import { percentile } from "../statistics.ts";
-import type { Row } from "../row.ts";
-import { trial, type Trial } from "../trial.ts";
-import { pause } from "./store.ts";
+import { percentile } from "../../statistics.ts";
+import type { Row } from "../../row.ts";
+import { trial, type Trial } from "../../trial.ts";
+import { pause } from "../../pause.ts";
 
 export const row06: Row = {
   row: 6,

@@ -1,7 +1,7 @@
 import { until } from "@stator/testing";
-import type { Row } from "../row.ts";
-import { trial } from "../trial.ts";
-import { untilEnough } from "./workers-left.ts";
+import type { Row } from "../../row.ts";
+import { trial } from "../../trial.ts";
+import { untilEnough } from "../../workers-left.ts";
 
 export const row19: Row = {
   row: 19,
