@@ -87,6 +87,12 @@ export interface CudaAddon {
     stream?: NativeHandle,
   ): void;
   close(handle: NativeHandle): void;
+  /** The kernels on the host, in plain C++: with reference-kernels.ts the oracle of those on devices. Tables as the kernels take them. */
+  hostRegroup(target: Uint8Array, source: Uint8Array, runs: BigUint64Array): void;
+  hostPermute(target: Uint8Array, source: Uint8Array, shape: BigUint64Array): void;
+  hostFp8ToBf16(source: Uint8Array, scales: Float32Array, group: number): Uint16Array;
+  hostBf16ToFp8(source: Uint16Array, scales: Float32Array, group: number): Uint8Array;
+  hostChecksum(words: Uint32Array): number;
 }
 
 export type CudaAddonState =

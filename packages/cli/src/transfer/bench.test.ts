@@ -60,5 +60,5 @@ test("every transport works or says why not", async () => {
   const reports = await explainTransports(transportNames);
   expect(reports.map(({ transport }) => transport)).toEqual(transportNames);
   for (const { works, reason } of reports) expect(works || reason !== undefined).toBe(true);
-  expect(() => transportNamed("smoke")).toThrow("there are shm, cma, tcp, ucx");
+  expect(() => transportNamed("smoke")).toThrow("there are shm, cma, tcp, ucx, file");
 });

@@ -8,7 +8,7 @@ const [name = "peer", names = "tcp", dir = ""] = process.argv.slice(2);
 const problems: Record<string, string> = {};
 const transports: Transport[] = [];
 for (const each of names.split(",")) {
-  const problem = transportProblem(each) ?? (await openingProblem(each));
+  const problem = await transportProblem(each);
   if (problem === undefined) transports.push(transportNamed(each));
   else problems[each] = problem;
 }
@@ -21,13 +21,3 @@ process.once("disconnect", () => {
   void Promise.all([service.close(), agent.close(), runtime.close()]).finally(() => process.exit(0));
 });
 process.send?.({ problems });
-
-/** Why a transport cannot be opened on this machine. */
-async function openingProblem(transport: string): Promise<string | undefined> {
-  try {
-    await (await createAgent({ transports: [transportNamed(transport)] })).close();
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-}

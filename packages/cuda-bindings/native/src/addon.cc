@@ -6,6 +6,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   gpu::DefineOrder(env, exports);
   gpu::DefineSharing(env, exports);
   gpu::DefineKernels(env, exports);
+  gpu::DefineHostKernels(env, exports);
   gpu::InitNvml(env, exports);
   return exports;
 }

@@ -61,6 +61,7 @@ void DefineMemory(Napi::Env env, Napi::Object exports);
 void DefineOrder(Napi::Env env, Napi::Object exports);
 void DefineSharing(Napi::Env env, Napi::Object exports);
 void DefineKernels(Napi::Env env, Napi::Object exports);
+void DefineHostKernels(Napi::Env env, Napi::Object exports);
 
 inline void Define(Napi::Env env, Napi::Object exports, const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
   exports.Set(name, Napi::Function::New(env, function, name));

@@ -1,14 +1,18 @@
-// A libcuda.so.1 for tests: device memory is host memory, streams run at once, and kernels are the real ones, compiled as plain C++. FAKE_CUDA_FAIL="cuMemAlloc_v2=2,…" makes calls fail, FAKE_CUDA_LOG names a
-// file that every call is appended to, FAKE_CUDA_DEVICES sets the number of devices.
+// A libcuda.so.1 for tests: device memory is host memory that other processes can open by its handles, streams run at once, and kernels are the real
+// ones, compiled as plain C++. FAKE_CUDA_FAIL="cuMemAlloc_v2=2,…" makes calls fail, FAKE_CUDA_LOG names a file that every call is appended to,
+// FAKE_CUDA_DEVICES sets the number of devices.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <mutex>
 #include <string>
 
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
 
 #define STATOR_ON_CPU
 #include "../../native/kernels/kv-kernels.cu"
@@ -32,6 +36,35 @@ static Result Call(const char* name) {
 #define BEGIN(name) \
   if (const Result failed = Call(name)) return failed
 
+// Memory of cuMemAlloc and cuIpcOpenMemHandle: a mapped memfd each.
+struct Block {
+  int fd;
+  size_t bytes;
+};
+static std::mutex blocks_mutex;
+static std::map<Pointer, Block> blocks;
+static Result MapBlock(Pointer* pointer, int fd, size_t bytes) {
+  void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (at == MAP_FAILED) return 2;
+  *pointer = reinterpret_cast<Pointer>(at);
+  std::lock_guard<std::mutex> lock(blocks_mutex);
+  blocks[*pointer] = {fd, bytes};
+  return 0;
+}
+static Result UnmapBlock(Pointer pointer) {
+  std::lock_guard<std::mutex> lock(blocks_mutex);
+  const auto found = blocks.find(pointer);
+  if (found == blocks.end()) return 1;
+  munmap(reinterpret_cast<void*>(pointer), found->second.bytes);
+  close(found->second.fd);
+  blocks.erase(found);
+  return 0;
+}
+static int MakeMemfd(size_t bytes) {
+  const int fd = static_cast<int>(syscall(SYS_memfd_create, "fake-cuda", 1 /* MFD_CLOEXEC */));
+  return fd >= 0 && ftruncate(fd, static_cast<off_t>(bytes)) == 0 ? fd : -1;
+}
+
 extern "C" {
 Result cuInit(unsigned) { BEGIN("cuInit"); return 0; }
 Result cuDriverGetVersion(int* version) { BEGIN("cuDriverGetVersion"); *version = 12040; return 0; }
@@ -50,8 +83,8 @@ Result cuDevicePrimaryCtxRelease_v2(int) { return Call("cuDevicePrimaryCtxReleas
 Result cuCtxSetCurrent(void*) { return 0; }
 Result cuCtxEnablePeerAccess(void*, unsigned) { BEGIN("cuCtxEnablePeerAccess"); return 0; }
 Result cuMemGetInfo_v2(size_t* free_bytes, size_t* total) { *free_bytes = 70ull << 30; *total = 80ull << 30; return 0; }
-Result cuMemAlloc_v2(Pointer* pointer, size_t bytes) { BEGIN("cuMemAlloc_v2"); *pointer = reinterpret_cast<Pointer>(malloc(bytes)); return 0; }
-Result cuMemFree_v2(Pointer pointer) { BEGIN("cuMemFree_v2"); free(reinterpret_cast<void*>(pointer)); return 0; }
+Result cuMemAlloc_v2(Pointer* pointer, size_t bytes) { BEGIN("cuMemAlloc_v2"); const int fd = MakeMemfd(bytes); return fd < 0 ? 2 : MapBlock(pointer, fd, bytes); }
+Result cuMemFree_v2(Pointer pointer) { BEGIN("cuMemFree_v2"); return UnmapBlock(pointer); }
 Result cuMemHostAlloc(void** pointer, size_t bytes, unsigned) { BEGIN("cuMemHostAlloc"); *pointer = malloc(bytes); return 0; }
 Result cuMemFreeHost(void* pointer) { BEGIN("cuMemFreeHost"); free(pointer); return 0; }
 Result cuMemsetD8Async(Pointer to, unsigned char value, size_t bytes, void*) { BEGIN("cuMemsetD8Async"); memset(reinterpret_cast<void*>(to), value, bytes); return 0; }
@@ -70,10 +103,29 @@ Result cuEventDestroy_v2(void* event) { BEGIN("cuEventDestroy_v2"); free(event);
 Result cuEventRecord(void*, void*) { return Call("cuEventRecord"); }
 Result cuEventQuery(void*) { return Call("cuEventQuery"); }
 Result cuEventElapsedTime(float* ms, void*, void*) { BEGIN("cuEventElapsedTime"); *ms = 1.5f; return 0; }
-Result cuIpcGetMemHandle(char* handle, Pointer pointer) { BEGIN("cuIpcGetMemHandle"); memset(handle, 0, 64); memcpy(handle, &pointer, sizeof(pointer)); return 0; }
+// A legacy handle: whose memory it is, and where in that process.
 struct Ipc { char reserved[64]; };
-Result cuIpcOpenMemHandle_v2(Pointer* pointer, Ipc handle, unsigned) { BEGIN("cuIpcOpenMemHandle_v2"); memcpy(pointer, handle.reserved, sizeof(*pointer)); return 0; }
-Result cuIpcCloseMemHandle(Pointer) { return Call("cuIpcCloseMemHandle"); }
+struct IpcContent { pid_t owner; int fd; size_t bytes; };
+Result cuIpcGetMemHandle(char* handle, Pointer pointer) {
+  BEGIN("cuIpcGetMemHandle");
+  std::lock_guard<std::mutex> lock(blocks_mutex);
+  const auto found = blocks.find(pointer);
+  if (found == blocks.end()) return 1;
+  const IpcContent content{getpid(), found->second.fd, found->second.bytes};
+  memset(handle, 0, 64);
+  memcpy(handle, &content, sizeof(content));
+  return 0;
+}
+Result cuIpcOpenMemHandle_v2(Pointer* pointer, Ipc handle, unsigned) {
+  BEGIN("cuIpcOpenMemHandle_v2");
+  IpcContent content;
+  memcpy(&content, handle.reserved, sizeof(content));
+  if (content.owner == getpid()) return 201;  // as the driver: not in the process that made it
+  const std::string path = "/proc/" + std::to_string(content.owner) + "/fd/" + std::to_string(content.fd);
+  const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  return fd < 0 ? 1 : MapBlock(pointer, fd, content.bytes);
+}
+Result cuIpcCloseMemHandle(Pointer pointer) { BEGIN("cuIpcCloseMemHandle"); return UnmapBlock(pointer); }
 Result cuModuleLoadData(void** module, const void*) { BEGIN("cuModuleLoadData"); *module = malloc(1); return 0; }
 Result cuModuleUnload(void* module) { BEGIN("cuModuleUnload"); free(module); return 0; }
 Result cuEventSynchronize(void*) { return Call("cuEventSynchronize"); }
@@ -112,8 +164,8 @@ Result cuMemFreeAsync(Pointer pointer, void*) { BEGIN("cuMemFreeAsync"); free(re
 Result cuMemGetAllocationGranularity(size_t* bytes, const void*, int) { BEGIN("cuMemGetAllocationGranularity"); *bytes = 2 << 20; return 0; }
 Result cuMemCreate(unsigned long long* backing, size_t bytes, const void*, unsigned long long) {
   BEGIN("cuMemCreate");
-  const int fd = static_cast<int>(syscall(SYS_memfd_create, "fake-cuda", 0));
-  if (fd < 0 || ftruncate(fd, static_cast<off_t>(bytes)) != 0) return 2;
+  const int fd = MakeMemfd(bytes);
+  if (fd < 0) return 2;
   *backing = static_cast<unsigned long long>(fd);
   return 0;
 }

@@ -18,7 +18,7 @@ void Outbox::Push(Event event) {
     for (const Event& event : events) {
       Napi::HandleScope scope(env);
       callback.Call({Napi::Number::New(env, event.kind), Napi::Number::New(env, static_cast<double>(event.id)), Napi::Number::New(env, event.status),
-                     Napi::String::New(env, event.message)});
+                     Napi::String::New(env, event.message), Napi::Number::New(env, event.bytes)});
     }
   });
   // The environment is going: nobody is there to be told.

@@ -14,11 +14,13 @@ struct Event {
   uint64_t id;
   uint8_t status;
   std::string message;
+  // Bytes that have arrived, where the event is the end of something that moves bytes.
+  double bytes = 0;
 };
 
 class Outbox : public std::enable_shared_from_this<Outbox> {
  public:
-  // `call` is called back as (kind, id, status, message).
+  // `call` is called back as (kind, id, status, message, bytes).
   explicit Outbox(Napi::ThreadSafeFunction call) : call_(std::move(call)) {}
   void Push(Event event);
   // After this no event is taken; those that wait are still told. Not where the environment takes the call away by itself.

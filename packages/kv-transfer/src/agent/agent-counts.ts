@@ -56,7 +56,7 @@ export function createAgentCounts(meter: Meter): AgentCounts {
   });
   const failovers = meter.counter({
     name: "kv_transfer_failovers",
-    help: "Batches that went on over another transport.",
+    help: "Batches of which what had not arrived went on over another transport.",
     labels: ["from"],
   });
   const byPath = new Map<string, Series>();

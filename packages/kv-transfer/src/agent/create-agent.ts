@@ -169,14 +169,22 @@ export async function createAgent(options: TransferAgentOptions): Promise<Transf
     get heldLeases() {
       return leases.held;
     },
-    async allocate({ bytes, blockBytes }) {
+    async allocate({ bytes, blockBytes, memory: kind = "host" }) {
       assertOpen();
       if (!Number.isSafeInteger(bytes) || bytes < 1)
         throw transferError("TRANSFER_OPTION_INVALID", "allocate: bytes must be a positive integer.", {
           bytes,
         });
       checkBlockBytes(blockBytes);
-      const allocator = open.find((transport) => transport.allocate !== undefined);
+      const allocator = open.find(
+        (transport) => transport.allocate !== undefined && (transport.allocates ?? "host") === kind,
+      );
+      if (allocator === undefined && kind !== "host")
+        throw transferError(
+          "TRANSFER_PATH_UNAVAILABLE",
+          `No transport of agent ${name} makes ${kind} memory: it has ${names.join(", ")}.`,
+          { memory: kind },
+        );
       const memory = await allocator?.allocate?.(
         bytes,
         blockBytes === undefined ? undefined : { blockBytes },

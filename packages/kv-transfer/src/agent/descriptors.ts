@@ -232,7 +232,7 @@ export function createBatchBuilder(capacity: number): BatchBuilder {
       runs += 1;
     },
     finish() {
-      return { runs, ...arrays, totalBytes, totalPieces };
+      return { runs, ...arrays, totalBytes, totalPieces, prepared: undefined };
     },
   };
 }

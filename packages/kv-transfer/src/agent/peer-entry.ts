@@ -27,6 +27,8 @@ interface Rail {
 export interface PeerEntry {
   readonly peer: Peer;
   readonly record: PeerRecord;
+  /** Rises whenever what is known of the peer's regions changes. */
+  readonly version: number;
   /** Ends of running transfers, called when the peer is lost. */
   readonly running: Set<(error: TransferError) => void>;
   merge(metadata: AgentMetadata): void;
@@ -56,6 +58,7 @@ export function createPeerEntry(options: PeerEntryOptions): PeerEntry {
   const running = new Set<(error: TransferError) => void>();
   const lostListeners = new Set<(error: Error) => void>();
   let loss: TransferError | undefined;
+  let version = 0;
   const record: PeerRecord = { name, incarnation, connections, memories, memory: (id) => memories.get(id) };
   const railOf = (transport: OpenTransport): Rail => {
     let rail = rails.get(transport);
@@ -74,12 +77,23 @@ export function createPeerEntry(options: PeerEntryOptions): PeerEntry {
   const lookUp = (transport: OpenTransport, local?: RegionMemory, remote?: RemoteMemory): Reach => {
     if (!connections.has(transport.name))
       return { isReachable: false, reason: `the peer has no ${transport.name} transport` };
+    const { memory } = transport.capabilities;
+    for (const side of [local, remote])
+      if (side !== undefined && !memory.includes(side.memory))
+        return {
+          isReachable: false,
+          reason: `${transport.name} carries ${memory.join(" and ")} memory, not ${side.memory}`,
+        };
     return transport.reach(record, local, remote);
   };
   const entry: PeerEntry = {
     record,
     running,
+    get version() {
+      return version;
+    },
     merge(metadata) {
+      version += 1;
       for (const memory of metadata.regions) {
         const known = memories.get(memory.id);
         if (known !== undefined && (known.key !== memory.key || known.bytes !== memory.bytes))
@@ -116,7 +130,10 @@ export function createPeerEntry(options: PeerEntryOptions): PeerEntry {
       }
       return reach;
     },
-    isCooling: (transport) => (rails.get(transport)?.coolUntilMs ?? 0) > clock.now(),
+    isCooling(transport) {
+      const until = rails.get(transport)?.coolUntilMs ?? 0;
+      return until > 0 && until > clock.now();
+    },
     coolDown(transport) {
       const rail = railOf(transport);
       rail.coolUntilMs = clock.now() + rail.coolMs;
@@ -173,6 +190,7 @@ export function createPeerEntry(options: PeerEntryOptions): PeerEntry {
         return () => lostListeners.delete(listener);
       },
       forget(ids) {
+        version += 1;
         for (const id of ids) {
           const memory = memories.get(id);
           if (memory !== undefined) for (const transport of transports) transport.drop?.(record, memory);

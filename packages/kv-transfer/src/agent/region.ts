@@ -176,7 +176,10 @@ export function createRegion(
     id,
     key,
     bytes,
-    memory: "host",
+    memory: memory.memory ?? "host",
+    get device() {
+      return backing?.device;
+    },
     get isAlive() {
       return isAlive;
     },
@@ -219,9 +222,10 @@ export function createRegion(
       gone = new Promise<void>((resolve) => {
         letGo = () => {
           onGone();
-          backing?.free();
+          const freed: unknown = backing?.free();
           backing = undefined;
-          resolve();
+          // What can't be freed now is its store's to clean up.
+          resolve(freed instanceof Promise ? freed.catch(() => undefined) : undefined);
         };
       });
       if (holds === 0) letGo?.();

@@ -133,6 +133,8 @@ export interface AllocateOptions {
   readonly bytes: number;
   /** Gives the region an epoch table with one entry per this many bytes. Default: none. */
   readonly blockBytes?: number;
+  /** Default `host`. Another kind needs a transport that makes it. */
+  readonly memory?: MemoryKind;
 }
 
 /** Moves bytes between this process's memory and its peers'. */

@@ -1,12 +1,12 @@
 import type { Clock } from "@stator/core";
 import { asTransferError, type TransferError, transferError } from "../transfer-error.ts";
-import type { Link, OpenTransport, RemoteMemory, Work } from "../transport/transport.ts";
+import type { Link, OpenTransport, RunBatch, Work } from "../transport/transport.ts";
 import { pairDescriptors } from "./descriptors.ts";
 import type { RegionInternal } from "./region.ts";
 import { createRouter, type Route, type RouteContext } from "./routes.ts";
 import type { Transfer, TransferRequest, TransferStats, TransferStatus } from "./transfer-agent.ts";
 
-/** Ways tried for one batch before its failure is the caller's. */
+/** Ways tried for one piece before its failure is the caller's. */
 const attemptLimit = 3;
 /** A cancelled write waits this long for the target's word before its connection is cut. */
 const cancelGraceMs = 1000;
@@ -28,7 +28,8 @@ interface Posted {
   readonly link: Link;
   isSettled: boolean;
   error: TransferError | undefined;
-  later: ((error: TransferError | undefined) => void) | undefined;
+  left: RunBatch | undefined;
+  later: Work["settle"] | undefined;
 }
 
 const none: ReadonlySet<OpenTransport> = new Set();
@@ -41,6 +42,8 @@ interface Run {
   isCancelling: boolean;
   failovers: number;
   readonly active: Map<Work, Link>;
+  /** Ends what only waits for its connection: nothing touches memory for it. */
+  readonly connecting: Set<() => void>;
   readonly used: Set<string>;
   finish(): void;
 }
@@ -66,6 +69,7 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
     run.isCancelling = true;
     run.failure ??= error;
     status = "cancelling";
+    for (const giveUp of [...run.connecting]) giveUp();
     for (const [work, link] of [...run.active]) link.cancel(work);
     if (run.active.size === 0) return;
     clock.schedule(cancelGraceMs, () => {
@@ -75,7 +79,8 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
   const route = createRouter(request, context);
   const start = (run: Run, to: Route, excluded: ReadonlySet<OpenTransport>, posted?: Posted): void => {
     run.left += 1;
-    const ended = (error: TransferError | undefined): void => {
+    const ended = (error: TransferError | undefined, left: RunBatch = to.batch): void => {
+      if (error === undefined || left !== to.batch) run.used.add(to.transport.name);
       if (
         error !== undefined &&
         isRetryable(error) &&
@@ -85,7 +90,7 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
         entry.coolDown(to.transport);
         const without = new Set([...excluded, to.transport]);
         try {
-          const next = route(to.batch, without);
+          const next = route(left, without);
           run.failovers += 1;
           context.onFailover(to.transport, error);
           for (const again of next) start(run, again, without);
@@ -99,13 +104,12 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
       if (run.left === 0) run.finish();
     };
     if (posted !== undefined) {
-      const settled = (error: TransferError | undefined): void => {
+      const settled: Work["settle"] = (error, left) => {
         run.active.delete(posted.work);
-        if (error === undefined) run.used.add(to.transport.name);
-        ended(error);
+        ended(error, left);
       };
       run.active.set(posted.work, posted.link);
-      if (posted.isSettled) settled(posted.error);
+      if (posted.isSettled) settled(posted.error, posted.left);
       else posted.later = settled;
       return;
     }
@@ -114,10 +118,9 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
         operation: request.operation,
         batch: to.batch,
         epochs: request.epochs ?? [],
-        settle(error) {
+        settle(error, left) {
           run.active.delete(work);
-          if (error === undefined) run.used.add(to.transport.name);
-          ended(error);
+          ended(error, left);
         },
       };
       run.active.set(work, link);
@@ -125,50 +128,59 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
     };
     const open = entry.openLink(to.transport);
     if (open !== undefined) return post(open);
+    const giveUp = (): void => {
+      run.connecting.delete(giveUp);
+      ended(run.failure);
+    };
+    run.connecting.add(giveUp);
     entry.connect(to.transport).then(
-      (link) => (run.isCancelling ? ended(run.failure) : post(link)),
-      (error: unknown) => ended(asTransferError(error, to.transport.name)),
+      (link) => {
+        if (run.connecting.delete(giveUp)) post(link);
+      },
+      (error: unknown) => {
+        if (run.connecting.delete(giveUp)) ended(asTransferError(error, to.transport.name));
+      },
     );
   };
   // A route over the most preferred transport stands while its link is open and the peer's regions are the same; others are looked for anew.
   let lastRoutes: Route[] | undefined;
-  const lastRemote: (RemoteMemory | undefined)[] = [];
-  const isStillGood = (routes: readonly Route[]): boolean => {
-    const only = routes[0];
-    if (
-      routes.length !== 1 ||
-      only === undefined ||
-      only.transport !== transports[0] ||
-      entry.openLink(only.transport) === undefined ||
-      entry.isCooling(only.transport)
-    )
-      return false;
-    let i = 0;
-    let isSame = true;
-    for (const region of request.remote.regions) {
-      const memory = entry.record.memory(region.id);
-      isSame &&= memory !== undefined && lastRemote[i] === memory;
-      lastRemote[i] = memory;
-      i += 1;
-    }
-    return isSame;
+  let lastLink: Link | undefined;
+  let lastVersion = -1;
+  const isStillGood = (): boolean => {
+    const only = lastRoutes?.[0];
+    return (
+      lastVersion === entry.version &&
+      lastLink?.isOpen === true &&
+      lastRoutes?.length === 1 &&
+      only?.transport === transports[0] &&
+      only !== undefined &&
+      !entry.isCooling(only.transport)
+    );
   };
-  const postAtOnce = (to: Route): Posted | undefined => {
-    const link = entry.openLink(to.transport);
-    if (link === undefined) return undefined;
+  const findRoutes = (): readonly Route[] => {
+    if (lastRoutes !== undefined && isStillGood()) return lastRoutes;
+    lastVersion = entry.version;
+    lastRoutes = route(batch, none);
+    const only = lastRoutes.length === 1 ? lastRoutes[0] : undefined;
+    lastLink = only && entry.openLink(only.transport);
+    return lastRoutes;
+  };
+  const postAtOnce = (to: Route, link: Link): Posted => {
     const posted: Posted = {
       link,
       isSettled: false,
       error: undefined,
+      left: undefined,
       later: undefined,
       work: {
         operation: request.operation,
         batch: to.batch,
         epochs: request.epochs ?? [],
-        settle(error) {
-          if (posted.later !== undefined) return posted.later(error);
+        settle(error, left) {
+          if (posted.later !== undefined) return posted.later(error, left);
           posted.isSettled = true;
           posted.error = error;
+          posted.left = left;
         },
       },
     };
@@ -195,11 +207,10 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
         throw transferError("TRANSFER_REGION_GONE", `Region ${region.id} was deregistered.`, {
           region: region.id,
         });
-    const routes = lastRoutes !== undefined && isStillGood(lastRoutes) ? lastRoutes : route(batch, none);
-    lastRoutes = routes;
+    const routes = findRoutes();
     for (const region of context.local) region.hold();
     status = "inProgress";
-    const posted = routes.length === 1 ? postAtOnce(routes[0] as Route) : undefined;
+    const posted = lastLink && postAtOnce(routes[0] as Route, lastLink);
     if (posted?.isSettled === true && posted.error === undefined) {
       // The short way for what is over already: no promise, no timer, no listeners.
       for (const region of context.local) region.unhold();
@@ -243,6 +254,7 @@ export function createTransferHandle(request: TransferRequest, context: Transfer
       isCancelling: false,
       failovers: 0,
       active: new Map(),
+      connecting: new Set(),
       used: new Set(),
       finish() {
         timer?.cancel();

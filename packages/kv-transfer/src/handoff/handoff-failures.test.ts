@@ -1,4 +1,3 @@
-import { connect, createServer, type Server, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
 import {
@@ -11,6 +10,7 @@ import {
   type Transport,
 } from "../index.ts";
 import { faulty, patternBytes, type PeerProcess, spawnPeer } from "../testing/index.ts";
+import { advertising, openTcpProxy, type TcpProxyOptions } from "../testing/tcp-proxy.ts";
 
 // Rows 13 to 16 of the fault matrix: what dies before, during and after a transfer of KV between two processes.
 const module = fileURLToPath(new URL("../index.ts", import.meta.url));
@@ -37,51 +37,11 @@ const openPeer = async (name: string, options?: unknown): Promise<PeerProcess> =
 const never = new AbortController().signal;
 const all = { lacks: () => true, signal: never };
 
-/** A TCP proxy that may cut or damage what flows from the server after so many bytes. */
-async function proxy(options: {
-  readonly to: () => number;
-  readonly cutAfterBytes?: number;
-  readonly flipAtByte?: number;
-}): Promise<{ readonly port: number; readonly server: Server }> {
-  const sockets = new Set<Socket>();
-  const server = createServer((down) => {
-    const up = connect(options.to(), "127.0.0.1");
-    sockets.add(down).add(up);
-    let seen = 0;
-    down.pipe(up);
-    up.on("data", (chunk: Buffer) => {
-      const flip = options.flipAtByte;
-      if (flip !== undefined && flip >= seen && flip < seen + chunk.length)
-        chunk[flip - seen] = (chunk[flip - seen] as number) ^ 0x10;
-      seen += chunk.length;
-      if (options.cutAfterBytes !== undefined && seen >= options.cutAfterBytes) {
-        down.destroy();
-        up.destroy();
-        return;
-      }
-      down.write(chunk);
-    });
-    for (const [a, b] of [
-      [up, down],
-      [down, up],
-    ] as const) {
-      a.on("error", () => b.destroy());
-      a.on("close", () => b.destroy());
-    }
-  });
-  await new Promise<void>((resolve) => {
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  closers.push(
-    () =>
-      new Promise<void>((resolve) => {
-        for (const socket of sockets) socket.destroy();
-        server.close(() => resolve());
-      }),
-  );
-  const address = server.address();
-  return { port: typeof address === "object" && address !== null ? address.port : 0, server };
-}
+const proxy = async (options: TcpProxyOptions): Promise<{ readonly port: number }> => {
+  const opened = await openTcpProxy(options);
+  closers.push(() => opened.close());
+  return opened;
+};
 
 describe("a handoff between two processes", () => {
   it("row 13: a source that died before the transfer is an error at once", async () => {
@@ -238,19 +198,3 @@ describe("a handoff between two processes", () => {
     expect(await offer.ended).toBe("released");
   });
 });
-
-/** A TCP transport whose metadata names another port than the one it listens on. */
-function advertising(inner: Transport, port: number, learn: (real: number) => void): Transport {
-  return {
-    name: inner.name,
-    async open(host) {
-      const open = await inner.open(host);
-      const info = Uint8Array.from(open.connectionInfo());
-      const view = new DataView(info.buffer);
-      const at = 4 + view.getUint32(0, true);
-      learn(view.getUint32(at, true));
-      view.setUint32(at, port, true);
-      return { ...open, connectionInfo: () => info };
-    },
-  };
-}

@@ -1,4 +1,5 @@
 import type { StridedPieces } from "../agent/descriptors.ts";
+import { loadTransferAddon, type TransferAddon } from "../native/transfer-addon.ts";
 import { transferError } from "../transfer-error.ts";
 import { assertCompatible, type KvGeometry, type KvStrides, kvStrides } from "./kv-geometry.ts";
 
@@ -168,8 +169,44 @@ function addSegment(
       add(s + head * a.head, t + head * b.head, vectorBytes, a.token, b.token, tokens);
 }
 
-/** Host reference kernel: carries a part out between two buffers. The oracle for GPU kernels, and what CPU engines use. */
+/** From here on the addon's loop is worth making its tables. */
+const nativeBytes = 65_536;
+
+/** Carries a part out between two buffers of this process: by the addon where it is there, which CPU engines notice, else by TypeScript. */
 export function applyRegroup(part: RegroupPart, source: Uint8Array, target: Uint8Array): void {
+  const native = part.bytes < nativeBytes ? undefined : loadTransferAddon();
+  if (native?.isAvailable === true) regroupNatively(native.addon, part, source, target);
+  else regroupPlainly(part, source, target);
+}
+
+/** Host reference kernel in C++. */
+export function regroupNatively(
+  addon: TransferAddon,
+  { sourcePieces, targetPieces }: RegroupPart,
+  source: Uint8Array,
+  target: Uint8Array,
+): void {
+  const runs = sourcePieces.length;
+  const none = new Uint32Array(runs);
+  addon.memcpyRuns(
+    {
+      runs,
+      localRegion: none,
+      localOffset: Float64Array.from(targetPieces, (piece) => piece.offset),
+      localStride: Float64Array.from(targetPieces, (piece) => piece.stride),
+      remoteRegion: none,
+      remoteOffset: Float64Array.from(sourcePieces, (piece) => piece.offset),
+      remoteStride: Float64Array.from(sourcePieces, (piece) => piece.stride),
+      pieceBytes: Float64Array.from(sourcePieces, (piece) => piece.bytes),
+      pieces: Uint32Array.from(sourcePieces, (piece) => piece.count),
+    },
+    [target],
+    [source],
+  );
+}
+
+/** Host reference kernel in TypeScript; with the one in C++ the oracle for kernels on GPUs. */
+export function regroupPlainly(part: RegroupPart, source: Uint8Array, target: Uint8Array): void {
   part.sourcePieces.forEach((from, i) => {
     const to = part.targetPieces[i] as StridedPieces;
     for (let k = 0; k < from.count; k += 1) {

@@ -2,7 +2,11 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { engineLayouts } from "./engine-layouts.ts";
 import { kvStrides, type KvAxis, type KvGeometry, type KvModel } from "./kv-geometry.ts";
-import { applyRegroup, planRegroup } from "./regroup-plan.ts";
+import { loadTransferAddon } from "../native/transfer-addon.ts";
+import { planRegroup, regroupNatively, regroupPlainly } from "./regroup-plan.ts";
+
+const native = loadTransferAddon();
+if (!native.isAvailable) console.log(`skipped: regrouping in C++: ${native.reason}`);
 
 const axes: readonly KvAxis[] = ["block", "layer", "kind", "token", "head"];
 const orders = fc.oneof(
@@ -87,14 +91,19 @@ it("moves every vector of any geometry to its place in any other, once, and touc
         });
         const wanted = new Uint8Array(kvStrides(target).totalBytes).fill(0xee);
         const got = wanted.slice();
+        const gotNatively = wanted.slice();
         let vectors = 0;
         each(target, targetBlocks, skipTokens, (offset, place) => {
           vectors++;
           for (let byte = 0; byte < vectorBytes; byte++) wanted[offset + byte] = value(...place, byte);
         });
         const parts = planRegroup({ sources, target, tokens, skipTokens, sourceBlocks, targetBlocks });
-        for (const part of parts) applyRegroup(part, caches[part.source]!, got);
+        for (const part of parts) {
+          regroupPlainly(part, caches[part.source]!, got);
+          if (native.isAvailable) regroupNatively(native.addon, part, caches[part.source]!, gotNatively);
+        }
         expect(Buffer.compare(got, wanted)).toBe(0);
+        if (native.isAvailable) expect(Buffer.compare(gotNatively, wanted)).toBe(0);
         expect(parts.reduce((sum, part) => sum + part.bytes, 0)).toBe(vectors * vectorBytes);
       },
     ),

@@ -2,6 +2,7 @@ import { checkRemoteEpochs, type ReadStatus } from "../shm/status-check.ts";
 import { asTransferError, type TransferError, transferError } from "../transfer-error.ts";
 import type {
   Link,
+  PreparedBatch,
   RegionMemory,
   RemoteMemory,
   RunBatch,
@@ -39,19 +40,28 @@ export interface PlannedLinkOptions<R extends PlannedRegion> {
   onIdle?(regions: readonly R[]): void;
 }
 
-interface Prepared<R> {
+interface Prepared<R> extends PreparedBatch {
   readonly native: NativePlan;
   readonly views: readonly Uint8Array[];
   readonly local: readonly RegionMemory[];
   readonly regions: readonly R[];
 }
 
+/** A link that knows which batches it has planned. */
+export interface PlannedLink extends Link {
+  hasPlanned(batch: RunBatch): boolean;
+}
+
 /** A link whose initiator does all the work: batches become plans of the addon, kept for transfers that are posted again. */
-export function createPlannedLink<R extends PlannedRegion>(options: PlannedLinkOptions<R>): Link {
+export function createPlannedLink<R extends PlannedRegion>(options: PlannedLinkOptions<R>): PlannedLink {
   const { host, addon, control, transport, peerName } = options;
   const inlineBytes = options.inlineBytes ?? defaultInlineBytes;
   const stops = new Map<Work, () => void>();
-  const prepared = new WeakMap<RunBatch, Prepared<R>>();
+  const self = {};
+  const planOf = (batch: RunBatch): Prepared<R> | undefined => {
+    const { prepared } = batch;
+    return prepared?.by === self && prepared.of === batch ? (prepared as Prepared<R>) : undefined;
+  };
   let isClosed = false;
   const wrap = (error: unknown): TransferError =>
     asTransferError(nativeError(error, peerName, transport), transport);
@@ -63,7 +73,7 @@ export function createPlannedLink<R extends PlannedRegion>(options: PlannedLinkO
     );
   const isUsable = (plan: Prepared<R>): boolean => {
     for (const region of plan.regions) if (!options.isCurrent(region)) return false;
-    for (const memory of plan.local) if (host.region(memory.id) !== memory) return false;
+    for (const memory of plan.local) if (!memory.isAlive) return false;
     for (const view of plan.views) if (view.byteLength === 0) return false;
     return true;
   };
@@ -78,12 +88,14 @@ export function createPlannedLink<R extends PlannedRegion>(options: PlannedLinkO
       return { firstIndex: parts - region.segmentBytes.length, segmentBytes: region.segmentBytes };
     });
     const plan: Prepared<R> = {
+      by: self,
+      of: batch,
       native: options.plan(addressed, local.views, regions),
       views: local.views,
       local: local.regions,
       regions,
     };
-    prepared.set(batch, plan);
+    batch.prepared = plan;
     return plan;
   };
   const checkEpochs = (work: Work): void => {
@@ -112,15 +124,16 @@ export function createPlannedLink<R extends PlannedRegion>(options: PlannedLinkO
     });
     stops.set(work, stop);
   };
-  const run = (work: Work): TransferError | undefined => {
+  /** Undefined once it is done, "later" if threads go on with it. */
+  const run = (work: Work): TransferError | "later" | undefined => {
     if (isClosed)
       return transferError("TRANSFER_TRANSPORT_FAILED", `The ${transport} link is closed.`, { transport });
-    let plan = prepared.get(work.batch);
+    let plan = planOf(work.batch);
     if (plan === undefined || !isUsable(plan)) plan = prepare(work.batch);
     if (work.epochs.length > 0) checkEpochs(work);
     if (work.batch.totalBytes > inlineBytes) {
       runOnThreads(work, plan);
-      return undefined;
+      return "later";
     }
     if (addon.runPlan(plan.native, work.operation === "read") !== 0) return gone(plan);
     if (work.epochs.length > 0) checkEpochs(work);
@@ -128,16 +141,17 @@ export function createPlannedLink<R extends PlannedRegion>(options: PlannedLinkO
   };
   return {
     get isOpen() {
-      return control.isOpen && !isClosed;
+      return !isClosed && control.isOpen;
     },
+    hasPlanned: (batch) => planOf(batch) !== undefined,
     post(work) {
-      let error: TransferError | undefined;
+      let error: TransferError | "later" | undefined;
       try {
         error = run(work);
       } catch (failure) {
         error = wrap(failure);
       }
-      if (!stops.has(work)) work.settle(error);
+      if (error !== "later") work.settle(error);
     },
     cancel: (work) => stops.get(work)?.(),
     notify: (message) => control.notify?.(message) ?? Promise.resolve(),

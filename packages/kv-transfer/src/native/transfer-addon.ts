@@ -141,9 +141,9 @@ export interface TransferAddon {
     /** Status 0: done, 1: stopped, 2: failed. */
     onEnd: (kind: number, job: number, status: number, message: string) => void,
   ) => UcxEngine;
-  /** Events: 0 a transfer ended, 1 a connection ended, 2 a peer's request was refused. */
+  /** Events: 0 a transfer ended and so many bytes of it, from the first, have arrived; 1 a connection ended, 2 a peer's request was refused. */
   readonly Wire: new (
-    onEvent: (kind: number, id: number, status: number, message: string) => void,
+    onEvent: (kind: number, id: number, status: number, message: string, bytes: number) => void,
   ) => WireEngine;
   pidfdOpen(pid: number): number;
   allowAttach(): void;

@@ -2,7 +2,7 @@ import { hasLocalAddresses } from "../native/native-work.ts";
 import { createPlannedLink } from "../native/planned-link.ts";
 import type { TransferAddon } from "../native/transfer-addon.ts";
 import { asTransferError } from "../transfer-error.ts";
-import type { Link, RunBatch, TransportHost, Work } from "../transport/transport.ts";
+import type { Link, TransportHost, Work } from "../transport/transport.ts";
 import { createFileCopies } from "./file-link.ts";
 import type { OpenedRegion } from "./opened-region.ts";
 
@@ -46,8 +46,6 @@ export function createSharedLink({ host, peerName, addon, control, open, release
             }
           },
         });
-  // Batches that have gone over mapped memory once are known to be able to.
-  const isMapped = new WeakSet<RunBatch>();
   const canMap = (work: Work): boolean => {
     let last = -1;
     for (let run = 0; run < work.batch.runs; run += 1) {
@@ -63,13 +61,13 @@ export function createSharedLink({ host, peerName, addon, control, open, release
     },
     post(work) {
       if (mapped === undefined) return files.post(work);
-      if (!isMapped.has(work.batch)) {
+      // Batches that have gone over mapped memory once are known to be able to.
+      if (!mapped.hasPlanned(work.batch)) {
         try {
           if (!canMap(work)) return files.post(work);
         } catch (error) {
           return work.settle(asTransferError(error, "shm"));
         }
-        isMapped.add(work.batch);
       }
       mapped.post(work);
     },

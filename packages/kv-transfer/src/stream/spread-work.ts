@@ -1,3 +1,4 @@
+import { joinBatches } from "../agent/batch-rest.ts";
 import type { RunBatch, Work } from "../transport/transport.ts";
 
 /** Above this a batch is cut in parts that travel on several connections. */
@@ -17,16 +18,18 @@ export function spreadWork(ways: number): {
       const batches = splitRuns(work.batch, ways);
       let left = batches.length;
       let failure: Parameters<Work["settle"]>[0];
+      const missing: RunBatch[] = [];
       const pieces = batches.map((batch): Work => ({
         operation: work.operation,
         batch,
         epochs: work.epochs,
-        settle(error) {
+        settle(error, rest = batch) {
           failure ??= error;
+          if (error !== undefined) missing.push(rest);
           left -= 1;
           if (left > 0) return;
           running.delete(work);
-          work.settle(failure);
+          work.settle(failure, failure === undefined ? undefined : joinBatches(missing));
         },
       }));
       running.set(work, pieces);

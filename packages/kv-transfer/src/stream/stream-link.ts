@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import { restOf } from "../agent/batch-rest.ts";
 import { createByteReader, createByteWriter } from "../byte-codec.ts";
 import { asTransferError, type TransferError, transferError, transferErrorCodes } from "../transfer-error.ts";
 import { createScatter, gatherChunks } from "../transport/piece-walk.ts";
@@ -114,7 +115,9 @@ export function createStreamLink(options: StreamLinkOptions): StreamLink {
     isOpen = false;
     stream.destroy();
     settleReady?.reject(error);
-    for (const entry of [...outbound.values()]) entry.work.settle(error);
+    for (const { work, scatter } of [...outbound.values()])
+      // A read's bytes come in order. What was written counts only once the target has said so.
+      work.settle(error, scatter && restOf(work.batch, work.batch.totalBytes - scatter.left));
     outbound.clear();
     served.clear();
     for (const wait of unacknowledged.values()) wait.reject(error);

@@ -121,7 +121,9 @@ export async function connectStreams(
     for (const link of streams) link.destroy(error);
   };
   // One cut stream ends the link: a half-connected peer would only hide the failure.
+  let isOpen = true;
   const onClose = (): void => {
+    isOpen = false;
     shutAll(
       transferError("TRANSFER_TRANSPORT_FAILED", `A ${transport} connection to ${peer.name} ended.`, {
         peer: peer.name,
@@ -142,7 +144,7 @@ export async function connectStreams(
   const least = (): StreamLink => streams.reduce((best, link) => (link.pending < best.pending ? link : best));
   return {
     get isOpen() {
-      return streams.every((link) => link.isOpen);
+      return isOpen;
     },
     post: (work) =>
       spread.post(work, (part, i) => (part === work ? least() : streams[i % streams.length])?.post(part)),

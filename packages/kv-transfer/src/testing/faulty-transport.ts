@@ -1,3 +1,4 @@
+import { restOf } from "../agent/batch-rest.ts";
 import { transferError } from "../transfer-error.ts";
 import type {
   Link,
@@ -15,7 +16,7 @@ export type PostFault =
   | { readonly kind: "failAtPost" }
   /** All bytes move, then a failure is reported. */
   | { readonly kind: "failAtCompletion" }
-  /** The first half of its runs moves, then a failure is reported. */
+  /** The first half of its runs moves, then a failure is reported together with what is left. */
   | { readonly kind: "partial" }
   /** Starts when the promise resolves. */
   | { readonly kind: "delay"; readonly until: Promise<void> }
@@ -79,9 +80,9 @@ function wrapLink(
     const through: Work = {
       ...work,
       batch,
-      settle(error) {
+      settle(error, left) {
         inner.delete(work);
-        settle(error);
+        settle(error, left);
       },
     };
     inner.set(work, through);
@@ -96,24 +97,28 @@ function wrapLink(
       const fail = (where: string) => () => work.settle(injected(name, where));
       switch (fault?.kind) {
         case undefined:
-          return post(work, work.batch, (error) => work.settle(error));
+          return post(work, work.batch, work.settle);
         case "failAtPost":
           return work.settle(injected(name, "post"));
         case "failAtCompletion":
           return post(work, work.batch, fail("completion"));
-        case "partial":
-          return post(work, firstHalf(work.batch), fail("half of the batch"));
+        case "partial": {
+          const half = firstHalf(work.batch);
+          return post(work, half, () =>
+            work.settle(injected(name, "half of the batch"), restOf(work.batch, half.totalBytes)),
+          );
+        }
         case "drop":
           held.add(work);
           return;
         case "delay":
           held.add(work);
           void fault.until.then(() => {
-            if (held.delete(work)) post(work, work.batch, (error) => work.settle(error));
+            if (held.delete(work)) post(work, work.batch, work.settle);
           });
           return;
         case "cut":
-          post(work, work.batch, (error) => work.settle(error ?? injected(name, "a cut link")));
+          post(work, work.batch, (error, left) => work.settle(error ?? injected(name, "a cut link"), left));
           void link.close();
       }
     },

@@ -123,7 +123,7 @@ export function file(options: FileTransportOptions): Transport {
             ...memory,
             free() {
               own.delete(name);
-              memory.free();
+              return memory.free();
             },
           });
         },

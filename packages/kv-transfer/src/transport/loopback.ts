@@ -47,7 +47,7 @@ export function loopback(): Transport {
         name: "loopback",
         capabilities: {
           scope: "process",
-          memory: ["host"],
+          memory: ["host", "device"],
           isOneSided: true,
           acknowledges: "remote",
           boundsCheckedBy: "target",

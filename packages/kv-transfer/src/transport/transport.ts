@@ -1,4 +1,5 @@
 import type { Clock, Logger, Meter } from "@stator/core";
+import type { DeviceBacking } from "../cuda/gpu.ts";
 import type { TransferError } from "../transfer-error.ts";
 
 /** Where bytes lie. `device` is GPU memory; `file` and `object` are storage. */
@@ -30,11 +31,12 @@ export interface EpochTable {
   bump(block: number): bigint;
 }
 
-/** Memory that other processes of this host can map: a file under /dev/shm, or a memfd that is passed over a socket. */
+/** Memory that other processes can open: a file, a memfd that is passed over a socket, or objects of a store. */
 export interface SharedBacking {
-  readonly kind: "file" | "memfd";
+  readonly kind: "file" | "memfd" | "object";
+  /** -1 for objects. */
   readonly fd: number;
-  /** File name in the transport's directory, or the name under which the memfd is handed out. */
+  /** File name in the transport's directory, the name under which the memfd is handed out, or what object keys begin with. */
   readonly name: string;
   /** Byte position of the status words: 8 bytes that are 1 while the region lives, then the epochs, 8 bytes each. */
   readonly statusOffset: number;
@@ -50,6 +52,8 @@ export interface RegionMemory {
   readonly isAlive: boolean;
   readonly epochs: EpochTable | undefined;
   readonly shared: SharedBacking | undefined;
+  /** Of `device` memory. */
+  readonly device: DeviceBacking | undefined;
   /** The address ranges that make up the region, end to end; absent for memory without addresses here. */
   readonly segments: readonly Uint8Array[] | undefined;
   /** 64-bit words: [0] is 1 while the region lives, then the epochs. Absent where they lie elsewhere. */
@@ -76,6 +80,14 @@ export interface RunBatch {
   readonly pieces: Uint32Array;
   readonly totalBytes: number;
   readonly totalPieces: number;
+  /** What the link that carried it last has made of it, for links alone to read and write. Copies of a batch must not believe it: `of` names the original. */
+  prepared?: PreparedBatch | undefined;
+}
+
+/** Kept with a batch for when it is posted again. */
+export interface PreparedBatch {
+  readonly by: object;
+  readonly of: RunBatch;
 }
 
 /** Epochs at the peer that must hold before and after the data of the same batch. */
@@ -90,8 +102,11 @@ export interface Work {
   readonly operation: TransferOperation;
   readonly batch: RunBatch;
   readonly epochs: readonly EpochCheck[];
-  /** `undefined` is success; the error of a cancelled work is TRANSFER_CANCELLED. May be called inside `post`. */
-  settle(error: TransferError | undefined): void;
+  /**
+   * `undefined` is success; the error of a cancelled work is TRANSFER_CANCELLED. May be called inside `post`. With an error, `left` are the pieces that
+   * have not arrived: another path carries only those. Default: all.
+   */
+  settle(error: TransferError | undefined, left?: RunBatch): void;
 }
 
 /** A peer's region as its metadata describes it. */
@@ -176,6 +191,8 @@ export interface OpenTransport {
   /** Can it go there, by which path, how fast. Without regions: the peer in general. No I/O beyond a stat. */
   reach(peer: RemoteAgent, local?: RegionMemory, remote?: RemoteMemory): Reach;
   connect(peer: RemoteAgent, signal: AbortSignal): Promise<Link>;
+  /** Kind of memory that `allocate` makes. Default `host`. */
+  readonly allocates?: MemoryKind;
   /** Makes memory that this transport carries best, where it has such. */
   allocate?(bytes: number, epochs: { readonly blockBytes: number } | undefined): Promise<AllocatedMemory>;
   /** The peer's metadata was replaced or dropped: forget what was opened of it, or of one region. */
@@ -187,13 +204,17 @@ export interface OpenTransport {
 
 /** Memory from a transport's `allocate`. */
 export interface AllocatedMemory {
+  /** Default `host`. */
+  readonly memory?: MemoryKind;
+  readonly device?: DeviceBacking;
   readonly segments: readonly Uint8Array[] | undefined;
   readonly status: BigUint64Array | undefined;
   readonly shared: SharedBacking | undefined;
   readonly epochs: EpochTable | undefined;
   gather(offset: number, length: number): Uint8Array;
   scatter(offset: number, source: Uint8Array): void;
-  free(): void;
+  /** `deregister` waits for it. */
+  free(): void | Promise<void>;
 }
 
 /** The plug-in: `createAgent({ transports: [tcp()] })`. Order is preference. */

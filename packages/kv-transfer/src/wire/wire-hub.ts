@@ -13,12 +13,13 @@ export interface WireHub {
   /** Takes over a socket. `onClosed` is called once, unless `detach` came first. */
   attach(fd: number, isDialer: boolean, greeting: Uint8Array | undefined, onClosed: () => void): number;
   detach(connection: number): void;
-  onSettled(job: number, settle: (error: TransferError | undefined) => void): void;
+  /** `arrivedBytes` of a read are its caller's already, in the order of its pieces. */
+  onSettled(job: number, settle: (error: TransferError | undefined, arrivedBytes: number) => void): void;
   close(): void;
 }
 
 export function createWireHub(addon: TransferAddon, transport: string, host: TransportHost): WireHub {
-  const jobs = new Map<number, (error: TransferError | undefined) => void>();
+  const jobs = new Map<number, (error: TransferError | undefined, arrivedBytes: number) => void>();
   const connections = new Map<number, () => void>();
   const exported = new Map<number, { readonly region: RegionMemory; readonly info: Uint8Array }>();
   const errorOf = (status: number, message: string): TransferError => {
@@ -27,11 +28,11 @@ export function createWireHub(addon: TransferAddon, transport: string, host: Tra
       ? transferError(code, `The ${transport} data connection failed: ${message}.`, { transport })
       : transferError(code, message, { transport });
   };
-  const engine = new addon.Wire((kind, id, status, message) => {
+  const engine = new addon.Wire((kind, id, status, message, bytes) => {
     if (kind === 0) {
       const settle = jobs.get(id);
       jobs.delete(id);
-      settle?.(status === 0 ? undefined : errorOf(status, message));
+      settle?.(status === 0 ? undefined : errorOf(status, message), bytes);
     } else if (kind === 1) {
       const onClosed = connections.get(id);
       connections.delete(id);

@@ -1,3 +1,4 @@
+import { restOf } from "../agent/batch-rest.ts";
 import { createByteReader } from "../byte-codec.ts";
 import { addressBatch, createLocalTable, hasLocalAddresses, nativeError } from "../native/native-work.ts";
 import type { AddonBatch, WireChecks, WireParts } from "../native/transfer-addon.ts";
@@ -125,11 +126,11 @@ export function createWireLink(
       );
       running.set(work, { connection, job });
       const { views } = plan;
-      hub.onSettled(job, (error) => {
+      hub.onSettled(job, (error, arrivedBytes) => {
         // Kept until here: the threads write into them.
         void views;
         running.delete(work);
-        work.settle(error);
+        work.settle(error, error === undefined ? undefined : restOf(work.batch, arrivedBytes));
       });
     } catch (error) {
       work.settle(asTransferError(nativeError(error, peer.name, transport), transport));

@@ -1,3 +1,4 @@
+import { CoreError } from "@stator/core";
 import { Command, Option } from "commander";
 import { positive, sizes } from "../../options.ts";
 import { discoveryFrom } from "../../processes/discovery-from-layout.ts";
@@ -19,8 +20,8 @@ interface Flags {
   operation: "read" | "write" | "both";
   topology: "pairs" | "many-to-one";
   initiators: number;
-  from?: string;
-  to?: string;
+  from?: string[];
+  to?: string[];
   namespace: string;
   discovery: string;
   repeats: number;
@@ -40,8 +41,8 @@ export function benchCommand(): Command {
       new Option("--topology <kind>", "whose memory").choices(["pairs", "many-to-one"]).default("pairs"),
     )
     .option("--initiators <n>", "processes that move bytes at once", positive, 1)
-    .option("--from <worker>", "a running worker moves the bytes, in place of processes started for it")
-    .option("--to <worker>", "whose memory it is")
+    .option("--from <worker...>", "running workers move the bytes, in place of processes started for it")
+    .option("--to <worker...>", "whose memory it is: one for all of them, or one for each")
     .option("--namespace <name>", "of these workers", "default")
     .option("--discovery <address>", "of these workers: file, redis://… or nats://…", "file")
     .option("--repeats <n>", "transfers of each kind", positive, 100)
@@ -70,9 +71,15 @@ function casesOf({ block, batch }: Flags): readonly TransferCase[] {
 const operationsOf = ({ operation }: Flags): readonly ("read" | "write")[] =>
   operation === "both" ? ["read", "write"] : [operation];
 
-function between(flags: Flags, onProgress: (done: number, all: number) => void): Promise<TransferMeasure[]> {
+async function between(
+  flags: Flags,
+  onProgress: (done: number, all: number) => void,
+): Promise<TransferMeasure[]> {
+  const working: string[] = [];
+  for (const name of flags.transport === undefined ? transportNames : [])
+    if ((await transportProblem(name)) === undefined) working.push(name);
   return measureTransfers({
-    transports: flags.transport ?? transportNames.filter((name) => transportProblem(name) === undefined),
+    transports: flags.transport ?? working,
     cases: casesOf(flags),
     topology: { kind: flags.topology === "pairs" ? "pairs" : "manyToOne", initiators: flags.initiators },
     operations: operationsOf(flags),
@@ -81,12 +88,28 @@ function between(flags: Flags, onProgress: (done: number, all: number) => void):
   });
 }
 
-async function betweenWorkers(flags: Flags, from: string, to: string): Promise<TransferMeasure[]> {
+async function betweenWorkers(
+  flags: Flags,
+  from: readonly string[],
+  to: readonly string[],
+): Promise<TransferMeasure[]> {
+  if (to.length !== 1 && to.length !== from.length)
+    throw new CoreError({
+      code: "CORE_OPTION_INVALID",
+      kind: "invalid",
+      message: `${from.length} workers after --from and ${to.length} after --to: name one target for all, or one for each.`,
+    });
   await using agents = await namespaceAgents(flags.namespace, await discoveryFrom(flags.discovery));
   const measures: TransferMeasure[] = [];
+  // Pairs that share a target must name the same client.
+  const targets = to.map((name) => agents.client(name));
+  const pairs = from.map((name, i) => ({
+    initiator: agents.client(name),
+    target: targets[i % targets.length]!,
+  }));
   for (const transport of flags.transport ?? [undefined])
     await sweep({
-      pairs: [{ initiator: agents.client(from), target: agents.client(to) }],
+      pairs,
       cases: casesOf(flags),
       operations: operationsOf(flags),
       repeats: flags.repeats,

@@ -13,6 +13,9 @@
 
 namespace transfer::wire {
 
+// One call of the kernel moves no more: the other end starts on the first part while the next is copied.
+constexpr uint64_t kCall = 256u << 10;
+
 // A request of this side.
 struct Job {
   explicit Job(const Runs& from) : owned(from) {}
@@ -24,6 +27,9 @@ struct Job {
   Held held;
   std::string body;
   Cursor cursor;
+  uint64_t total = 0;
+  // What a read's caller has already, in the order of its pieces. Of a write it is known only at the end.
+  uint64_t arrived() const { return is_read ? total - cursor.left() : 0; }
   uint32_t request = 0;
   std::atomic<bool> is_stopped{false};
   // Its memory is the caller's again.
@@ -40,7 +46,7 @@ struct Served {
 
 // What the connection tells its engine.
 struct Listener {
-  std::function<void(uint64_t job, Status status, const std::string& message)> settled;
+  std::function<void(const Job& job, Status status, const std::string& message)> settled;
   std::function<void(Status status, const std::string& message)> refused;
 };
 

@@ -54,9 +54,9 @@ Connection* Worker::Find(uint32_t id) {
 void Worker::Attach(uint32_t id, int fd, bool is_dialer, std::string greeting) {
   Queue([=, this_greeting = std::move(greeting)]() mutable {
     Listener listener;
-    listener.settled = [this](uint64_t job, Status status, const std::string& message) {
-      jobs_.erase(job);
-      outbox_->Push({kSettled, job, static_cast<uint8_t>(status), message});
+    listener.settled = [this](const Job& job, Status status, const std::string& message) {
+      outbox_->Push({kSettled, job.id, static_cast<uint8_t>(status), message, static_cast<double>(job.arrived())});
+      jobs_.erase(job.id);
     };
     listener.refused = [this, id](Status status, const std::string& message) { outbox_->Push({kRefused, id, static_cast<uint8_t>(status), message}); };
     auto& entry = connections_[id];

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { describe } from "../agent/descriptors.ts";
-import { fillPattern, patternBytes } from "./pattern.ts";
+import { describe } from "../../agent/descriptors.ts";
+import { fillPattern, patternBytes } from "../pattern.ts";
 import { rejectsWith } from "./transfer-cases.ts";
-import type { ConformanceCase } from "./transport-suite.ts";
+import type { ConformanceCase } from "../transport-suite.ts";
 
 /** Messages: in order, once, bounded; leases. */
 export const notificationCases: readonly ConformanceCase[] = [
@@ -14,7 +14,7 @@ export const notificationCases: readonly ConformanceCase[] = [
       const { there, remote } = await allocate(bytes);
       const here = initiator.register(new Uint8Array(bytes));
       for (let round = 1; round <= 5; round += 1) {
-        fillPattern(here, round);
+        await fillPattern(here, round);
         const piece = [{ offset: 0, bytes }];
         const seen = target.expect(initiator.name, `round-${round}`, 1).then(() => there.read(0, bytes));
         await initiator.transfer({

@@ -1,4 +1,5 @@
 import { Worker } from "node:worker_threads";
+import type { MemoryKind } from "../../transport/transport.ts";
 
 const code = `
 const { parentPort, workerData } = require("node:worker_threads");
@@ -10,7 +11,7 @@ const { parentPort, workerData } = require("node:worker_threads");
   const module = await import(workerData.module);
   const agent = await createAgent({ transports: [module[workerData.export](workerData.options)], connectDeadlineMs: 10_000 });
   const bytes = 32e6;
-  const there = await agent.allocate({ bytes });
+  const there = await agent.allocate({ bytes, memory: workerData.memory });
   const here = agent.register(new Uint8Array(bytes));
   const peer = agent.importMetadata(agent.exportMetadata());
   const piece = [{ offset: 0, bytes }];
@@ -26,6 +27,7 @@ export async function endWorkerInTransfer(
   module: string,
   exportName: string,
   options: unknown,
+  memory: MemoryKind,
 ): Promise<void> {
   const suffix = import.meta.url.endsWith(".ts") ? "ts" : "js";
   const here = (path: string): string => new URL(`${path}.${suffix}`, import.meta.url).href;
@@ -35,9 +37,10 @@ export async function endWorkerInTransfer(
       module,
       export: exportName,
       options,
+      memory,
       loader: suffix === "ts" ? import.meta.resolve("tsx/esm/api") : undefined,
-      agent: here("../agent/create-agent"),
-      descriptors: here("../agent/descriptors"),
+      agent: here("../../agent/create-agent"),
+      descriptors: here("../../agent/descriptors"),
     },
   });
   await new Promise<unknown>((resolve, reject) => {

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { describe } from "../agent/descriptors.ts";
-import { fillPattern, patternBytes } from "./pattern.ts";
+import { describe } from "../../agent/descriptors.ts";
+import { fillPattern, patternBytes } from "../pattern.ts";
+import { accessOf } from "../region-access.ts";
 import { rejectsWith } from "./transfer-cases.ts";
-import type { ConformanceCase } from "./transport-suite.ts";
+import type { ConformanceCase } from "../transport-suite.ts";
 
 const whole = (bytes: number) => [{ offset: 0, bytes }];
 
@@ -10,10 +11,11 @@ const whole = (bytes: number) => [{ offset: 0, bytes }];
 export const failureCases: readonly ConformanceCase[] = [
   {
     name: "a stale epoch is refused and a fitting one is not",
+    needsEpochs: true,
     async run({ pair }) {
       const { initiator, peer, allocate } = await pair();
       const { there, remote } = await allocate(40_000, 10_000);
-      fillPattern(there, 1);
+      await fillPattern(there, 1);
       const here = initiator.register(new Uint8Array(40_000));
       there.epochs?.bump(2);
       const read = (block: number, expected: bigint): Promise<unknown> =>
@@ -42,7 +44,7 @@ export const failureCases: readonly ConformanceCase[] = [
         rejectsWith("TRANSFER_STALE_EPOCH"),
       );
       assert.equal(
-        Buffer.compare(there.read(0, 10_000), patternBytes(1, 0, 10_000)),
+        Buffer.compare(await there.read(0, 10_000), patternBytes(1, 0, 10_000)),
         0,
         "a refused write leaves no byte",
       );
@@ -77,7 +79,7 @@ export const failureCases: readonly ConformanceCase[] = [
       const { initiator, peer, allocate } = await pair();
       const bytes = 24_000_000;
       const { there, remote } = await allocate(bytes);
-      fillPattern(there, 6);
+      await fillPattern(there, 6);
       const buffer = new Uint8Array(bytes);
       const here = initiator.register(buffer);
       const transfer = initiator.createTransfer({
@@ -99,7 +101,7 @@ export const failureCases: readonly ConformanceCase[] = [
       const { initiator, peer, allocate } = await pair();
       const bytes = 16_000_000;
       const { there, remote } = await allocate(bytes);
-      fillPattern(there, 8);
+      await fillPattern(there, 8);
       const buffer = new Uint8Array(bytes);
       const clean = new Uint8Array(bytes).fill(0xee);
       const here = initiator.register(buffer);
@@ -178,10 +180,10 @@ export const failureCases: readonly ConformanceCase[] = [
   },
   {
     name: "a peer that came back under its name replaces the old one, whose handles are refused",
-    async run({ agent }) {
+    async run({ agent, memory }) {
       const initiator = await agent();
       const first = await agent("phoenix");
-      const old = await first.allocate({ bytes: 100 });
+      const old = await first.allocate({ bytes: 100, memory });
       const oldPeer = initiator.importMetadata(first.exportMetadata());
       const here = initiator.register(new Uint8Array(100));
       const ask = {
@@ -198,8 +200,8 @@ export const failureCases: readonly ConformanceCase[] = [
       });
       await first.close();
       const second = await agent("phoenix");
-      const fresh = await second.allocate({ bytes: 100 });
-      fillPattern(fresh, 3);
+      const fresh = await second.allocate({ bytes: 100, memory });
+      await fillPattern(accessOf(second, fresh), 3);
       const newPeer = initiator.importMetadata(second.exportMetadata());
       assert.notEqual(newPeer.incarnation, oldPeer.incarnation);
       assert.ok(isLost);

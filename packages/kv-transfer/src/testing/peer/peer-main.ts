@@ -1,18 +1,21 @@
 import { createHash } from "node:crypto";
-import { createAgent } from "../agent/create-agent.ts";
-import { describe } from "../agent/descriptors.ts";
-import type { Region } from "../agent/region.ts";
-import type { TransferAgent } from "../agent/transfer-agent.ts";
-import type { Transport } from "../transport/transport.ts";
-import { createHandoffSink } from "../handoff/handoff-sink.ts";
-import { createHandoffSource } from "../handoff/handoff-source.ts";
+import { closeSync, openSync } from "node:fs";
+import { createAgent } from "../../agent/create-agent.ts";
+import { describe } from "../../agent/descriptors.ts";
+import type { Region } from "../../agent/region.ts";
+import type { TransferAgent } from "../../agent/transfer-agent.ts";
+import type { Transport } from "../../transport/transport.ts";
+import { createHandoffSink } from "../../handoff/handoff-sink.ts";
+import { createHandoffSource } from "../../handoff/handoff-source.ts";
 import { endWorkerInTransfer } from "./ended-worker.ts";
-import { fillPattern, patternBytes } from "./pattern.ts";
+import { fillPattern, patternBytes } from "../pattern.ts";
 import type { PeerCommand } from "./peer-process.ts";
+import { accessOf } from "../region-access.ts";
 
 let agent: TransferAgent | undefined;
 const regions = new Map<number, Region>();
 let isChurning = false;
+const hoard: number[] = [];
 const need = (): TransferAgent => {
   if (agent === undefined) throw new Error("open comes first");
   return agent;
@@ -36,14 +39,29 @@ async function run(command: PeerCommand): Promise<unknown> {
       });
       return agent.incarnation;
     }
+    case "close":
+      isChurning = false;
+      regions.clear();
+      await agent?.close();
+      agent = undefined;
+      return undefined;
+    case "exhaust":
+      try {
+        for (;;) hoard.push(openSync("/dev/null", "r"));
+      } catch (error) {
+        return (error as NodeJS.ErrnoException).code;
+      }
+    case "relax":
+      for (const fd of hoard.splice(0)) closeSync(fd);
+      return undefined;
     case "allocate": {
       const blocks = command.blockBytes === undefined ? {} : { blockBytes: command.blockBytes };
       const region =
         command.isRegistered === true
           ? need().register(new Uint8Array(command.bytes), blocks)
-          : await need().allocate({ bytes: command.bytes, ...blocks });
+          : await need().allocate({ bytes: command.bytes, memory: command.memory ?? "host", ...blocks });
       regions.set(region.id, region);
-      fillPattern(region, command.fill);
+      await fillPattern(accessOf(need(), region), command.fill);
       return region.id;
     }
     case "metadata":
@@ -52,24 +70,29 @@ async function run(command: PeerCommand): Promise<unknown> {
       return need().importMetadata(Buffer.from(command.blob, "base64")).name;
     case "digest": {
       const region = regionOf(command.region);
-      return createHash("sha256").update(region.read(0, region.bytes)).digest("hex");
+      return createHash("sha256")
+        .update(await accessOf(need(), region).read(0, region.bytes))
+        .digest("hex");
     }
     case "fill":
-      fillPattern(regionOf(command.region), command.fill);
+      await fillPattern(accessOf(need(), regionOf(command.region)), command.fill);
       return undefined;
     case "bump":
       return String(regionOf(command.region).epochs?.bump(command.block));
     case "churn": {
-      // Reuses blocks as an engine does: epoch first, then the bytes. Runs until told to stop.
+      // Reuses a block as an engine does, in bursts, until told to stop: an odd epoch while its bytes are written, then an even one, which they begin with.
       isChurning = true;
       const region = regionOf(command.region);
-      let version = 0n;
+      const block = Buffer.alloc(command.blockBytes);
       const step = (): void => {
         for (let i = 0; i < 64 && isChurning; i += 1) {
-          version = region.epochs?.bump(0) ?? 0n;
-          region.write(0, new Uint8Array(command.blockBytes).fill(Number(version % 251n)));
+          const epoch = (region.epochs?.bump(0) ?? 0n) + 1n;
+          block.fill(Number(epoch % 251n));
+          block.writeBigUInt64LE(epoch);
+          region.write(0, block);
+          region.epochs?.bump(0);
         }
-        if (isChurning) setImmediate(step);
+        if (isChurning) setTimeout(step, 1);
       };
       step();
       return undefined;
@@ -93,14 +116,15 @@ async function run(command: PeerCommand): Promise<unknown> {
       const peer = need().peer(command.peer);
       if (peer === undefined) throw new Error(`no peer ${command.peer}`);
       const piece = [{ offset: 0, bytes: command.bytes }];
-      await need().transfer({
+      const stats = await need().transfer({
         operation: "write",
         peer,
         local: describe(regionOf(command.region), piece),
         remote: describe(peer.region(command.remote), piece),
         notify: { tag: command.notify },
+        ...(command.require === undefined ? {} : { require: { transports: command.require } }),
       });
-      return undefined;
+      return stats.transports;
     }
     case "offer": {
       const blocks = Array.from({ length: command.blocks }, (_, i) => {
@@ -120,7 +144,7 @@ async function run(command: PeerCommand): Promise<unknown> {
       return got.length;
     }
     case "endWorker":
-      await endWorkerInTransfer(command.module, command.export, command.options);
+      await endWorkerInTransfer(command.module, command.export, command.options, command.memory ?? "host");
       return undefined;
     case "blockLoop":
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, command.ms);

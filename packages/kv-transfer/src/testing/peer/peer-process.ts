@@ -1,6 +1,7 @@
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import type { MemoryKind } from "../../transport/transport.ts";
 
 /** Commands that a peer process understands. Binary travels as base64. */
 export type PeerCommand =
@@ -16,7 +17,12 @@ export type PeerCommand =
       readonly blockBytes?: number;
       readonly fill: number;
       readonly isRegistered?: boolean;
+      readonly memory?: MemoryKind;
     }
+  /** Ends the agent; another may be opened. */
+  | { readonly do: "close" }
+  /** Takes every file descriptor that the process may still have, and gives them back. */
+  | { readonly do: "exhaust" | "relax" }
   | { readonly do: "metadata" }
   | { readonly do: "import"; readonly blob: string }
   | { readonly do: "digest"; readonly region: number }
@@ -40,6 +46,7 @@ export type PeerCommand =
       readonly remote: number;
       readonly bytes: number;
       readonly notify: string;
+      readonly require?: readonly string[];
     }
   | { readonly do: "offer"; readonly blocks: number; readonly bytes: number; readonly leaseMs: number }
   | { readonly do: "heldLeases" }
@@ -51,11 +58,14 @@ export type PeerCommand =
       readonly module: string;
       readonly export: string;
       readonly options?: unknown;
+      readonly memory?: MemoryKind;
     };
 
 /** A second process with its own agent. */
 export interface PeerProcess {
   readonly pid: number;
+  /** True until a signal was sent to it. */
+  readonly isUntouched: boolean;
   call(command: PeerCommand): Promise<unknown>;
   /** Sends without waiting for the answer. */
   tell(command: PeerCommand): void;
@@ -66,15 +76,31 @@ export interface PeerProcess {
   close(): Promise<void>;
 }
 
+export interface SpawnPeerOptions {
+  /** Command that starts it with fewer rights or resources, as `["prlimit", "--nofile=64"]`. */
+  readonly within?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
 /** Starts a peer process. From sources it runs through tsx, from `dist` as it is. */
-export async function spawnPeer(): Promise<PeerProcess> {
+export async function spawnPeer({
+  within = [],
+  environment = {},
+}: SpawnPeerOptions = {}): Promise<PeerProcess> {
   const isSource = import.meta.url.endsWith(".ts");
   const script = fileURLToPath(new URL(isSource ? "./peer-main.ts" : "./peer-main.js", import.meta.url));
-  const child: ChildProcess = fork(script, [], {
-    execArgv: isSource ? ["--import", "tsx", "--conditions=@stator/source"] : [],
+  const command = [
+    ...within,
+    process.execPath,
+    ...(isSource ? ["--import", "tsx", "--conditions=@stator/source"] : []),
+    script,
+  ];
+  const child: ChildProcess = spawn(command[0] as string, command.slice(1), {
     stdio: ["ignore", "inherit", "inherit", "ipc"],
     serialization: "json",
+    env: { ...process.env, ...environment },
   });
+  let isUntouched = true;
   const waits = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
   let next = 1;
   const exited = new Promise<void>((resolve) => {
@@ -92,6 +118,9 @@ export async function spawnPeer(): Promise<PeerProcess> {
   });
   const peer: PeerProcess = {
     pid: child.pid ?? 0,
+    get isUntouched() {
+      return isUntouched && child.exitCode === null;
+    },
     exited,
     call(command) {
       const id = next++;
@@ -104,9 +133,11 @@ export async function spawnPeer(): Promise<PeerProcess> {
       child.send({ id: 0, command });
     },
     signal(name) {
+      isUntouched = false;
       child.kill(name);
     },
     async stop() {
+      isUntouched = false;
       child.kill("SIGSTOP");
       const tasks = `/proc/${child.pid}/task`;
       const isStopped = (task: string): boolean =>
