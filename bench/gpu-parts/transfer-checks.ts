@@ -1,11 +1,11 @@
 // KV transfer over device memory: the transports' own suite, between two processes on this device.
 import { fileURLToPath } from "node:url";
 import { transportSuite } from "@stator/kv-transfer/testing";
-import { cudaUnderTest } from "../../packages/kv-transfer/test/cuda-transport.ts";
+import { cudaUnderTest } from "../../packages/kv-transfer/test/cuda-transport.mjs";
 import type { Check, GpuWorkbench } from "./workbench.ts";
 
 const specifier = fileURLToPath(
-  new URL("../../packages/kv-transfer/test/cuda-transport.ts", import.meta.url),
+  new URL("../../packages/kv-transfer/test/cuda-transport.mjs", import.meta.url),
 );
 
 export function transferChecks({ context, library }: GpuWorkbench): Readonly<Record<string, Check>> {

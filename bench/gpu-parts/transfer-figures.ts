@@ -3,11 +3,11 @@ import { fileURLToPath } from "node:url";
 import type { CudaContext } from "@stator/cuda-bindings";
 import { createAgent, describePacked } from "@stator/kv-transfer";
 import { spawnPeer } from "@stator/kv-transfer/testing";
-import { cudaUnderTest } from "../../packages/kv-transfer/test/cuda-transport.ts";
+import { cudaUnderTest } from "../../packages/kv-transfer/test/cuda-transport.mjs";
 import type { Figure } from "./figures.ts";
 
 const specifier = fileURLToPath(
-  new URL("../../packages/kv-transfer/test/cuda-transport.ts", import.meta.url),
+  new URL("../../packages/kv-transfer/test/cuda-transport.mjs", import.meta.url),
 );
 
 export async function measureTransferFigures(

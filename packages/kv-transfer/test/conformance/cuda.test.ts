@@ -12,7 +12,7 @@ import {
   type GpuDriver,
 } from "@stator/kv-transfer";
 import { fillPattern, patternBytes } from "@stator/kv-transfer/testing";
-import { cudaUnderTest } from "../cuda-transport.ts";
+import { cudaUnderTest } from "../cuda-transport.mjs";
 import { conforms, hasAddon, ownFolder } from "./suite.ts";
 
 // A driver whose device memory is host memory that processes can open by its handles, and whose kernels are the real ones, compiled as plain C++.
@@ -25,7 +25,7 @@ const isBuilt =
 if (!isBuilt) console.log("skipped: cuda against a fake driver: no addon or no g++");
 
 if (isBuilt) {
-  const specifier = fileURLToPath(new URL("../cuda-transport.ts", import.meta.url));
+  const specifier = fileURLToPath(new URL("../cuda-transport.mjs", import.meta.url));
   for (const [sharing, name] of [
     ["fd", "CUDA memory by file descriptor"],
     ["ipc", "CUDA memory by legacy handles"],

@@ -16,7 +16,7 @@ import {
 } from "@stator/kv-transfer";
 import { s3, s3Tier } from "@stator/kv-transfer/s3";
 import { startS3Server } from "../s3-server.ts";
-import { s3ClientFor, s3UnderTest } from "../s3-transport.ts";
+import { s3ClientFor, s3UnderTest } from "../s3-transport.mjs";
 import { conforms } from "./suite.ts";
 
 const server = await startS3Server();
@@ -34,7 +34,7 @@ if (server !== undefined) {
     memory: "object",
     isSparse: true,
     module: {
-      specifier: fileURLToPath(new URL("../s3-transport.ts", import.meta.url)),
+      specifier: fileURLToPath(new URL("../s3-transport.mjs", import.meta.url)),
       export: "s3UnderTest",
       options,
     },

@@ -1,4 +1,8 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, describePacked } from "../../agent/descriptors.ts";
 import { collectGarbage } from "../collect-garbage.ts";
 import { fillPattern, patternBytes } from "../pattern.ts";
@@ -210,18 +214,25 @@ export const enduranceTwoProcessCases: readonly ConformanceCase[] = [
       } as const;
       await initiator.transfer(ask);
       here.write(0, new Uint8Array(bytes));
-      let isBusy = true;
-      const busy = child.call({ do: "blockLoop", ms: 1500 }).then(() => {
-        isBusy = false;
-      });
       const { path } = initiator.explain(peer, here, peer.region(id));
-      const isNative = /native threads|memfd|cross-memory|files in|UCX|CUDA|mapped memory/.test(path ?? "");
-      // The command has to arrive before the loop stands still.
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      await initiator.transfer(ask);
-      if (isNative) assert.equal(isBusy, true, `${path} waited for the target's event loop`);
+      const isNative = /native threads|memfd|cross-memory|files? in|UCX|CUDA|mapped memory|objects in/.test(
+        path ?? "",
+      );
+      const folder = await mkdtemp(join(tmpdir(), "stator-blocked-"));
+      const [blocked, release] = [join(folder, "blocked"), join(folder, "release")];
+      try {
+        const busy = child.call({ do: "blockLoop", blocked, release });
+        while (!existsSync(blocked)) await new Promise((resolve) => setTimeout(resolve, 2));
+        const moved = initiator.transfer(ask);
+        // Who does not wait for the loop is done before it goes on; who does, when it does.
+        if (isNative) await moved;
+        await writeFile(release, "");
+        await moved;
+        await busy;
+      } finally {
+        await rm(folder, { recursive: true });
+      }
       assert.equal(Buffer.compare(here.read(0, bytes), patternBytes(6, 0, bytes)), 0);
-      await busy;
     },
   },
   {

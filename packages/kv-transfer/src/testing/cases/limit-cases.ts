@@ -18,7 +18,7 @@ export const limitCases: readonly ConformanceCase[] = [
       if (!hasLimits) return;
       const bytes = 2_000_000;
       const child = await peerProcess("poor", {
-        within: ["prlimit", "--nofile=96:96", `--memlock=${8 * 2 ** 20}`],
+        within: ["prlimit", "--nofile=512:512", `--memlock=${8 * 2 ** 20}`],
       });
       const id = (await child.call({ do: "allocate", bytes, fill: 3, memory })) as number;
       const metadata = Buffer.from((await child.call({ do: "metadata" })) as string, "base64");

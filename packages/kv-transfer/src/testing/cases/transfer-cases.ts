@@ -177,9 +177,9 @@ export const transferCases: readonly ConformanceCase[] = [
         collectGarbage();
         return process.memoryUsage().heapUsed;
       };
-      await post(1000, 1000);
+      await post(1000, 500);
       const before = heap();
-      await post(9000, 1500);
+      await post(9000, 700);
       assert.ok(heap() - before < 4e6, `the heap grew from ${before} to ${heap()} bytes`);
       assert.ok(same(here.read(0, 256), patternBytes(seed, 0, 256)));
       await transfer.release();

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, existsSync, openSync, writeFileSync } from "node:fs";
 import { createAgent } from "../../agent/create-agent.ts";
 import { describe } from "../../agent/descriptors.ts";
 import type { Region } from "../../agent/region.ts";
@@ -146,9 +146,12 @@ async function run(command: PeerCommand): Promise<unknown> {
     case "endWorker":
       await endWorkerInTransfer(command.module, command.export, command.options, command.memory ?? "host");
       return undefined;
-    case "blockLoop":
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, command.ms);
+    case "blockLoop": {
+      writeFileSync(command.blocked, "");
+      const never = new Int32Array(new SharedArrayBuffer(4));
+      while (!existsSync(command.release)) Atomics.wait(never, 0, 0, 5);
       return undefined;
+    }
   }
 }
 

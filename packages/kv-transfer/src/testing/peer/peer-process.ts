@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { builtPath, hasCurrentBuild } from "./compiled.ts";
 import type { MemoryKind } from "../../transport/transport.ts";
 
 /** Commands that a peer process understands. Binary travels as base64. */
@@ -51,7 +52,8 @@ export type PeerCommand =
   | { readonly do: "offer"; readonly blocks: number; readonly bytes: number; readonly leaseMs: number }
   | { readonly do: "heldLeases" }
   | { readonly do: "fetch"; readonly opaque: string }
-  | { readonly do: "blockLoop"; readonly ms: number }
+  /** Lets the event loop stand still from when the one file is there until the other is. */
+  | { readonly do: "blockLoop"; readonly blocked: string; readonly release: string }
   /** Runs an agent in a worker thread and ends the thread while its transfers run. */
   | {
       readonly do: "endWorker";
@@ -82,13 +84,15 @@ export interface SpawnPeerOptions {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-/** Starts a peer process. From sources it runs through tsx, from `dist` as it is. */
+/** Starts a peer process: from the build where it is current, else from sources through tsx. */
 export async function spawnPeer({
   within = [],
   environment = {},
 }: SpawnPeerOptions = {}): Promise<PeerProcess> {
-  const isSource = import.meta.url.endsWith(".ts");
-  const script = fileURLToPath(new URL(isSource ? "./peer-main.ts" : "./peer-main.js", import.meta.url));
+  const isSource = import.meta.url.endsWith(".ts") && !hasCurrentBuild();
+  const here = import.meta.url.endsWith(".ts") ? "./peer-main.ts" : "./peer-main.js";
+  const built = (path: string): string => (isSource ? path : builtPath(path));
+  const script = built(fileURLToPath(new URL(here, import.meta.url)));
   const command = [
     ...within,
     process.execPath,
@@ -126,7 +130,10 @@ export async function spawnPeer({
       const id = next++;
       return new Promise((resolve, reject) => {
         waits.set(id, { resolve, reject });
-        child.send({ id, command });
+        child.send({
+          id,
+          command: "module" in command ? { ...command, module: built(command.module) } : command,
+        });
       });
     },
     tell(command) {
