@@ -37,6 +37,7 @@ export {
   ConnectorStyle,
   FirstEmitter,
   HandoffLeaseSchema,
+  HandoffOutcome,
   HandoffSchema,
   HandoffSourceSchema,
 } from "./gen/stator/v1/handoff_pb.ts";

@@ -56,7 +56,7 @@ export type {
   WorkerEpoch,
 } from "./engine/request.ts";
 export { createRequest, greedy } from "./engine/request.ts";
-export type { Handoff, HandoffLease } from "./engine/handoff.ts";
+export type { Handoff, HandoffLease, HandoffOutcome } from "./engine/handoff.ts";
 export type { Finish, FinishReason, TokenBatch, TokenLogprob } from "./engine/token-batch.ts";
 export type {
   MigrationCause,

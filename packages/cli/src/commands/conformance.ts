@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import { parseLayout } from "@stator/core";
+import { positive } from "../options.ts";
 import { runConformance, type ConformanceReport } from "../conformance/run-conformance.ts";
 import type { ServerLayoutEngine } from "../processes/engine-beside-server.ts";
 
@@ -12,6 +13,9 @@ interface Flags {
   kvEvents?: string;
   contextTokens?: number;
   tokenizer?: string;
+  servedModel?: string;
+  vocabulary?: number;
+  holdMs?: number;
   firstId: number;
   lastId: number;
   json?: boolean;
@@ -33,6 +37,9 @@ export function conformanceCommand(): Command {
     .option("--kv-events <address>", "the engine's event feed, tcp://host:port[?replay=port]")
     .option("--context-tokens <n>", "where the server does not tell", Number)
     .option("--tokenizer <file>", "the model's tokenizer.json or GGUF file")
+    .option("--served-model <name>", "the server's own name for the model; its first one when absent")
+    .option("--vocabulary <n>", "ids are below it, where neither tokenizer nor server tells", positive)
+    .option("--hold-ms <ms>", "how long prefill keeps KV that no decode reads", positive)
     .option("--first-id <id>", "least token id to use in prompts", Number, 1_000)
     .option("--last-id <id>", "greatest token id to use in prompts", Number, 30_000)
     .option("--json", "print the report as JSON")
@@ -65,6 +72,9 @@ function engineOf(
     kvEvents,
     contextTokens: flags.contextTokens,
     tokenizerPath: flags.tokenizer,
+    servedModel: flags.servedModel,
+    vocabulary: flags.vocabulary,
+    holdMs: flags.holdMs,
   };
   const engine = JSON.parse(JSON.stringify(given)) as unknown;
   const layout = parseLayout({

@@ -21,7 +21,10 @@ interface Flags {
   kvEvents?: string;
   connector?: string;
   tokenizer?: string;
+  servedModel?: string;
   vocabulary?: number;
+  silentMs?: number;
+  holdMs?: number;
   engineJson?: string;
   id?: string;
   namespace: string;
@@ -38,6 +41,7 @@ interface Flags {
 export function workerCommand(): Command {
   return new Command("worker")
     .description("run one engine process and serve it to the namespace")
+    .addHelpText("after", "\nSTATOR_ENGINE_KEY in the environment is the API key of the engine's server.")
     .requiredOption("--model <name>", "the name that clients say")
     .addOption(
       new Option("--role <role>", "what it does").choices(["prefill", "decode", "both"]).default("both"),
@@ -67,7 +71,14 @@ export function workerCommand(): Command {
       "how the engine hands KV over: nixl, mooncake[=url], p2p-nccl=ip:port; bootstrap[=host:port]; context; slot-files=folder",
     )
     .option("--tokenizer <file>", "servers: the model's tokenizer.json or GGUF file, for text prompts")
-    .option("--vocabulary <n>", "servers: number of ids, where neither tokenizer nor server tell", positive)
+    .option("--served-model <name>", "servers: their own name for the model; their first one when absent")
+    .option(
+      "--vocabulary <n>",
+      "servers: ids are below it, where neither tokenizer nor server tells",
+      positive,
+    )
+    .option("--silent-ms <ms>", "servers: silence after which a request failed there", positive)
+    .option("--hold-ms <ms>", "servers: how long prefill keeps KV that no decode reads", positive)
     .addOption(new Option("--engine-json <json>", "the engine as a layout writes it").hideHelp())
     .option("--id <id>", "unique in the namespace; made up when absent")
     .option("--namespace <name>", "separates deployments", "default")
@@ -124,7 +135,10 @@ function engineOf(flags: Flags): LayoutEngine {
           kvEvents: flags.kvEvents,
           connector: flags.connector,
           tokenizerPath: flags.tokenizer,
+          servedModel: flags.servedModel,
           vocabulary: flags.vocabulary,
+          silentMs: flags.silentMs,
+          holdMs: flags.holdMs,
         }
       : JSON.parse(flags.engineJson);
   const engine = JSON.parse(JSON.stringify(input)) as unknown;

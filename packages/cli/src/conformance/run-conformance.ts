@@ -36,7 +36,7 @@ const notForServers = new Set([
   "names in its events exactly the blocks that its snapshot has and that it does not compute again",
   "hands KV over to another engine of its kind, which goes on as one engine would",
   "refuses KV of another layout, never takes that of another prompt, and serves on",
-  "lets KV go when its handoff is released",
+  "lets KV go when its handoff is abandoned, or accounts for what it cannot free",
 ]);
 
 /** Runs the engine suite's cases that hold for servers, and those of handover and events, against live servers. */

@@ -109,14 +109,19 @@ async function engineOf(
   url: string,
   context: ServerContext,
 ): Promise<ServerEngine> {
-  const { connector, kvEvents, tokenizerPath, contextTokens, vocabulary } = layout;
+  const { connector, kvEvents, tokenizerPath, contextTokens, servedModel, vocabulary, silentMs, holdMs } =
+    layout;
+  const apiKey = process.env["STATOR_ENGINE_KEY"];
   const common = {
     url,
     logger: context.logger,
     card: { model: context.model, ...(contextTokens === undefined ? {} : { contextTokens }) },
     onGone: (error: Error) => context.onGone(error.message),
     ...(tokenizerPath === undefined ? {} : { tokenizerPath }),
+    ...(servedModel === undefined ? {} : { model: servedModel }),
     ...(vocabulary === undefined ? {} : { vocabulary }),
+    ...(silentMs === undefined ? {} : { silentMs }),
+    ...(apiKey === undefined || apiKey === "" ? {} : { apiKey }),
   };
   const events = kvEvents === undefined ? {} : { kvEvents };
   switch (layout.kind) {
@@ -125,7 +130,7 @@ async function engineOf(
       return vllm({
         ...common,
         ...events,
-        ...(connector === undefined ? {} : { connector: vllmConnector(connector) }),
+        ...(connector === undefined ? {} : { connector: vllmConnector(connector, holdMs) }),
       });
     }
     case "sglang": {
@@ -142,7 +147,7 @@ async function engineOf(
         ...common,
         // Its events are polled at the server itself, whatever the address says.
         ...(kvEvents === undefined ? {} : { kvEvents: true }),
-        ...(connector === undefined ? {} : { connector: trtllmConnector(connector) }),
+        ...(connector === undefined ? {} : { connector: trtllmConnector(connector, holdMs) }),
       });
     }
     case "llama-server": {

@@ -1,6 +1,7 @@
 import { CoreError } from "@stator/core";
 import type { LlamaServerConnector } from "@stator/engines/llama-server";
 import type { SglangConnector } from "@stator/engines/sglang";
+import type { TrtllmConnector } from "@stator/engines/trtllm";
 import type { VllmConnector } from "@stator/engines/vllm";
 
 /** A connector as flags and layouts write it: `name`, or `name=detail`. */
@@ -19,10 +20,11 @@ function unknown(kind: string, text: string, known: string): CoreError {
 }
 
 /** `nixl`, `mooncake[=http://prefill-host:8998]` or `p2p-nccl=ip:kv-port`. @throws CoreError `CORE_OPTION_INVALID` */
-export function vllmConnector(text: string): VllmConnector {
+export function vllmConnector(text: string, holdMs?: number): VllmConnector {
   const [name, detail] = split(text);
-  if (name === "nixl") return { name };
-  if (name === "mooncake") return { name, ...(detail === undefined ? {} : { bootstrap: detail }) };
+  const hold = holdMs === undefined ? {} : { holdMs };
+  if (name === "nixl") return { name, ...hold };
+  if (name === "mooncake") return { name, ...(detail === undefined ? {} : { bootstrap: detail }), ...hold };
   if (name === "p2p-nccl" && detail !== undefined) return { name, kvAddress: detail };
   throw unknown("vllm", text, "nixl, mooncake[=http://prefill-host:8998] and p2p-nccl=ip:kv-port");
 }
@@ -41,9 +43,9 @@ export function sglangConnector(text: string): SglangConnector {
 }
 
 /** `context`. @throws CoreError `CORE_OPTION_INVALID` */
-export function trtllmConnector(text: string): { readonly name: "context" } {
+export function trtllmConnector(text: string, holdMs?: number): TrtllmConnector {
   if (text !== "context") throw unknown("trtllm", text, "context");
-  return { name: text };
+  return { name: text, ...(holdMs === undefined ? {} : { holdMs }) };
 }
 
 /** `slot-files=folder`. @throws CoreError `CORE_OPTION_INVALID` */

@@ -13,6 +13,8 @@ export interface WorkerView {
   readonly queuedPrefillTokens: number;
   readonly kvBlocksUsed: number;
   readonly kvBlocksTotal: number;
+  /** Of those in use, blocks that are kept for a decode that will not come. */
+  readonly kvBlocksLeaked: number;
   readonly capacityRequests: number;
   readonly ranks: number;
   readonly labels: Readonly<Record<string, string>>;

@@ -27,6 +27,7 @@ export function createWorkerBook(sources: readonly WorkerSource[], revisions: Re
       queuedPrefillTokens: 0,
       kvBlocksUsed: 0,
       kvBlocksTotal: worker.capacity.kvBlocks,
+      kvBlocksLeaked: 0,
     };
     const show = (): void => {
       const { state, reason } = handle.health;
@@ -43,6 +44,7 @@ export function createWorkerBook(sources: readonly WorkerSource[], revisions: Re
         queuedPrefillTokens: load.queuedPrefillTokens,
         kvBlocksUsed: load.kvBlocksUsed,
         kvBlocksTotal: load.kvBlocksTotal,
+        kvBlocksLeaked: load.kvBlocksLeaked,
         capacityRequests: worker.capacity.requests,
         ranks,
         labels,
@@ -51,10 +53,12 @@ export function createWorkerBook(sources: readonly WorkerSource[], revisions: Re
     const stopHealth = handle.health.onChange(show);
     const stopStatus = handle.engine.onStatus?.((status: EngineStatus) => {
       const next = status.load;
+      const kvBlocksLeaked = next.kvBlocksLeaked ?? 0;
       const isSame =
         next.running === load.running &&
         next.waiting === load.waiting &&
         next.kvBlocksUsed === load.kvBlocksUsed &&
+        kvBlocksLeaked === load.kvBlocksLeaked &&
         next.queuedPrefillTokens === load.queuedPrefillTokens;
       if (isSame) return;
       const { running, waiting, queuedPrefillTokens, kvBlocksUsed, kvBlocksTotal } = next;
@@ -64,6 +68,7 @@ export function createWorkerBook(sources: readonly WorkerSource[], revisions: Re
         queuedPrefillTokens,
         kvBlocksUsed,
         kvBlocksTotal: kvBlocksTotal || worker.capacity.kvBlocks,
+        kvBlocksLeaked,
       };
       show();
     });

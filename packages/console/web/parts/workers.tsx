@@ -3,6 +3,11 @@ import { percent } from "../format.ts";
 
 const stateMarks = { ready: "●", suspect: "◐", draining: "◔", ejected: "▲", dead: "✕" } as const;
 
+function kvTitle({ kvBlocksUsed, kvBlocksTotal, kvBlocksLeaked }: WorkerView): string {
+  const leaked = kvBlocksLeaked > 0 ? `, ${kvBlocksLeaked} of them kept for a decode that will not come` : "";
+  return `${kvBlocksUsed} of ${kvBlocksTotal} blocks${leaked}`;
+}
+
 /** The ring in words and figures. */
 export function Workers({ workers }: { readonly workers: readonly WorkerView[] }) {
   const models = new Set(workers.map(({ model }) => model)).size;
@@ -39,7 +44,7 @@ export function Workers({ workers }: { readonly workers: readonly WorkerView[] }
                 </td>
                 <td class="number">{worker.running}</td>
                 <td class="number">{worker.waiting}</td>
-                <td title={`${worker.kvBlocksUsed} of ${worker.kvBlocksTotal} blocks`}>
+                <td title={kvTitle(worker)}>
                   <span class="meter">
                     <span
                       class={`meter-fill ${worker.role}`}

@@ -1,5 +1,5 @@
 import type { KvEventBatch } from "../kv/kv-event.ts";
-import type { Handoff } from "./handoff.ts";
+import type { Handoff, HandoffOutcome } from "./handoff.ts";
 import type { ModelCard } from "./model-card.ts";
 import type { GenerateRequest } from "./request.ts";
 import type { RequestObserver } from "./request-event.ts";
@@ -25,6 +25,11 @@ export interface EngineLoad {
   readonly queuedPrefillTokens: number;
   readonly kvBlocksUsed: number;
   readonly kvBlocksTotal: number;
+  /**
+   * Of those in use, blocks that are kept for a decode which will not come, until the engine gives them up: they come free
+   * with no request's end. Absent where nothing is known of it.
+   */
+  readonly kvBlocksLeaked?: number;
 }
 
 /** One look at an engine: after each step, and at least every 250 ms. */
@@ -76,8 +81,8 @@ export interface Engine {
   /** Prolongs a handoff's lease at its source. No-op if unknown. */
   renewHandoff?(handoff: Handoff): void;
 
-  /** Frees a handoff's KV at its source. Idempotent; no-op if unknown. */
-  releaseHandoff?(handoff: Handoff): void;
+  /** Frees a handoff's KV at its source, or accounts for it there. Idempotent: the first outcome counts. No-op if unknown. */
+  releaseHandoff?(handoff: Handoff, outcome: HandoffOutcome): void;
 
   /** Frees what the engine owns. Present on those that `createX` made. */
   close?(): Promise<void>;
@@ -94,7 +99,7 @@ export interface Reservation {
   readonly costMs: number;
   generate(request: GenerateRequest, options: GenerateOptions): AsyncIterable<TokenBatch>;
   renewHandoff(handoff: Handoff): void;
-  releaseHandoff(handoff: Handoff): void;
+  releaseHandoff(handoff: Handoff, outcome: HandoffOutcome): void;
   release(): void;
 }
 

@@ -7,6 +7,12 @@ export interface HandoffLease {
 }
 
 /**
+ * What became of a handoff: decode took its KV and told a token from it, or no decode is known to have taken it. A source that
+ * cannot free by itself keeps what was abandoned until its engine gives it up, and reports it as `kvBlocksLeaked`.
+ */
+export type HandoffOutcome = "taken" | "abandoned";
+
+/**
  * KV on its way from a prefill to a decode worker. Plain data: it travels in requests and batches.
  * What `opaque` holds is between the two engines of the connector; nobody in between reads it.
  */

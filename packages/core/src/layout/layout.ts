@@ -65,8 +65,14 @@ export type LayoutEngine =
       readonly tokenizerPath?: string | undefined;
       /** Prompt and output of one request, where the server does not tell. */
       readonly contextTokens?: number | undefined;
-      /** Ids are below it, where neither tokenizer nor server tell; greater ones are refused. */
+      /** The server's own name for the model, where it serves several; its first one when absent. */
+      readonly servedModel?: string | undefined;
+      /** Ids are below it, where neither tokenizer nor server tells. */
       readonly vocabulary?: number | undefined;
+      /** Silence of the server after which a request failed there; 120,000 when absent. */
+      readonly silentMs?: number | undefined;
+      /** How long a prefill server keeps KV that no decode reads; the engine's own default when absent. */
+      readonly holdMs?: number | undefined;
     };
 
 export interface LayoutModel {
@@ -151,7 +157,10 @@ const engine = z.discriminatedUnion("kind", [
       .describe("name or name=detail: nixl, mooncake, p2p-nccl; bootstrap; context; slot-files"),
     tokenizerPath: z.string().optional().describe("the model's tokenizer.json or GGUF file"),
     contextTokens: positive.optional().describe("where the server does not tell"),
-    vocabulary: positive.optional().describe("number of ids, where neither tokenizer nor server tell"),
+    servedModel: z.string().optional().describe("the server's own name for the model, its first when absent"),
+    vocabulary: positive.optional().describe("ids are below it; where nobody tells"),
+    silentMs: positive.optional().describe("silence after which a request failed there"),
+    holdMs: positive.optional().describe("how long prefill keeps KV that no decode reads"),
   }),
 ]);
 

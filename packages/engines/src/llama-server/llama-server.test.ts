@@ -116,7 +116,7 @@ test("slots go over as files, which go with their handoff or their lease", async
   expect(handoff).toMatchObject({ heldTokens: 100, firstEmittedBy: "nobody", lease: { durationMs: 30_000 } });
   expect(await readdir(folder)).toEqual([new TextDecoder().decode(handoff.opaque)]);
   expect(await collectIds(decode, { ...request, handoff })).toEqual(await expected());
-  prefill.releaseHandoff?.(handoff);
+  prefill.releaseHandoff?.(handoff, "abandoned");
   await expect.poll(() => readdir(folder)).toEqual([]);
 
   await batches(prefill, { ...request, mode: "prefill" });

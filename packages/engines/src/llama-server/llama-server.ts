@@ -1,10 +1,10 @@
 import type { GenerateRequest, Handoff, TokenBatch } from "@stator/core";
 import { EnginesError } from "../errors/engines-error.ts";
-import { parseExactJson } from "../server/exact-json.ts";
+import { parseExactJson } from "../server/http/exact-json.ts";
 import { parseMetricsText, sumOf } from "../server/metrics-text.ts";
 import { remainingTokens, resumedPrompt } from "../server/stream/openai-stream.ts";
-import { eachEvent } from "../server/stream/event-stream.ts";
-import type { ServerClient } from "../server/server-client.ts";
+import { eachEvent } from "../server/stream/event-source.ts";
+import type { ServerClient } from "../server/http/server-client.ts";
 import type { ServerDriver, ServerFacts, ServerLoad } from "../server/server-driver.ts";
 import { createServerEngine, type ServerEngine, type ServerEngineOptions } from "../server/server-engine.ts";
 import { batchesOfCompletion, IdsLost, type LlamaServerReading } from "./llama-server-stream.ts";
@@ -262,12 +262,13 @@ async function* complete(
   };
   const seen: number[] = [];
   try {
-    const stream = client.postEvents(
+    const source = client.postEvents(
       "/completion",
       { ...body, stream: true, timings_per_token: true },
       { signal },
     );
-    for await (const batch of batchesOfCompletion(client.url, request, eachEvent(stream), reading)) {
+    const events = eachEvent(source, parseExactJson);
+    for await (const batch of batchesOfCompletion(client.url, request, events, reading)) {
       seen.push(...batch.ids);
       yield batch;
     }

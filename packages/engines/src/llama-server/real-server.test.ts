@@ -64,7 +64,7 @@ describe.skipIf(binary === undefined)("a real llama-server", () => {
     const batches = await batchesOf(decode, { ...request, handoff });
     expect(batches.flatMap(({ ids }) => [...ids])).toEqual(whole);
     expect(batches[0]?.cachedTokens).toBe(199);
-    prefill.releaseHandoff?.(handoff);
+    prefill.releaseHandoff?.(handoff, "taken");
     await expect.poll(() => readdir(folder)).toEqual([]);
     await Promise.all([prefill.close?.(), decode.close?.()]);
   });

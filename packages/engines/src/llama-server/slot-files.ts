@@ -2,7 +2,7 @@ import { unlink } from "node:fs/promises";
 import path from "node:path";
 import { systemClock, type Clock, type Handoff, type Timer } from "@stator/core";
 import { EnginesError } from "../errors/engines-error.ts";
-import type { ServerClient } from "../server/server-client.ts";
+import type { ServerClient } from "../server/http/server-client.ts";
 
 export interface SlotFilesOptions {
   /** `--slot-save-path` of both servers, as this process sees it: files are removed from there. */

@@ -198,7 +198,7 @@ describe.skipIf(!isPresent)("createLlamaEngine", () => {
 
   it("computes what a handoff promised and did not deliver, unless told to fail", async () => {
     const [first] = await batches(engine, { promptIds: prompt(9, 70), mode: "prefill" });
-    engine.releaseHandoff(first!.handoff!);
+    engine.releaseHandoff(first!.handoff!, "abandoned");
     const whole = await run(engine, { promptIds: prompt(9, 70) });
     const other = await make({ onHandoffFailure: "recompute" });
     const outputIds = Uint32Array.from(first!.handoff!.firstIds);

@@ -9,7 +9,7 @@ import { decodeBatch } from "../kv-events/decode-batch.ts";
 import { createEventNamer } from "../kv-events/name-events.ts";
 import { sglang } from "../sglang/index.ts";
 import { vllm } from "../vllm/index.ts";
-import { parseExactJson, stringifyExactJson } from "./exact-json.ts";
+import { parseExactJson, stringifyExactJson } from "./http/exact-json.ts";
 import type { ServerEngine } from "./server-engine.ts";
 
 /** What a live server said to an adapter, with what the adapter made of it. */

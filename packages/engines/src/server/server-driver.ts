@@ -8,7 +8,7 @@ import type {
   ModelCard,
   TokenBatch,
 } from "@stator/core";
-import type { ServerClient } from "./server-client.ts";
+import type { ServerClient } from "./http/server-client.ts";
 
 /** What a server says of itself. */
 export interface ServerFacts {
@@ -64,7 +64,10 @@ export interface ServerDriver {
   /** Starts reading KV events, if the kind has any; the reader also keeps what a snapshot needs. */
   watchEvents?(client: ServerClient, facts: ServerFacts, sink: EventSink): EventWatch;
   renewHandoff?(handoff: Handoff): void;
+  /** Frees its KV, where the server can be told to. */
   releaseHandoff?(handoff: Handoff): void;
+  /** Where it cannot: how long it keeps KV for a decode that does not come, in ms. */
+  readonly holdMs?: number;
   close?(): void;
 }
 

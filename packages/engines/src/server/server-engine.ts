@@ -1,7 +1,5 @@
 import {
   cancelled,
-  contractVersion,
-  hashSchemeXxh3,
   silentLogger,
   systemClock,
   type Clock,
@@ -10,16 +8,18 @@ import {
   type GenerateOptions,
   type GenerateRequest,
   type Handoff,
+  type HandoffOutcome,
   type KvEvent,
   type KvEventBatch,
   type Logger,
   type ModelCard,
-  type Timer,
   type TokenBatch,
 } from "@stator/core";
 import { EnginesError } from "../errors/engines-error.ts";
-import { createServerClient } from "./server-client.ts";
-import { endWithoutServer, failedHandoff, unmet } from "./request-rules.ts";
+import { createServerClient } from "./http/server-client.ts";
+import { createKvLedger, type KvLedger } from "./kv-ledger.ts";
+import { runRequest, type RequestHost } from "./run-request.ts";
+import { serverCard } from "./server-card.ts";
 import type { EventWatch, ServerDriver, ServerFacts, ServerLoad } from "./server-driver.ts";
 import { readTokenizerArtifact } from "./tokenizer-artifact.ts";
 
@@ -72,9 +72,6 @@ export interface ServerSize {
   readonly sequences: number | undefined;
 }
 
-/** Why a request's own signal is aborted at its end; one for all, because a reason made anew costs its stack. */
-const over = new Error("The request is over.");
-
 /** Between two words on progress while streams run, in ms. */
 const tellMs = 50;
 
@@ -105,6 +102,7 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
   let own = 0;
   /** Of these, those that wait for their first token. */
   let mute = 0;
+  let ledger: KvLedger | undefined;
   let watch: EventWatch | undefined;
   let sequence = 0n;
   let polling = false;
@@ -126,7 +124,7 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
   const tell = (events?: readonly KvEventBatch[]): void => {
     if (listeners.size === 0) return;
     toldMs = clock.now();
-    const { ranks, ...sum } = load;
+    const { ranks, ...sum } = ledger?.withLeaks(load) ?? load;
     const current = { ...sum, running: Math.max(sum.running, own) };
     const status: EngineStatus = {
       step,
@@ -155,29 +153,10 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
           model: found.model,
         },
       );
-    const chatTemplate = tokenizer?.card.chatTemplate ?? found.chatTemplate;
     facts = found;
-    card = {
-      model: found.model,
-      tokenizer: { format: "hf-json", digest: tokenizer?.digest ?? `none:${found.model}` },
-      specialIds: { eos: [] },
-      ...tokenizer?.card,
-      ...(chatTemplate === undefined ? {} : { chatTemplate }),
-      contextTokens: found.contextTokens,
-      blockTokens: found.blockTokens,
-      hashScheme: hashSchemeXxh3,
-      weightsDigest: found.weights ?? `${driver.kind}:${found.model}`,
-      kvLayoutDigest: found.kvLayout ?? `${driver.kind}:${found.model}:${found.blockTokens}`,
-      kvGroups: [{ kind: "full_attention" }],
-      connectors: found.connectors ?? driver.connectors,
-      resume: driver.resume,
-      grammars: driver.grammars,
-      batchInvariant: false,
-      tasks: ["completion", "chat"],
-      adapters: found.adapters,
-      contract: { min: 1, max: contractVersion },
-      ...options.card,
-    };
+    card = serverCard(driver, found, tokenizer, options.card);
+    if (driver.holdMs !== undefined)
+      ledger = createKvLedger({ clock, holdMs: driver.holdMs, blockTokens: card.blockTokens });
     if (!closing.signal.aborted) watch = driver.watchEvents?.(client, found, { onEvents, logger });
     logger.info("engine server found", {
       kind: driver.kind,
@@ -196,7 +175,9 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
   const poll = async (): Promise<void> => {
     try {
       await ready();
+      const askedMs = clock.now();
       load = await driver.load(client, facts!, closing.signal);
+      ledger?.observed(load, askedMs);
       missed = 0;
       tell();
     } catch (error) {
@@ -204,7 +185,10 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
         logger.debug("an engine server did not answer", { url: options.url, error: String(error) });
         const isGone = EnginesError.isInstance(error) && error.code === "ENGINES_SERVER_UNREACHABLE";
         missed = isGone ? missed + 1 : 0;
-        if (isGone) tell();
+        if (isGone) {
+          ledger?.lost();
+          tell();
+        }
         if (isGone && missed === (options.goneAfterPolls ?? 5)) options.onGone?.(error);
       }
     }
@@ -212,113 +196,39 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
     else polling = false;
   };
 
-  /** One request, without a generator: this is on the way of every token. */
-  const start = (asked: GenerateRequest, signal: AbortSignal): AsyncIterator<TokenBatch> => {
-    const stop = new AbortController();
-    let request = asked;
-    let batches: AsyncIterator<TokenBatch> | undefined;
-    let silence: Timer | undefined;
-    let lastMs = 0;
-    let isSilent = false;
-    let isFinished = false;
-    let isSpeaking = false;
-    let isOver = false;
-
-    const onAbort = (): void => stop.abort(signal.reason);
-    const listen = (forMs: number): void => {
-      silence = clock.schedule(forMs, () => {
-        const leftMs = silentMs - (clock.now() - lastMs);
-        if (leftMs > 0) return listen(leftMs);
-        isSilent = true;
-        stop.abort();
-      });
-    };
-    const settle = (): void => {
-      if (isOver) return;
-      isOver = true;
-      silence?.cancel();
-      signal.removeEventListener("abort", onAbort);
-      stop.abort(over);
-      if (silence === undefined) return;
-      own -= 1;
-      if (!isSpeaking) mute -= 1;
-    };
-    const leave = (): void => void batches?.return?.().catch(() => {});
-    const open = async (): Promise<IteratorResult<TokenBatch>> => {
-      if (signal.aborted) throw cancelled(signal);
-      await ready();
-      if (isOver) return { done: true, value: undefined };
-      const admitted = endWithoutServer(asked, options.url, card!, vocabulary);
-      if (admitted.end !== undefined) {
-        settle();
-        return { done: false, value: admitted.end };
-      }
-      if (signal.aborted) throw cancelled(signal);
-      request = admitted.request;
-      signal.addEventListener("abort", onAbort, { once: true });
-      lastMs = clock.now();
-      listen(silentMs);
+  const host: RequestHost = {
+    url: options.url,
+    clock,
+    silentMs,
+    ready,
+    get vocabulary() {
+      return vocabulary;
+    },
+    open: (request, signal) => driver.generate(client, request, facts!, signal)[Symbol.asyncIterator](),
+    onStart() {
       own += 1;
       mute += 1;
-      try {
-        batches = driver.generate(client, request, facts!, stop.signal)[Symbol.asyncIterator]();
-      } catch (error) {
-        return onError(error);
-      }
-      return batches.next().then(onResult, onError);
-    };
-    const onError = (error: unknown): never => {
-      settle();
-      if (signal.aborted) throw cancelled(signal);
-      if (isSilent && !isSpeaking && request.handoff !== undefined && request.mode !== "prefill")
-        throw unmet(request, options.url, silentMs);
-      if (isSilent) throw broken(options.url, `it said nothing for ${silentMs} ms`);
-      throw isSpeaking ? error : failedHandoff(request, error);
-    };
-    const onResult = (result: IteratorResult<TokenBatch>): IteratorResult<TokenBatch> => {
-      if (result.done === true) {
-        if (!isFinished && !isOver)
-          return onError(broken(options.url, "its stream ended without a finish reason"));
-        settle();
-        return result;
-      }
-      const batch = result.value;
-      lastMs = clock.now();
+    },
+    onSpeaking: () => void (mute -= 1),
+    onBatch(isFinished) {
       step += 1;
-      if (!isSpeaking && batch.ids.length > 0) {
-        isSpeaking = true;
-        mute -= 1;
-      }
-      isFinished ||=
-        batch.finish !== undefined || (request.mode === "prefill" && batch.handoff !== undefined);
-      if (isFinished) {
-        leave();
-        settle();
-        tell();
-      } else if (lastMs - toldMs >= tellMs) tell();
-      return batch.handoff === undefined
-        ? result
-        : {
-            done: false,
-            value: { ...batch, handoff: { ...batch.handoff, compatibilityDigest: card!.kvLayoutDigest } },
-          };
-    };
-
-    return {
-      next() {
-        if (isOver) return Promise.resolve({ done: true, value: undefined });
-        return batches === undefined ? open() : batches.next().then(onResult, onError);
-      },
-      return() {
-        settle();
-        leave();
-        return Promise.resolve({ done: true, value: undefined });
-      },
-    };
+      if (isFinished || clock.now() - toldMs >= tellMs) tell();
+    },
+    onOffer: (handoff) => ledger?.offered(handoff),
+    onOver(hasSpoken) {
+      own -= 1;
+      if (!hasSpoken) mute -= 1;
+    },
   };
   const generate = (request: GenerateRequest, { signal }: GenerateOptions): AsyncIterable<TokenBatch> => ({
-    [Symbol.asyncIterator]: () => start(request, signal),
+    [Symbol.asyncIterator]: () => runRequest(host, request, signal),
   });
+  const releaseHandoff = (handoff: Handoff, outcome: HandoffOutcome): void => {
+    driver.releaseHandoff?.(handoff);
+    const before = ledger?.leakedBlocks;
+    ledger?.settled(handoff, outcome);
+    if (ledger?.leakedBlocks !== before) tell();
+  };
 
   return {
     get card() {
@@ -364,12 +274,9 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
       );
     },
     ...(driver.watchEvents === undefined ? {} : { snapshot: () => watch && batchOf(watch.snapshot(), true) }),
-    ...(driver.releaseHandoff === undefined
+    ...(driver.releaseHandoff === undefined && driver.holdMs === undefined
       ? {}
-      : {
-          renewHandoff: (handoff: Handoff) => driver.renewHandoff?.(handoff),
-          releaseHandoff: (handoff: Handoff) => driver.releaseHandoff?.(handoff),
-        }),
+      : { renewHandoff: (handoff: Handoff) => driver.renewHandoff?.(handoff), releaseHandoff }),
     async close() {
       closing.abort();
       listeners.clear();
@@ -379,13 +286,4 @@ export function createServerEngine(driver: ServerDriver, options: ServerEngineOp
       await Promise.resolve();
     },
   };
-}
-
-function broken(url: string, what: string): EnginesError {
-  return new EnginesError({
-    code: "ENGINES_SERVER_FAILED",
-    kind: "unavailable",
-    message: `${url} failed: ${what}.`,
-    data: { server: url, observation: "cut" },
-  });
 }

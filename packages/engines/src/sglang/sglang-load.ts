@@ -1,6 +1,6 @@
 import type { EngineLoad } from "@stator/core";
 import { parseMetricsText, samplesOf, type Exposition } from "../server/metrics-text.ts";
-import type { ServerClient } from "../server/server-client.ts";
+import type { ServerClient } from "../server/http/server-client.ts";
 import type { ServerFacts, ServerLoad } from "../server/server-driver.ts";
 
 /** Load from `/metrics` where the server has them, else from `/get_load` or `/v1/loads`. */
@@ -75,7 +75,7 @@ function valueOf(metrics: Exposition, name: string, rank: number): number {
 }
 
 function summed(ranks: readonly EngineLoad[]): ServerLoad {
-  const add = (key: keyof EngineLoad): number => ranks.reduce((total, load) => total + load[key], 0);
+  const add = (key: keyof EngineLoad): number => ranks.reduce((total, load) => total + (load[key] ?? 0), 0);
   return {
     running: add("running"),
     waiting: add("waiting"),

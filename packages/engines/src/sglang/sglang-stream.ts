@@ -1,8 +1,9 @@
 import type { Finish, GenerateRequest, TokenLogprob } from "@stator/core";
 import type { EventReader } from "../server/stream/batch-stream.ts";
+import { createEventTemplate, type EventTemplate } from "../server/stream/event-template.ts";
 import { EnginesError } from "../errors/engines-error.ts";
 import { throwChunkError, withStopId } from "../server/stream/openai-stream.ts";
-import { serverError } from "../server/server-errors.ts";
+import { serverError } from "../server/http/server-errors.ts";
 
 type Logprob = readonly [number | null, number, (string | null)?];
 
@@ -27,27 +28,49 @@ type SglangFinish =
   | { readonly type: "length" }
   | { readonly type: "abort"; readonly message?: string; readonly status_code?: number | null };
 
+/** The shape of one server's plain chunks, for all of its requests. */
+export const generateTemplate = (): EventTemplate =>
+  createEventTemplate({ ids: "output_ids", passed: ["text", "id"], count: "completion_tokens" });
+
 /** Reads a `/generate` stream, both the cumulative form and the one of deltas. */
-export function generateReader(server: string, request: GenerateRequest): EventReader {
+export function generateReader(
+  server: string,
+  request: GenerateRequest,
+  template: EventTemplate,
+): EventReader {
   const start = request.outputIds.length;
   let seen = 0;
   let lastId: number | undefined;
   let isFirst = true;
+  const given: number[] = [];
+  const scan = (bytes: Buffer, from: number, to: number, ids: number[]): boolean => {
+    given.length = 0;
+    if (isFirst || !template.match(bytes, from, to, given)) return false;
+    const fresh = newOf(given, seen, template.count);
+    for (const id of fresh) ids.push(id);
+    lastId = fresh.at(-1) ?? lastId;
+    seen += fresh.length;
+    return true;
+  };
   return {
-    read(event) {
+    get index() {
+      return start + seen;
+    },
+    ...(request.topLogprobs === undefined ? { scan } : {}),
+    read(event, bytes, from, to) {
       const chunk = event as SglangChunk;
       throwChunkError(server, chunk);
-      const given = chunk.output_ids ?? chunk.token_ids;
+      const told = chunk.output_ids ?? chunk.token_ids;
       const meta = chunk.meta_info ?? {};
       throwAbort(server, meta.finish_reason);
-      if (given === undefined) {
+      if (told === undefined) {
         throw new EnginesError({
           code: "ENGINES_UNSUPPORTED",
           kind: "invalid",
           message: `${server} streams text without ids; use a release whose /generate has output_ids.`,
         });
       }
-      const fresh = newOf(given, seen, meta.completion_tokens);
+      const fresh = newOf(told, seen, meta.completion_tokens);
       lastId = fresh.at(-1) ?? lastId;
       const finish = finishOfGenerate(meta.finish_reason, lastId);
       const ids = withStopId(fresh, lastId, finish);
@@ -56,7 +79,11 @@ export function generateReader(server: string, request: GenerateRequest): EventR
       seen += fresh.length;
       if (ids.length === 0 && finish === undefined) return undefined;
       const cachedTokens = isFirst ? meta.cached_tokens : undefined;
+      // The first one has times that later ones have not.
+      const isLater = !isFirst;
       isFirst = false;
+      if (isLater && chunk.output_ids !== undefined && finish === undefined && logprobs === undefined)
+        template.learn(bytes, from, to, chunk.output_ids, meta.completion_tokens);
       return {
         firstIndex,
         ids,

@@ -1,16 +1,16 @@
 import type { Connector, GenerateRequest, TokenBatch } from "@stator/core";
 import { watchZmq } from "../kv-events/watch-zmq.ts";
 import { EnginesError } from "../errors/engines-error.ts";
-import { parseExactJson, stringifyExactJson } from "../server/exact-json.ts";
+import { parseExactJson, stringifyExactJson } from "../server/http/exact-json.ts";
 import { remainingTokens, resumedPrompt, throwChunkError } from "../server/stream/openai-stream.ts";
-import type { ServerClient } from "../server/server-client.ts";
+import type { ServerClient } from "../server/http/server-client.ts";
 import type { ServerDriver, ServerFacts } from "../server/server-driver.ts";
 import { createServerEngine, type ServerEngine, type ServerEngineOptions } from "../server/server-engine.ts";
 import { sglangLoad } from "./sglang-load.ts";
 import { vocabularyOfModel } from "../server/model-vocabulary.ts";
 import { endedByStopIds } from "../server/stream/stop-ids.ts";
 import { batchesOfEvents, mended, oneBatch } from "../server/stream/batch-stream.ts";
-import { generateReader, throwAbort, type SglangChunk } from "./sglang-stream.ts";
+import { generateReader, generateTemplate, throwAbort, type SglangChunk } from "./sglang-stream.ts";
 
 /** How SGLang hands KV over: both sides meet at prefill's bootstrap server. */
 export interface SglangConnector {
@@ -46,6 +46,7 @@ export function sglang(options: SglangOptions): ServerEngine {
 }
 
 function sglangDriver({ connector, url, kvEvents }: SglangOptions): ServerDriver {
+  const template = generateTemplate();
   return {
     kind: "sglang",
     ...(kvEvents === undefined
@@ -64,8 +65,8 @@ function sglangDriver({ connector, url, kvEvents }: SglangOptions): ServerDriver
       const body = bodyOf(request);
       if (request.mode === "prefill") return oneBatch(() => prefill(client, request, body, signal, headers));
       const events = client.postEvents("/generate", { ...body, stream: true }, { signal, headers });
-      const reader = generateReader(client.url, request);
-      return mended(batchesOfEvents(events, reader, endedByStopIds(request)), (error) => {
+      const reader = generateReader(client.url, request, template);
+      return mended(batchesOfEvents(client.url, events, reader, endedByStopIds(request)), (error) => {
         throw adapterMissing(request, error);
       });
     },

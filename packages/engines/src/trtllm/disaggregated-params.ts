@@ -1,6 +1,6 @@
 import type { GenerateRequest, Handoff, TokenBatch } from "@stator/core";
 import { EnginesError } from "../errors/engines-error.ts";
-import { parseExactJson, stringifyExactJson } from "../server/exact-json.ts";
+import { parseExactJson, stringifyExactJson } from "../server/http/exact-json.ts";
 import {
   finishOf,
   resumedPrompt,

@@ -1,3 +1,3 @@
-export type { TrtllmOptions } from "./trtllm.ts";
+export type { TrtllmConnector, TrtllmOptions } from "./trtllm.ts";
 export { trtllm } from "./trtllm.ts";
 export type { ServerEngine, ServerEngineOptions, ServerSize } from "../server/server-engine.ts";

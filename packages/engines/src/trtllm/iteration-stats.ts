@@ -1,6 +1,6 @@
 import type { EngineLoad } from "@stator/core";
 import { parseMetricsText, samplesOf, sumOf } from "../server/metrics-text.ts";
-import type { ServerClient } from "../server/server-client.ts";
+import type { ServerClient } from "../server/http/server-client.ts";
 
 /** The part of an iteration's statistics that we read. */
 interface Iteration {

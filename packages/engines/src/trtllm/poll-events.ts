@@ -1,7 +1,7 @@
 import { systemClock, type Clock, type KvEvent, type KvTier } from "@stator/core";
 import type { EngineEvent } from "../kv-events/engine-event.ts";
 import { createEventNamer } from "../kv-events/name-events.ts";
-import type { ServerClient } from "../server/server-client.ts";
+import type { ServerClient } from "../server/http/server-client.ts";
 import type { EventSink, EventWatch, ServerFacts } from "../server/server-driver.ts";
 
 /** One item of `POST /kv_cache_events`. */

@@ -1,8 +1,9 @@
 import type { GenerateRequest, TokenBatch } from "@stator/core";
 import { EnginesError } from "../errors/engines-error.ts";
-import { parseExactJson } from "../server/exact-json.ts";
+import { parseExactJson } from "../server/http/exact-json.ts";
 import {
   completionReader,
+  completionTemplate,
   remainingTokens,
   resumedPrompt,
   samplingFields,
@@ -10,7 +11,7 @@ import {
   TokenIdsMissing,
 } from "../server/stream/openai-stream.ts";
 import { batchesOfEvents, mended, oneBatch } from "../server/stream/batch-stream.ts";
-import type { ServerClient } from "../server/server-client.ts";
+import type { ServerClient } from "../server/http/server-client.ts";
 import type { ServerDriver, ServerFacts } from "../server/server-driver.ts";
 import { createServerEngine, type ServerEngine, type ServerEngineOptions } from "../server/server-engine.ts";
 import {
@@ -24,15 +25,26 @@ import {
 import { pollEvents } from "./poll-events.ts";
 import { createIterationStats, type IterationStats } from "./iteration-stats.ts";
 
+/** How TensorRT-LLM hands KV over: a context server first, a generation server after it. */
+export interface TrtllmConnector {
+  readonly name: "context";
+  /**
+   * How long a context server keeps KV for a generation that does not come, which shows as leaked blocks until then:
+   * `kv_transfer_timeout_ms` of its `cache_transceiver_config`. Default 60,000; releases without that setting keep it for ever.
+   */
+  readonly holdMs?: number;
+}
+
 export interface TrtllmOptions extends ServerEngineOptions {
   /** The server has a `cache_transceiver_config`: it can be the context or the generation side. Default: not. */
-  readonly connector?: { readonly name: "context" };
+  readonly connector?: TrtllmConnector;
   /** Read its KV events, which nobody else may do. Needs `event_buffer_max_size` in its `kv_cache_config`. Default false. */
   readonly kvEvents?: boolean;
 }
 
 /** `tokens_per_block` of TensorRT-LLM where nothing else is said. */
 const defaultBlockTokens = 32;
+const defaultHoldMs = 60_000;
 
 /**
  * A running `trtllm-serve` (1.0 and later, PyTorch backend) as an engine.
@@ -50,6 +62,7 @@ export function trtllm(options: TrtllmOptions): ServerEngine {
 
 function trtllmDriver({ connector, kvEvents, clock }: TrtllmOptions): ServerDriver {
   const stats = createIterationStats();
+  const template = completionTemplate();
   return {
     kind: "trtllm",
     ...(kvEvents === true
@@ -61,6 +74,7 @@ function trtllmDriver({ connector, kvEvents, clock }: TrtllmOptions): ServerDriv
     resume: { rng: false, penalties: false, grammar: false, logprobs: true },
     grammars: ["jsonSchema", "regex", "ebnf"],
     connectors: connector === undefined ? [] : [{ name: trtllmConnector, style: "sequential" }],
+    ...(connector === undefined ? {} : { holdMs: connector.holdMs ?? defaultHoldMs }),
     probe: (client, signal) => probe(client, stats, signal),
     async load(client, _facts, signal) {
       await stats.refresh(client, signal);
@@ -89,9 +103,8 @@ function trtllmDriver({ connector, kvEvents, clock }: TrtllmOptions): ServerDriv
         { signal, headers },
       );
       const start = request.outputIds.length;
-      const batches = batchesOfEvents(events, completionReader(client.url, asked), (batch) =>
-        withoutSeen(batch, start),
-      );
+      const reader = completionReader(client.url, asked, template);
+      const batches = batchesOfEvents(client.url, events, reader, (batch) => withoutSeen(batch, start));
       return mended(batches, (error) => {
         if (!(error instanceof TokenIdsMissing)) throw error;
         throw new EnginesError({

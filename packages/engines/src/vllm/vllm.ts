@@ -2,6 +2,7 @@ import type { Connector, EngineLoad, GenerateRequest, TokenBatch } from "@stator
 import { parseMetricsText, samplesOf } from "../server/metrics-text.ts";
 import {
   completionReader,
+  completionTemplate,
   remainingTokens,
   resumedPrompt,
   samplingFields,
@@ -10,8 +11,8 @@ import {
   type CompletionChunk,
 } from "../server/stream/openai-stream.ts";
 import { batchesOfEvents, mended, oneBatch, type BatchStream } from "../server/stream/batch-stream.ts";
-import { parseExactJson, stringifyExactJson } from "../server/exact-json.ts";
-import { createServerClient, type ServerClient } from "../server/server-client.ts";
+import { parseExactJson, stringifyExactJson } from "../server/http/exact-json.ts";
+import { createServerClient, type ServerClient } from "../server/http/server-client.ts";
 import type { ServerDriver, ServerFacts, ServerLoad } from "../server/server-driver.ts";
 import { createServerEngine, type ServerEngine, type ServerEngineOptions } from "../server/server-engine.ts";
 import { watchZmq } from "../kv-events/watch-zmq.ts";
@@ -19,9 +20,16 @@ import { EnginesError } from "../errors/engines-error.ts";
 
 /** How vLLM hands KV over; names of its connectors. */
 export type VllmConnector =
-  | { readonly name: "nixl" }
-  /** `bootstrap`: `http://host:8998` of a prefill server; decode servers need none. */
-  | { readonly name: "mooncake"; readonly bootstrap?: string }
+  /**
+   * `holdMs`: how long this server keeps KV for a decode that does not come, which shows as leaked blocks until then:
+   * `VLLM_NIXL_ABORT_REQUEST_TIMEOUT`, or `kv_lease_duration` of newer releases (30 s). Default 480,000.
+   */
+  | { readonly name: "nixl"; readonly holdMs?: number }
+  /**
+   * `bootstrap`: `http://host:8998` of a prefill server; decode servers need none. `holdMs` as above:
+   * `VLLM_MOONCAKE_ABORT_REQUEST_TIMEOUT`. Default 480,000.
+   */
+  | { readonly name: "mooncake"; readonly bootstrap?: string; readonly holdMs?: number }
   /** `kvAddress`: `ip:kv_port` of this server. */
   | { readonly name: "p2p-nccl"; readonly kvAddress: string };
 
@@ -34,6 +42,9 @@ export interface VllmOptions extends ServerEngineOptions {
    */
   readonly kvEvents?: string;
 }
+
+/** `VLLM_NIXL_ABORT_REQUEST_TIMEOUT` and its Mooncake counterpart, where nothing else is said. */
+const defaultHoldMs = 480_000;
 
 /**
  * A running vLLM server (0.10 and later) as an engine.
@@ -51,6 +62,7 @@ export function vllm(options: VllmOptions): ServerEngine {
 function vllmDriver({ connector, kvEvents }: VllmOptions): ServerDriver {
   // Learned from the first answer: whether this release sends `token_ids`.
   let sendsTokenIds = true;
+  const template = completionTemplate();
   return {
     kind: "vllm",
     ...(kvEvents === undefined
@@ -59,6 +71,10 @@ function vllmDriver({ connector, kvEvents }: VllmOptions): ServerDriver {
     resume: { rng: false, penalties: false, grammar: false, logprobs: true },
     grammars: ["jsonSchema", "regex", "ebnf"],
     connectors: connector === undefined ? [] : [connectorOf(connector)],
+    // P2P-NCCL pushes, and holds nothing.
+    ...(connector === undefined || connector.name === "p2p-nccl"
+      ? {}
+      : { holdMs: connector.holdMs ?? defaultHoldMs }),
     async probe(client, signal) {
       const facts = await probe(client, signal);
       if (connector?.name !== "mooncake" || connector.bootstrap === undefined) return facts;
@@ -72,11 +88,12 @@ function vllmDriver({ connector, kvEvents }: VllmOptions): ServerDriver {
         return oneBatch(() => prefill(client, request, facts, connector, signal, headers));
       const attempt = (withTokenIds: boolean): BatchStream =>
         batchesOfEvents(
+          client.url,
           client.postEvents("/v1/completions", bodyOf(request, facts, connector, withTokenIds), {
             signal,
             headers,
           }),
-          completionReader(client.url, request),
+          completionReader(client.url, request, template),
         );
       const asked = sendsTokenIds;
       return mended(attempt(asked), (error) => {

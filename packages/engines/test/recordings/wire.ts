@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { parseExactJson } from "../../src/server/exact-json.ts";
+import { parseExactJson } from "../../src/server/http/exact-json.ts";
 
 /** One call of an adapter and what the server answered to it. */
 export interface Exchange {

@@ -40,6 +40,8 @@ export function createSocketSink(
   let waiting = "";
   let isEnded = false;
   let isWriting = false;
+  /** The first write takes the head along. */
+  let hasHead = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let room: { readonly promise: Promise<void>; open(): void } | undefined;
 
@@ -78,7 +80,9 @@ export function createSocketSink(
       waiting = "";
       isWriting = true;
       if (isEnded) response.end(events);
+      else if (hasHead) writeChunk(response, events, onWritten);
       else response.write(events, onWritten);
+      hasHead = true;
       if (isEnded || room !== undefined) watchClient();
     },
     room() {
@@ -97,4 +101,19 @@ export function createSocketSink(
     },
   };
   return sink;
+}
+
+/**
+ * `response.write` makes four writes of a chunk and gathers them in a tick of its own, some 8 µs for each token; framed here it
+ * is one string for the socket. Only behind the head, and where the answer comes in chunks (HTTP/1.1).
+ */
+function writeChunk(response: ServerResponse, events: string, onWritten: () => void): void {
+  const { socket } = response;
+  if (socket === null || !response.chunkedEncoding) {
+    response.write(events, onWritten);
+    return;
+  }
+  const bytes = Buffer.byteLength(events);
+  const encoding = bytes === events.length ? "latin1" : "utf8";
+  socket.write(`${bytes.toString(16)}\r\n${events}\r\n`, encoding, onWritten);
 }

@@ -15,6 +15,7 @@ export interface WorkerFamilies {
   readonly waiting: Family<Gauge, "worker" | "role" | "model">;
   readonly queuedPrefill: Family<Gauge, "worker" | "role">;
   readonly kvUsage: Family<Gauge, "worker" | "role" | "model">;
+  readonly kvLeaked: Family<Gauge, "worker" | "role" | "model">;
   readonly cacheInfo: Family<Gauge, "worker" | "model" | "block_size" | "blocks">;
   readonly steps: Family<Counter, "worker">;
   readonly kvEvents: Family<Counter, "worker" | "type">;
@@ -50,6 +51,12 @@ export function createWorkerFamilies(meter: Meter): WorkerFamilies {
       name: "worker_kv_usage",
       unit: "ratio",
       help: "Share of a worker's KV blocks in use.",
+      labels: who,
+    }),
+    kvLeaked: meter.gauge({
+      name: "worker_kv_leaked",
+      unit: "blocks",
+      help: "KV blocks that a worker's engine keeps for a decode that will not come.",
       labels: who,
     }),
     cacheInfo: meter.gauge({
@@ -123,6 +130,7 @@ function follow(families: WorkerFamilies, handle: WorkerHandle): () => void {
     waiting: families.waiting.labels(who),
     queuedPrefill: families.queuedPrefill.labels({ worker: id, role }),
     kvUsage: families.kvUsage.labels(who),
+    kvLeaked: families.kvLeaked.labels(who),
   };
   const steps = families.steps.labels({ worker: id });
   const gaps = families.kvGaps.labels({ worker: id });
@@ -135,6 +143,7 @@ function follow(families: WorkerFamilies, handle: WorkerHandle): () => void {
     gauges.waiting.set(load.waiting);
     gauges.queuedPrefill.set(load.queuedPrefillTokens);
     if (load.kvBlocksTotal > 0) gauges.kvUsage.set(load.kvBlocksUsed / load.kvBlocksTotal);
+    gauges.kvLeaked.set(load.kvBlocksLeaked ?? 0);
     if (lastStep !== undefined && status.step > lastStep) steps.add(status.step - lastStep);
     lastStep = status.step;
     for (const batch of status.events ?? []) {
@@ -167,5 +176,6 @@ function follow(families: WorkerFamilies, handle: WorkerHandle): () => void {
     families.waiting.remove(who);
     families.queuedPrefill.remove({ worker: id, role });
     families.kvUsage.remove(who);
+    families.kvLeaked.remove(who);
   };
 }

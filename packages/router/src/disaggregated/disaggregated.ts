@@ -229,7 +229,7 @@ export function disaggregated(options: DisaggregatedOptions): DisaggregatedEngin
           const { handoff: _private, finish: _ofPrefill, ...first } = batch;
           if (isFull) {
             decoding.release();
-            prefilling.releaseHandoff(handoff);
+            prefilling.releaseHandoff(handoff, "abandoned");
           }
           yield { ...first, cachedTokens: billedTokens, ...(isFull ? { finish: { reason: "length" } } : {}) };
           if (isFull) return undefined;
@@ -271,7 +271,8 @@ export function disaggregated(options: DisaggregatedOptions): DisaggregatedEngin
       // Once decode speaks, prefill is watched to its end; nothing waits for it any more.
       if (isDecoding && left === undefined && !running.isOver) watchOut(running, letGo);
       else letGo();
-      if (handoff !== undefined) prefilling.releaseHandoff(handoff);
+      // What decode did not speak from may still lie at its source.
+      if (handoff !== undefined) prefilling.releaseHandoff(handoff, isDecoding ? "taken" : "abandoned");
     }
   }
 

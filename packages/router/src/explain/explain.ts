@@ -27,7 +27,8 @@ function costed(candidate: Candidate): RoutedCandidate {
     cachedTokens: candidate.cachedTokens,
     costMs: candidate.costMs,
     terms: {
-      queue: candidate.queueMs,
+      queue: candidate.queueMs - candidate.leakMs,
+      ...(candidate.leakMs > 0 ? { leak: candidate.leakMs } : {}),
       prefill: candidate.prefillMs,
       transfer: candidate.transferMs,
       tier: candidate.tierMs,

@@ -36,7 +36,7 @@ export interface PoolOptions {
   readonly workers: WorkerSource | readonly Engine[];
   /** How to choose among those that may serve. Default `kvAware()`. */
   readonly policy?: Policy;
-  /** Names this pool in events and errors, and the workers that plain engines become: another name for each pool. Default "pool". */
+  /** Names this pool in events and errors, and the workers that plain engines become. Default "pool". */
   readonly name?: string;
   /** Requests that may wait for a worker; further ones are refused as overloaded. Default 1,024. */
   readonly queue?: number;
@@ -378,9 +378,9 @@ export function createPool(options: PoolOptions): ClosablePool {
       const member = handoff.source === undefined ? undefined : members.get(handoff.source.worker);
       member?.handle.engine.renewHandoff?.(handoff);
     },
-    releaseHandoff(handoff) {
+    releaseHandoff(handoff, outcome) {
       const member = handoff.source === undefined ? undefined : members.get(handoff.source.worker);
-      member?.handle.engine.releaseHandoff?.(handoff);
+      member?.handle.engine.releaseHandoff?.(handoff, outcome);
     },
     close() {
       isClosed = true;

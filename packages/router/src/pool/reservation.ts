@@ -9,6 +9,7 @@ import {
   type GenerateOptions,
   type GenerateRequest,
   type Handoff,
+  type HandoffOutcome,
   type OutcomeType,
   type Reservation,
   type TokenBatch,
@@ -232,7 +233,7 @@ export function createReservation({
     costMs: booking.costMs,
     generate,
     renewHandoff: (handoff: Handoff) => engine.renewHandoff?.(handoff),
-    releaseHandoff: (handoff: Handoff) => engine.releaseHandoff?.(handoff),
+    releaseHandoff: (handoff: Handoff, outcome: HandoffOutcome) => engine.releaseHandoff?.(handoff, outcome),
     release,
   };
 }

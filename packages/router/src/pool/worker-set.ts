@@ -10,6 +10,7 @@ import {
   type WorkerHandle,
   type WorkerSource,
 } from "@stator/core";
+import { nameOfEngine } from "./engine-names.ts";
 
 /** A worker source over engines of this process, each a worker of its own. */
 export interface EngineSource extends WorkerSource {
@@ -20,8 +21,7 @@ export interface EngineSource extends WorkerSource {
 const cardRetryMs = 250;
 
 /**
- * Makes workers out of plain engines: `prefill-0`, `prefill-1`, … by the name of their pool, so that no other pool's worker is
- * taken for one of them. Their health comes from their own statuses; an engine that
+ * Makes workers out of plain engines, named by `nameOfEngine`. Their health comes from their own statuses; an engine that
  * starts another life (another epoch in its events) leaves and joins as a new worker epoch.
  */
 export function engineSource(
@@ -39,7 +39,7 @@ export function engineSource(
     for (const listener of [...listeners]) listener(change);
   };
   const join = (index: number, epoch: string): void => {
-    const handle = handleOf(engines[index]!, `${options.name}-${index}`, epoch, group);
+    const handle = handleOf(engines[index]!, nameOfEngine(engines[index]!, options.name), epoch, group);
     if (handle === undefined) {
       const timer = options.clock.schedule(cardRetryMs, () => join(index, epoch));
       stops.push(() => timer.cancel());

@@ -9,6 +9,12 @@ import { queueMsOf, type TargetState } from "./target-state.ts";
 /** Until measured, decode does not slow with company. */
 const INTER_TOKEN_PRIOR: LinearEstimate = { intercept: 20, slope: 0, deviation: 10 };
 
+/**
+ * How long a prompt waits that fits only when everything is free that leaked: vLLM's lease (`kv_lease_duration` of its NIXL
+ * connector, 30 s; releases before it held on for 480 s).
+ */
+const LEAK_MS = 30_000;
+
 export interface CostingContext {
   readonly cost: ResolvedCost;
   readonly activeBlocks: ActiveBlocks;
@@ -69,8 +75,12 @@ export function createCosting(context: CostingContext): Costing {
       target.queuedPrefillTokens = target.pendingTokens + target.foreignTokens;
       target.activeRequests = target.bookedRequests + target.foreignRequests;
       target.decodeBlocks =
-        target.bookedBlocks + target.foreignBlocks + activeBlocks.added(target.number, landmarks);
-      target.queueMs = queueMsOf(target, nowMs);
+        target.bookedBlocks +
+        target.foreignBlocks +
+        target.leakedBlocks +
+        activeBlocks.added(target.number, landmarks);
+      target.leakMs = phase === "decode" ? 0 : leakMs(target);
+      target.queueMs = queueMsOf(target, nowMs) + target.leakMs;
       target.prefillMs = phase === "decode" ? 0 : line.intercept + uncachedTokens * line.slope;
       target.transferMs =
         movedTokens === 0 ? 0 : cost.transferFixedMs + movedTokens * cost.transferMsPerToken;
@@ -88,6 +98,13 @@ export function createCosting(context: CostingContext): Costing {
       target.errorMs = line.deviation * Math.sqrt(target.pending.size + 1);
     },
   };
+
+  /** The missing share of what leaked takes that share of its time: leaks began at any moment before. */
+  function leakMs({ kvBlocks, leakedBlocks, decodeBlocks }: TargetState): number {
+    const missing = decodeBlocks - kvBlocks;
+    if (leakedBlocks === 0 || kvBlocks === 0 || missing <= 0) return 0;
+    return Math.min(1, missing / leakedBlocks) * LEAK_MS;
+  }
 
   /** Own slowdown by those that decode there, and the wait for KV memory when it is short. */
   function decodeMs(target: TargetState, request: SelectRequest): number {

@@ -235,6 +235,40 @@ describe("createSelector", () => {
     expect(selector.select(ask(selector)).chosen?.worker).not.toBe("a");
   });
 
+  test("counts KV that leaked as memory in use, and waits for it where a prompt does not fit beside it", () => {
+    const { selector } = setUp();
+    const tell = (worker: string, kvBlocksLeaked: number): void => {
+      const load = {
+        running: 0,
+        waiting: 0,
+        queuedPrefillTokens: 0,
+        kvBlocksUsed: 9_950,
+        kvBlocksTotal: 10_000,
+      };
+      selector.observeStatus(worker, "1", {
+        step: 1,
+        stepAgeMs: 0,
+        stepExpectedMs: 0,
+        load: { ...load, ...(kvBlocksLeaked === 0 ? {} : { kvBlocksLeaked }) },
+      });
+    };
+    // What is in use without a request is cache, unless it leaked.
+    tell("a", 0);
+    tell("b", 5_000);
+    tell("c", 9_950);
+    const decision = selector.select({ ...ask(selector), phase: "prefill" }, { explain: true });
+    const terms = new Map(decision.explanation?.candidates.map(({ worker, terms }) => [worker, terms]));
+    expect(terms.get("a")).not.toHaveProperty("leak");
+    expect(terms.get("b")).not.toHaveProperty("leak");
+    // Its 100 blocks, or somewhat fewer as they are counted, of which 50 are free.
+    expect(terms.get("c")?.["leak"]).toBeLessThanOrEqual((50 / 9_950) * 30_000);
+    expect(terms.get("c")?.["leak"]).toBeGreaterThan((40 / 9_950) * 30_000);
+    expect(decision.chosen?.worker).not.toBe("c");
+    expect(selector.loads().map(({ leakedBlocks }) => leakedBlocks)).toEqual([0, 5_000, 9_950]);
+    tell("c", 0);
+    expect(selector.loads()[2]).toMatchObject({ leakedBlocks: 0, decodeBlocks: 0 });
+  });
+
   test("takes KV that a peer holds as transfer instead of prefill", () => {
     const { selector } = setUp();
     const request = {

@@ -335,6 +335,7 @@ export function createSelector(options: SelectorOptions = {}): Selector {
           queuedPrefillTokens: target.pendingTokens + target.foreignTokens,
           queueMs: queueMsOf(target, clock.now()),
           decodeBlocks: target.bookedBlocks + target.foreignBlocks,
+          leakedBlocks: target.leakedBlocks,
           indexTarget: target.number,
           indexedBlocks: index.digest(target.number).blocks,
           prediction: target.prediction.record,

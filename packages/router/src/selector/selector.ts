@@ -57,7 +57,7 @@ export interface SelectRequest {
 
 /** Cost terms of one candidate, each an estimate in milliseconds. */
 export interface CostTerms {
-  /** Until the prompt's own computation starts: what is booked or reported before it. */
+  /** Until the prompt's own computation starts: what is booked or reported before it, and `leakMs` of a candidate. */
   readonly queueMs: number;
   /** Computing the prompt tokens that this candidate does not hold. */
   readonly prefillMs: number;
@@ -81,10 +81,14 @@ export interface Candidate extends Target, CostTerms {
   readonly queuedPrefillTokens: number;
   /** Requests booked there or reported by it. */
   readonly activeRequests: number;
-  /** Distinct KV blocks of the requests that run there, this one included. */
+  /** Distinct KV blocks of the requests that run there, this one included, and those that leaked. */
   readonly decodeBlocks: number;
   /** Capacity in blocks; 0 if unknown. */
   readonly kvBlocks: number;
+  /** Of these, blocks that its engine keeps for decodes that will not come. */
+  readonly leakedBlocks: number;
+  /** Wait for such blocks where the prompt does not fit beside them. */
+  readonly leakMs: number;
   readonly blockTokens: number;
   /** Sum of the terms, the prefill term weighted by its externality: what `kvAware` minimises. */
   readonly costMs: number;
@@ -180,6 +184,8 @@ export interface TargetLoad extends Target {
   readonly queuedPrefillTokens: number;
   readonly queueMs: number;
   readonly decodeBlocks: number;
+  /** KV blocks that its engine keeps for decodes that will not come. */
+  readonly leakedBlocks: number;
   /** Its number in the index: where a `SharedIndexReader` reports its depth. */
   readonly indexTarget: number;
   /** Blocks that the index holds for it. */

@@ -24,6 +24,8 @@ export interface TargetState extends Candidate {
   foreignTokens: number;
   foreignRequests: number;
   foreignBlocks: number;
+  /** Blocks that its engine keeps for decodes that will not come: no request's end frees them. */
+  leakedBlocks: number;
   hasEvents: boolean;
   isDraining: boolean;
 
@@ -34,6 +36,7 @@ export interface TargetState extends Candidate {
   queuedPrefillTokens: number;
   activeRequests: number;
   decodeBlocks: number;
+  leakMs: number;
   queueMs: number;
   prefillMs: number;
   transferMs: number;
@@ -76,6 +79,7 @@ export function createTargetState(init: TargetInit): TargetState {
     foreignTokens: 0,
     foreignRequests: 0,
     foreignBlocks: 0,
+    leakedBlocks: 0,
     hasEvents: false,
     isDraining: false,
     cachedTokens: 0,
@@ -85,6 +89,7 @@ export function createTargetState(init: TargetInit): TargetState {
     queuedPrefillTokens: 0,
     activeRequests: 0,
     decodeBlocks: 0,
+    leakMs: 0,
     queueMs: 0,
     prefillMs: 0,
     transferMs: 0,
@@ -114,6 +119,9 @@ export function queueMsOf(target: TargetState, nowMs: number): number {
 export function reconcile(target: TargetState, load: EngineLoad): void {
   target.foreignTokens = Math.max(0, load.queuedPrefillTokens - target.pendingTokens);
   target.foreignRequests = Math.max(0, load.running + load.waiting - target.bookedRequests);
+  target.leakedBlocks = load.kvBlocksLeaked ?? 0;
   target.foreignBlocks =
-    target.foreignRequests === 0 ? 0 : Math.max(0, load.kvBlocksUsed - target.bookedBlocks);
+    target.foreignRequests === 0
+      ? 0
+      : Math.max(0, load.kvBlocksUsed - target.leakedBlocks - target.bookedBlocks);
 }

@@ -1,6 +1,12 @@
 import { create } from "@bufbuild/protobuf";
-import { ConnectorStyle, FirstEmitter, HandoffSchema, type Handoff as Wire } from "@stator/contracts";
-import type { ConnectorStyle as Style, Handoff } from "@stator/core";
+import {
+  ConnectorStyle,
+  FirstEmitter,
+  HandoffOutcome,
+  HandoffSchema,
+  type Handoff as Wire,
+} from "@stator/contracts";
+import type { ConnectorStyle as Style, Handoff, HandoffOutcome as Outcome } from "@stator/core";
 import { given, names, type Names } from "./names.ts";
 
 export const styles: Names<Style, ConnectorStyle> = names<Style, ConnectorStyle>({
@@ -13,6 +19,11 @@ const emitters = names<Handoff["firstEmittedBy"], FirstEmitter>({
   prefill: FirstEmitter.PREFILL,
   decode: FirstEmitter.DECODE,
   nobody: FirstEmitter.NOBODY,
+});
+
+export const outcomes: Names<Outcome, HandoffOutcome> = names<Outcome, HandoffOutcome>({
+  taken: HandoffOutcome.TAKEN,
+  abandoned: HandoffOutcome.ABANDONED,
 });
 
 export function handoffToWire(handoff: Handoff): Wire {

@@ -35,5 +35,6 @@ function loadFromWire(load: WireLoad | undefined): EngineLoad {
     queuedPrefillTokens: load?.queuedPrefillTokens ?? 0,
     kvBlocksUsed: load?.kvBlocksUsed ?? 0,
     kvBlocksTotal: load?.kvBlocksTotal ?? 0,
+    ...(load === undefined || load.kvBlocksLeaked === 0 ? {} : { kvBlocksLeaked: load.kvBlocksLeaked }),
   };
 }

@@ -38,7 +38,7 @@ export function queued(runtime: Runtime, options: QueuedOptions): Engine & { dep
     generate: (request, { signal }) => generate(runtime, subject, maxDepth, request, signal),
     depth: async () => (await runtime.queue()).depth(subject),
     renewHandoff: (handoff) => sourceOf(handoff)?.renewHandoff?.(handoff),
-    releaseHandoff: (handoff) => sourceOf(handoff)?.releaseHandoff?.(handoff),
+    releaseHandoff: (handoff, outcome) => sourceOf(handoff)?.releaseHandoff?.(handoff, outcome),
   };
 }
 

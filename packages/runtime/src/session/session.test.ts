@@ -19,6 +19,8 @@ import {
   type Engine,
   type EngineFunction,
   type EngineStatus,
+  type Handoff,
+  type HandoffOutcome,
   type GenerateRequest,
   type KvEventBatch,
   type TokenBatch,
@@ -390,6 +392,42 @@ describe.each(["memory", "h2"] as const)("over %s", (over) => {
     ends.session.refreshEvents();
     const { events } = await ends.untilStatus((each) => each.events?.[0]?.isSnapshot === true);
     expect(events).toMatchObject([{ sequence: 4n, isSnapshot: true, worker: "w" }]);
+  });
+
+  test("what became of a handoff reaches its source, and what leaked there comes back", async () => {
+    const released: [bigint | undefined, HandoffOutcome][] = [];
+    let tell: (status: EngineStatus) => void = () => {};
+    const engine = wrapEngine(echo, {
+      onStatus(listener) {
+        tell = listener;
+        return () => {};
+      },
+      releaseHandoff(handoff, outcome) {
+        released.push([handoff.room, outcome]);
+        const load = { running: 0, waiting: 0, queuedPrefillTokens: 0, kvBlocksUsed: 7, kvBlocksTotal: 9 };
+        tell({ step: 1, stepAgeMs: 0, stepExpectedMs: 0, load: { ...load, kvBlocksLeaked: 3 } });
+      },
+    });
+    await using ends = await pair(over, hostOf(engine));
+    const handoff: Handoff = {
+      connector: "c",
+      style: "sequential",
+      opaque: new Uint8Array(0),
+      heldTokens: 40,
+      firstIds: [],
+      firstEmittedBy: "nobody",
+      compatibilityDigest: "k",
+    };
+    ends.session.release({ ...handoff, room: 1n }, "taken");
+    ends.session.release({ ...handoff, room: 2n }, "abandoned");
+    const { load } = await ends.untilStatus((status) => status.load.kvBlocksLeaked === 3);
+    expect(load.kvBlocksUsed).toBe(7);
+    await expect
+      .poll(() => released)
+      .toEqual([
+        [1n, "taken"],
+        [2n, "abandoned"],
+      ]);
   });
 
   test("a worker that dies: every stream fails as unavailable, and the session ends with an error", async () => {

@@ -181,7 +181,7 @@ export function connectWorker(options: WorkerConnectionOptions): WorkerConnectio
       return fetchBytes(link, worker, { case: "artifact", value: digest }, signal);
     },
     renewHandoff: (handoff) => session?.renew(handoff),
-    releaseHandoff: (handoff) => session?.release(handoff),
+    releaseHandoff: (handoff, outcome) => session?.release(handoff, outcome),
   };
 
   open();

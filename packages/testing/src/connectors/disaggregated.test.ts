@@ -17,6 +17,7 @@ import {
   always,
   createPool,
   disaggregated,
+  migrating,
   uncachedTokensAbove,
   type ClosablePool,
   type DisaggregatedEngine,
@@ -230,6 +231,50 @@ it("decode tells prefill's first id where the connector says so", async () => {
   const { topLogprobs: _ofTheFirst, ...plain } = request();
   expect(await clock.run(collect(graph, plain))).toEqual(await undisturbed(plain));
   expect(place.left).toBe(0);
+});
+
+it("gives up a decode engine without giving up the prefill engine that stands at the same place of its own pool", async () => {
+  const clock = createVirtualClock();
+  const engine = (worker: string): SimulatedEngine =>
+    createSimulatedEngine({
+      worker,
+      clock,
+      stepTime: linearStepTime({ baseMs: 10, perPrefillTokenMs: 0.2 }),
+    });
+  const [p, d0, d1] = [engine("p"), engine("d0"), engine("d1")];
+  const decode = createPool({ workers: [d0, d1], clock });
+  const joined = disaggregated({ prefill: createPool({ workers: [p], clock }), decode, when: always, clock });
+  const graph = migrating(joined, { clock });
+  const log = createEventLog();
+  d1.crash();
+  await clock.pass(10);
+  const run = collect(graph, request(), log);
+  clock.schedule(150, () => {
+    d1.restart();
+    d0.crash();
+  });
+  expect(await clock.run(run)).toEqual(await undisturbed(request()));
+  expect(log.of("migrated")).toMatchObject([{ outcome: "resumed" }]);
+  // The prompt is computed by the only prefill engine again, which never failed.
+  expect(joined.counts).toMatchObject({ handedOver: 2, fallbacks: 0 });
+});
+
+it("knows an engine of two pools as one worker", async () => {
+  const clock = createVirtualClock();
+  const both = createSimulatedEngine({ clock });
+  const workers: string[] = [];
+  for (const name of ["a", "b"]) {
+    const pool = createPool({ workers: [both], clock, name });
+    await clock.run(
+      collect(pool, request(), { onEvent: (event) => event.type === "routed" && workers.push(event.worker) }),
+    );
+    await pool.close();
+  }
+  const other = createPool({ workers: [createSimulatedEngine({ clock })], clock });
+  const place = await other.reserve(request(), { signal: new AbortController().signal });
+  expect(workers[0]).toBe(workers[1]);
+  expect(place.worker).not.toBe(workers[0]);
+  place.release();
 });
 
 describe("which requests are disaggregated", () => {

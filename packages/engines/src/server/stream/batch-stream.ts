@@ -1,10 +1,19 @@
-import type { TokenBatch } from "@stator/core";
-import type { EventStream } from "./event-stream.ts";
+import type { Finish, TokenBatch, TokenLogprob } from "@stator/core";
+import { parseExactJson } from "../http/exact-json.ts";
+import { serverGone } from "../http/server-errors.ts";
+import type { EventSource } from "./event-source.ts";
 
 /** Reads a kind's events one by one. */
 export interface EventReader {
-  /** The batch that an event stands for, if it does. One with `finish` is the last. */
-  read(event: unknown): TokenBatch | undefined;
+  /** Output index of the next id. */
+  readonly index: number;
+  /**
+   * Appends the ids of an event that says nothing else to `ids`, without parsing the rest of it; false where it is any other
+   * event, which `read` gets then. Most events are such.
+   */
+  scan?(bytes: Buffer, start: number, end: number, ids: number[]): boolean;
+  /** The batch that an event stands for, if it does. One with `finish` is the last. The event's own bytes, to learn from. */
+  read(event: unknown, bytes: Buffer, start: number, end: number): TokenBatch | undefined;
   /** What was kept for the end of the stream. */
   end?(): TokenBatch | undefined;
 }
@@ -17,71 +26,137 @@ export interface BatchStream extends AsyncIterable<TokenBatch> {
 
 const over: IteratorResult<TokenBatch> = { done: true, value: undefined };
 
+/** Ids that nobody takes, after which the server has to wait. */
+const mostWaiting = 1_024;
+
 /** Batches of a server's events: those that came together are one. */
 export function batchesOfEvents(
-  events: EventStream,
+  url: string,
+  events: EventSource,
   reader: EventReader,
   /** What the caller gets of a batch. */
   adjust: (batch: TokenBatch) => TokenBatch | undefined = (batch) => batch,
 ): BatchStream {
+  // What has come and was not taken: one batch that grows.
+  let firstIndex = 0;
+  let ids: number[] = [];
+  let logprobs: readonly TokenLogprob[] | undefined;
+  let cachedTokens: number | undefined;
+  let finish: Finish | undefined;
+  let isOpen = false;
   let isOver = false;
-  let failure: { readonly error: unknown } | undefined;
+  /** The server is at its end, or failed: what has come is told first. */
+  let ended: { readonly error?: unknown } | undefined;
+  let isPaused = false;
+  let resolve: ((result: IteratorResult<TokenBatch>) => void) | undefined;
+  let reject: ((error: unknown) => void) | undefined;
 
-  const leave = (): void => {
-    isOver = true;
-    void events.return();
+  const grow = (batch: TokenBatch): void => {
+    if (ids.length === 0) firstIndex = batch.firstIndex;
+    for (const id of batch.ids) ids.push(id);
+    if (batch.logprobs !== undefined)
+      logprobs = logprobs === undefined ? batch.logprobs : [...logprobs, ...batch.logprobs];
+    cachedTokens ??= batch.cachedTokens;
+    finish = batch.finish;
   };
-  const told = (batch: TokenBatch | undefined): IteratorResult<TokenBatch> | undefined => {
-    const value = batch && adjust(batch);
-    if (value === undefined) return undefined;
-    if (value.finish !== undefined) {
+  /** What has come, and nothing is left of it; undefined where the caller gets none of it. */
+  const taken = (): TokenBatch | undefined => {
+    const isPlain = logprobs === undefined && cachedTokens === undefined && finish === undefined;
+    if (ids.length === 0 && isPlain) return undefined;
+    const isEnd = finish !== undefined;
+    const batch = adjust(
+      isPlain
+        ? { firstIndex, ids }
+        : {
+            firstIndex,
+            ids,
+            ...(logprobs === undefined ? {} : { logprobs }),
+            ...(cachedTokens === undefined ? {} : { cachedTokens }),
+            ...(finish === undefined ? {} : { finish }),
+          },
+    );
+    ids = [];
+    logprobs = cachedTokens = finish = undefined;
+    if (batch?.finish !== undefined) {
       isOver = true;
       // An end that was added here is news to the server.
-      if (batch?.finish === undefined) void events.return();
-      else events.drain();
+      if (isEnd) events.drain();
+      else events.leave();
     }
-    return { done: false, value };
+    return batch;
   };
-  const onEvents = (
-    result: IteratorResult<readonly unknown[]>,
-  ): IteratorResult<TokenBatch> | Promise<IteratorResult<TokenBatch>> => {
-    if (isOver) return over;
-    if (result.done === true) {
+  const answer = (): void => {
+    const [tell, refuse] = [resolve, reject];
+    if (tell === undefined || refuse === undefined) return;
+    const value = taken();
+    if (value !== undefined) {
+      resolve = reject = undefined;
+      tell({ done: false, value });
+    } else if (isOver || ended !== undefined) {
+      resolve = reject = undefined;
       isOver = true;
-      return told(reader.end?.()) ?? over;
+      if (ended !== undefined && "error" in ended) refuse(ended.error);
+      else tell(over);
+      ended = undefined;
     }
-    const batches: TokenBatch[] = [];
-    try {
-      for (const event of result.value) {
-        const batch = reader.read(event);
-        if (batch === undefined) continue;
-        batches.push(batch);
-        if (batch.finish !== undefined) break;
-      }
-    } catch (error) {
-      // What came before it is told first.
-      if (batches.length === 0) {
-        leave();
-        throw error;
-      }
-      failure = { error };
-    }
-    return told(batches.length > 1 ? joined(batches) : batches[0]) ?? next();
   };
-  const next = (): Promise<IteratorResult<TokenBatch>> => {
-    if (failure !== undefined) {
-      leave();
-      const { error } = failure;
-      failure = undefined;
-      return Promise.reject(error as Error);
-    }
-    return isOver ? Promise.resolve(over) : events.next().then(onEvents);
+  const open = (): void => {
+    isOpen = true;
+    events.open({
+      onPayload(bytes, start, end) {
+        if (finish !== undefined) return;
+        try {
+          if (ids.length === 0) firstIndex = reader.index;
+          if (reader.scan?.(bytes, start, end, ids) === true) return;
+          const batch = reader.read(parsed(url, bytes.toString("utf8", start, end)), bytes, start, end);
+          if (batch !== undefined) grow(batch);
+        } catch (error) {
+          ended = { error };
+          events.leave();
+          answer();
+        }
+      },
+      onRead() {
+        answer();
+        if (ids.length > mostWaiting && !isPaused) {
+          isPaused = true;
+          events.pause();
+        }
+      },
+      onEnd() {
+        const last = reader.end?.();
+        if (last !== undefined) grow(last);
+        ended ??= {};
+        answer();
+      },
+      onFailure(error) {
+        ended ??= { error };
+        answer();
+      },
+    });
   };
 
   const stream: BatchStream = {
-    next,
+    next() {
+      return new Promise((onValue, onError) => {
+        resolve = onValue;
+        reject = onError;
+        if (!isOpen) open();
+        else {
+          answer();
+          if (isPaused && resolve !== undefined) {
+            isPaused = false;
+            events.resume();
+          }
+        }
+      });
+    },
     return() {
-      if (!isOver) leave();
+      if (!isOver) {
+        isOver = true;
+        if (isOpen) events.leave();
+      }
+      answer();
       return Promise.resolve(over);
     },
     [Symbol.asyncIterator]: () => stream,
@@ -89,18 +164,12 @@ export function batchesOfEvents(
   return stream;
 }
 
-function joined(batches: readonly TokenBatch[]): TokenBatch {
-  const cachedTokens = batches.find((batch) => batch.cachedTokens !== undefined)?.cachedTokens;
-  const finish = batches.at(-1)!.finish;
-  return {
-    firstIndex: batches[0]!.firstIndex,
-    ids: batches.flatMap(({ ids }) => [...ids]),
-    ...(batches.every(({ logprobs }) => logprobs === undefined)
-      ? {}
-      : { logprobs: batches.flatMap(({ logprobs = [] }) => logprobs) }),
-    ...(cachedTokens === undefined ? {} : { cachedTokens }),
-    ...(finish === undefined ? {} : { finish }),
-  };
+function parsed(url: string, text: string): unknown {
+  try {
+    return parseExactJson(text);
+  } catch (error) {
+    throw serverGone(url, new Error(`an event is no JSON: ${String(error)}`), true);
+  }
 }
 
 /**

@@ -1,7 +1,8 @@
 import type { EventReader } from "./batch-stream.ts";
+import { createEventTemplate, type EventTemplate } from "./event-template.ts";
 import type { Finish, GenerateRequest, TokenBatch, TokenLogprob } from "@stator/core";
 import { EnginesError } from "../../errors/engines-error.ts";
-import { serverError } from "../server-errors.ts";
+import { serverError } from "../http/server-errors.ts";
 
 /** A chunk of a `/v1/completions` stream, or its whole answer: both have this shape. */
 export interface CompletionChunk {
@@ -116,8 +117,12 @@ export function samplingFields(request: GenerateRequest): Record<string, unknown
 }
 
 /** Prompt and output so far as one prompt: how servers resume that know no output of another. */
-export function resumedPrompt(request: GenerateRequest): number[] {
-  return [...request.promptIds, ...request.outputIds];
+export function resumedPrompt({ promptIds, outputIds }: GenerateRequest): Uint32Array {
+  if (outputIds.length === 0) return promptIds;
+  const ids = new Uint32Array(promptIds.length + outputIds.length);
+  ids.set(promptIds);
+  ids.set(outputIds, promptIds.length);
+  return ids;
 }
 
 /** What is left of the token budget. */
@@ -125,13 +130,33 @@ export function remainingTokens(request: GenerateRequest): number {
   return Math.max(1, request.limits.maxTokens - request.outputIds.length);
 }
 
+/** The shape of one server's plain chunks, for all of its requests. */
+export const completionTemplate = (): EventTemplate =>
+  createEventTemplate({ ids: "token_ids", passed: ["id", "created", "text"] });
+
 /** Reads an OpenAI completion stream, from output index `request.outputIds.length` on. */
-export function completionReader(server: string, request: GenerateRequest): EventReader {
-  let index = request.outputIds.length;
+export function completionReader(
+  server: string,
+  request: GenerateRequest,
+  template: EventTemplate,
+): EventReader {
+  const start = request.outputIds.length;
+  let index = start;
   let lastId: number | undefined;
   let held: TokenBatch | undefined;
+  const scan = (bytes: Buffer, from: number, to: number, ids: number[]): boolean => {
+    const before = ids.length;
+    if (!template.match(bytes, from, to, ids)) return false;
+    if (ids.length > before) lastId = ids[ids.length - 1];
+    index += ids.length - before;
+    return true;
+  };
   return {
-    read(event) {
+    get index() {
+      return index;
+    },
+    ...(request.topLogprobs === undefined ? { scan } : {}),
+    read(event, bytes, from, to) {
       const chunk = event as CompletionChunk;
       throwChunkError(server, chunk);
       const cachedTokens = chunk.usage?.prompt_tokens_details?.cached_tokens;
@@ -150,8 +175,12 @@ export function completionReader(server: string, request: GenerateRequest): Even
       const firstIndex = index;
       index += ids.length;
       // Literals, not spreads: this is once per token.
-      if (finish === undefined && logprobs === undefined && cachedTokens === undefined)
+      if (finish === undefined && logprobs === undefined && cachedTokens === undefined) {
+        // The first one has the prompt with it.
+        if (firstIndex > start && choice.token_ids !== undefined && choice.token_ids !== null)
+          template.learn(bytes, from, to, choice.token_ids, undefined);
         return ids.length > 0 ? { firstIndex, ids } : undefined;
+      }
       const batch: TokenBatch = {
         firstIndex,
         ids,

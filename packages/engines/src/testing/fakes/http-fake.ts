@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
-import { parseExactJson, stringifyExactJson } from "../../server/exact-json.ts";
+import { parseExactJson, stringifyExactJson } from "../../server/http/exact-json.ts";
 
 /** A running contract fake of an engine server. */
 export interface EngineFake {

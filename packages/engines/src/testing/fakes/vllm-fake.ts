@@ -24,6 +24,8 @@ export interface VllmFakeOptions {
   readonly era?: "0.10.0" | "0.10" | "0.29";
   /** Handoffs in flight, shared by the prefill and the decode fake: stands for the NIXL side channel. */
   readonly sideChannel?: Map<string, Handoff>;
+  /** How long prefill keeps KV that no decode reads, ms, as `VLLM_NIXL_ABORT_REQUEST_TIMEOUT` says. Default 480,000. */
+  readonly holdMs?: number;
   /** Where the fakes of a Mooncake or P2P-NCCL pair meet: by `transfer_id`, or by the request id that holds both addresses. */
   readonly rooms?: MeetingRooms;
   /** Gets an event for every block of a prompt that was computed. */
@@ -36,9 +38,18 @@ export interface VllmFakeOptions {
 
 /** A server that speaks vLLM's contract, nasty parts included, over any engine. */
 export function startVllmFake(options: VllmFakeOptions): Promise<EngineFake> {
-  const { engine, era = "0.29", sideChannel = new Map<string, Handoff>() } = options;
+  const { engine, era = "0.29", sideChannel = new Map<string, Handoff>(), holdMs = 480_000 } = options;
   const name = options.model ?? engine.card?.model ?? "model";
   const published = new Set<bigint>();
+  /** Blocks of prefilled prompts by their ids in the side channel; a decode that has read them takes the id away. */
+  const offered = new Map<string, number>();
+  const heldBlocks = (): number => {
+    let blocks = 0;
+    for (const [id, count] of offered)
+      if (sideChannel.has(id)) blocks += count;
+      else offered.delete(id);
+    return blocks;
+  };
   const publish = async ({ promptIds }: GenerateRequest): Promise<void> => {
     const events = storedEvents(
       promptIds,
@@ -71,7 +82,7 @@ export function startVllmFake(options: VllmFakeOptions): Promise<EngineFake> {
           data: [{ id: name, object: "model", max_model_len: engine.card?.contextTokens }],
         });
       case "/metrics":
-        return exchange.text(200, metricsOf(engine, status, name, era));
+        return exchange.text(200, metricsOf(engine, status, name, era, heldBlocks()));
       case "/v1/completions":
         return complete(exchange, exchange.body as CompletionBody);
       default:
@@ -107,7 +118,11 @@ export function startVllmFake(options: VllmFakeOptions): Promise<EngineFake> {
         if (left.type !== "handoff") return fail(exchange, 500, "KV load failed");
         return await stream(exchange, body, { ...request, handoff: left.handoff });
       }
-      if (body.stream === true) return await stream(exchange, body, request);
+      if (body.stream === true) {
+        return await stream(exchange, body, request, () =>
+          sideChannel.delete(String(params?.["remote_request_id"])),
+        );
+      }
       return exchange.json(200, await whole(request, exchange.signal, isPrefill));
     } catch (error) {
       if (exchange.signal.aborted) return;
@@ -164,6 +179,8 @@ export function startVllmFake(options: VllmFakeOptions): Promise<EngineFake> {
     const id = randomUUID();
     // vLLM's decode samples the first token itself.
     sideChannel.set(id, { ...handoff, firstIds: [], firstEmittedBy: "nobody" });
+    offered.set(id, Math.ceil(handoff.heldTokens / (engine.card?.blockTokens ?? 16)));
+    setTimeout(() => sideChannel.delete(id), holdMs).unref();
     return {
       do_remote_prefill: true,
       do_remote_decode: false,
@@ -178,11 +195,17 @@ export function startVllmFake(options: VllmFakeOptions): Promise<EngineFake> {
     };
   }
 
-  async function stream(exchange: Exchange, body: CompletionBody, request: GenerateRequest): Promise<void> {
+  async function stream(
+    exchange: Exchange,
+    body: CompletionBody,
+    request: GenerateRequest,
+    onRead: () => void = () => {},
+  ): Promise<void> {
     let sent = 0;
     let cached = 0;
     let isFirst = true;
     for await (const batch of engine.generate(request, { signal: exchange.signal })) {
+      if (isFirst) onRead();
       cached = request.handoff === undefined ? (batch.cachedTokens ?? cached) : request.promptIds.length - 1;
       for (let i = 0; i < batch.ids.length; i++) {
         const isLast = i === batch.ids.length - 1;
@@ -259,7 +282,13 @@ export function startVllmFake(options: VllmFakeOptions): Promise<EngineFake> {
   }
 }
 
-function metricsOf(engine: Engine, status: EngineStatus | undefined, model: string, era: string): string {
+function metricsOf(
+  engine: Engine,
+  status: EngineStatus | undefined,
+  model: string,
+  era: string,
+  heldBlocks: number,
+): string {
   const usage = era === "0.29" ? "vllm:kv_cache_usage_perc" : "vllm:gpu_cache_usage_perc";
   const labels = `{model_name="${model}",engine="0"}`;
   const load = status?.load;
@@ -267,7 +296,7 @@ function metricsOf(engine: Engine, status: EngineStatus | undefined, model: stri
     `vllm:cache_config_info{block_size="${engine.card?.blockTokens}",num_gpu_blocks="${load?.kvBlocksTotal ?? 100}",engine="0"} 1`,
     `vllm:num_requests_running${labels} ${load?.running ?? 0}`,
     `vllm:num_requests_waiting${labels} ${load?.waiting ?? 0}`,
-    `${usage}${labels} ${load === undefined ? 0 : load.kvBlocksUsed / Math.max(1, load.kvBlocksTotal)}`,
+    `${usage}${labels} ${load === undefined ? 0 : (load.kvBlocksUsed + heldBlocks) / Math.max(1, load.kvBlocksTotal)}`,
     "",
   ].join("\n");
 }

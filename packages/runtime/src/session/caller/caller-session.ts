@@ -19,11 +19,12 @@ import {
   type EngineStatus,
   type GenerateRequest,
   type Handoff,
+  type HandoffOutcome,
   type TokenBatch,
   type WorkerHealth,
 } from "@stator/core";
 import { errorFromWire } from "../../codec/error-codec.ts";
-import { handoffToWire } from "../../codec/handoff-codec.ts";
+import { handoffToWire, outcomes } from "../../codec/handoff-codec.ts";
 import { encodeRequest } from "../../codec/request-codec.ts";
 import { statusFromWire } from "../../codec/status-codec.ts";
 import { RuntimeError } from "../../runtime-error.ts";
@@ -62,7 +63,7 @@ export interface CallerSessionOptions {
 export interface CallerSession {
   generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<TokenBatch>;
   renew(handoff: Handoff): void;
-  release(handoff: Handoff): void;
+  release(handoff: Handoff, outcome: HandoffOutcome): void;
   /** Asks for a snapshot of the KV blocks; it comes as a status with one snapshot batch. */
   refreshEvents(): void;
   /** Gives up the running requests, there and here; the session goes on. */
@@ -82,7 +83,7 @@ export function openSession(options: CallerSessionOptions): CallerSession {
   const outgoing = createOutgoingStarts();
   let cancels: number[] = [];
   let renews: Handoff[] = [];
-  let releases: Handoff[] = [];
+  let releases: { readonly handoff: Handoff; readonly outcome: HandoffOutcome }[] = [];
   let nextHandle = 1;
   let lastFrame = 0n;
   // Messages so far, and in which one each unanswered start was said whole.
@@ -140,7 +141,8 @@ export function openSession(options: CallerSessionOptions): CallerSession {
     const message = create(SessionRequestSchema, {
       cancels,
       renews: renews.map(handoffToWire),
-      releases: releases.map(handoffToWire),
+      releases: releases.map(({ handoff }) => handoffToWire(handoff)),
+      releaseOutcomes: releases.map(({ outcome }) => outcomes.number(outcome)),
     });
     cancels = [];
     renews = [];
@@ -268,8 +270,8 @@ export function openSession(options: CallerSessionOptions): CallerSession {
       renews.push(handoff);
       turn.open();
     },
-    release(handoff) {
-      releases.push(handoff);
+    release(handoff, outcome) {
+      releases.push({ handoff, outcome });
       turn.open();
     },
     refreshEvents: () => intake.refresh(),

@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import {
+  HandoffOutcome,
   SessionResponseSchema,
   WelcomeSchema,
   RejectedSchema,
@@ -19,7 +20,7 @@ import {
 } from "@stator/core";
 import { cardToWire } from "../../codec/card-codec.ts";
 import { errorToWire } from "../../codec/error-codec.ts";
-import { handoffFromWire } from "../../codec/handoff-codec.ts";
+import { handoffFromWire, outcomes } from "../../codec/handoff-codec.ts";
 import { batchToWire } from "../../codec/kv-event-codec.ts";
 import { decodeRequest } from "../../codec/request-codec.ts";
 import { statusToWire } from "../../codec/status-codec.ts";
@@ -233,7 +234,10 @@ export async function* serveSession(
       turn.open();
     }
     for (const handoff of message.renews) host.engine.renewHandoff?.(handoffFromWire(handoff));
-    for (const handoff of message.releases) host.engine.releaseHandoff?.(handoffFromWire(handoff));
+    for (const [i, handoff] of message.releases.entries()) {
+      const outcome = outcomes.word(message.releaseOutcomes[i] ?? HandoffOutcome.TAKEN, "taken");
+      host.engine.releaseHandoff?.(handoffFromWire(handoff), outcome);
+    }
   };
 
   const listen = async (): Promise<void> => {

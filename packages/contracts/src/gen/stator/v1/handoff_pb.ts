@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file stator/v1/handoff.proto.
  */
 export const file_stator_v1_handoff: GenFile = /*@__PURE__*/
-  fileDesc("ChdzdGF0b3IvdjEvaGFuZG9mZi5wcm90bxIJc3RhdG9yLnYxIjwKDUhhbmRvZmZTb3VyY2USDgoGd29ya2VyGAEgASgJEg0KBWVwb2NoGAIgASgJEgwKBHJhbmsYAyABKA0iLwoMSGFuZG9mZkxlYXNlEgoKAmlkGAEgASgJEhMKC2R1cmF0aW9uX21zGAIgASgNIr0CCgdIYW5kb2ZmEhEKCWNvbm5lY3RvchgBIAEoCRIoCgVzdHlsZRgCIAEoDjIZLnN0YXRvci52MS5Db25uZWN0b3JTdHlsZRIOCgZvcGFxdWUYAyABKAwSEQoEcm9vbRgEIAEoBEgAiAEBEigKBnNvdXJjZRgFIAEoCzIYLnN0YXRvci52MS5IYW5kb2ZmU291cmNlEhMKC2hlbGRfdG9rZW5zGAYgASgNEhEKCWZpcnN0X2lkcxgHIAMoDRIxChBmaXJzdF9lbWl0dGVkX2J5GAggASgOMhcuc3RhdG9yLnYxLkZpcnN0RW1pdHRlchIcChRjb21wYXRpYmlsaXR5X2RpZ2VzdBgJIAEoCRImCgVsZWFzZRgKIAEoCzIXLnN0YXRvci52MS5IYW5kb2ZmTGVhc2VCBwoFX3Jvb20qkAEKDkNvbm5lY3RvclN0eWxlEh8KG0NPTk5FQ1RPUl9TVFlMRV9VTlNQRUNJRklFRBAAEh4KGkNPTk5FQ1RPUl9TVFlMRV9TRVFVRU5USUFMEAESHgoaQ09OTkVDVE9SX1NUWUxFX1JFTkRFWlZPVVMQAhIdChlDT05ORUNUT1JfU1RZTEVfQUREUkVTU0VEEAMqfAoMRmlyc3RFbWl0dGVyEh0KGUZJUlNUX0VNSVRURVJfVU5TUEVDSUZJRUQQABIZChVGSVJTVF9FTUlUVEVSX1BSRUZJTEwQARIYChRGSVJTVF9FTUlUVEVSX0RFQ09ERRACEhgKFEZJUlNUX0VNSVRURVJfTk9CT0RZEANiBnByb3RvMw");
+  fileDesc("ChdzdGF0b3IvdjEvaGFuZG9mZi5wcm90bxIJc3RhdG9yLnYxIjwKDUhhbmRvZmZTb3VyY2USDgoGd29ya2VyGAEgASgJEg0KBWVwb2NoGAIgASgJEgwKBHJhbmsYAyABKA0iLwoMSGFuZG9mZkxlYXNlEgoKAmlkGAEgASgJEhMKC2R1cmF0aW9uX21zGAIgASgNIr0CCgdIYW5kb2ZmEhEKCWNvbm5lY3RvchgBIAEoCRIoCgVzdHlsZRgCIAEoDjIZLnN0YXRvci52MS5Db25uZWN0b3JTdHlsZRIOCgZvcGFxdWUYAyABKAwSEQoEcm9vbRgEIAEoBEgAiAEBEigKBnNvdXJjZRgFIAEoCzIYLnN0YXRvci52MS5IYW5kb2ZmU291cmNlEhMKC2hlbGRfdG9rZW5zGAYgASgNEhEKCWZpcnN0X2lkcxgHIAMoDRIxChBmaXJzdF9lbWl0dGVkX2J5GAggASgOMhcuc3RhdG9yLnYxLkZpcnN0RW1pdHRlchIcChRjb21wYXRpYmlsaXR5X2RpZ2VzdBgJIAEoCRImCgVsZWFzZRgKIAEoCzIXLnN0YXRvci52MS5IYW5kb2ZmTGVhc2VCBwoFX3Jvb20qkAEKDkNvbm5lY3RvclN0eWxlEh8KG0NPTk5FQ1RPUl9TVFlMRV9VTlNQRUNJRklFRBAAEh4KGkNPTk5FQ1RPUl9TVFlMRV9TRVFVRU5USUFMEAESHgoaQ09OTkVDVE9SX1NUWUxFX1JFTkRFWlZPVVMQAhIdChlDT05ORUNUT1JfU1RZTEVfQUREUkVTU0VEEAMqfAoMRmlyc3RFbWl0dGVyEh0KGUZJUlNUX0VNSVRURVJfVU5TUEVDSUZJRUQQABIZChVGSVJTVF9FTUlUVEVSX1BSRUZJTEwQARIYChRGSVJTVF9FTUlUVEVSX0RFQ09ERRACEhgKFEZJUlNUX0VNSVRURVJfTk9CT0RZEAMqawoOSGFuZG9mZk91dGNvbWUSHwobSEFORE9GRl9PVVRDT01FX1VOU1BFQ0lGSUVEEAASGQoVSEFORE9GRl9PVVRDT01FX1RBS0VOEAESHQoZSEFORE9GRl9PVVRDT01FX0FCQU5ET05FRBACYgZwcm90bzM");
 
 /**
  * One life of one worker, and the data-parallel rank in it.
@@ -220,4 +220,41 @@ export type FirstEmitter = (typeof FirstEmitter)[keyof typeof FirstEmitter] | Un
  */
 export const FirstEmitterSchema: GenEnum<FirstEmitter> = /*@__PURE__*/
   enumDesc(file_stator_v1_handoff, 1);
+
+/**
+ * What became of a handoff.
+ *
+ * @generated from enum stator.v1.HandoffOutcome
+ */
+export const HandoffOutcome = {
+  /**
+   * @generated from enum value: HANDOFF_OUTCOME_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: HANDOFF_OUTCOME_TAKEN = 1;
+   */
+  TAKEN: 1,
+
+  /**
+   * No decode is known to have taken it.
+   *
+   * @generated from enum value: HANDOFF_OUTCOME_ABANDONED = 2;
+   */
+  ABANDONED: 2,
+} as const;
+
+/**
+ * What became of a handoff.
+ *
+ * @generated from enum stator.v1.HandoffOutcome
+ */
+export type HandoffOutcome = (typeof HandoffOutcome)[keyof typeof HandoffOutcome] | UnknownEnum;
+
+/**
+ * Describes the enum stator.v1.HandoffOutcome.
+ */
+export const HandoffOutcomeSchema: GenEnum<HandoffOutcome> = /*@__PURE__*/
+  enumDesc(file_stator_v1_handoff, 2);
 

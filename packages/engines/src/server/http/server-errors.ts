@@ -1,4 +1,4 @@
-import { EnginesError, type EnginesErrorCode } from "../errors/engines-error.ts";
+import { EnginesError, type EnginesErrorCode } from "../../errors/engines-error.ts";
 import { parseExactJson } from "./exact-json.ts";
 
 /**

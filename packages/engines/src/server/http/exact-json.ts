@@ -11,8 +11,25 @@ export function parseExactJson(text: string): unknown {
   );
 }
 
-/** Writes JSON; `bigint` values become plain integers. */
+/** Writes JSON; `bigint` values become plain integers, lists of ids (`Uint32Array`) plain lists. */
 export function stringifyExactJson(value: unknown): string {
+  if (!hasIds(value)) return stringified(value);
+  // A prompt is nearly all of a request: its ids go past the replacer, which is called for each value.
+  const members = Object.entries(value).flatMap(([key, member]) => {
+    if (member === undefined) return [];
+    const text = member instanceof Uint32Array ? `[${member.join(",")}]` : stringified(member);
+    return [`${JSON.stringify(key)}:${text}`];
+  });
+  return `{${members.join(",")}}`;
+}
+
+function hasIds(value: unknown): value is object {
+  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype)
+    return false;
+  return Object.values(value).some((member) => member instanceof Uint32Array);
+}
+
+function stringified(value: unknown): string {
   let hasBig = false;
   const text = JSON.stringify(value, (_key, inner: unknown) => {
     if (typeof inner !== "bigint") return inner;

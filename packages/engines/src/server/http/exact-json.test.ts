@@ -42,3 +42,11 @@ test("reads what JSON.parse would, where nothing is large", () => {
     "99999999999999999999",
   ]);
 });
+
+test("writes ids as a list, beside whatever else there is", () => {
+  const body = { prompt: Uint32Array.of(1, 4_294_967_295), seed: -(2n ** 63n), left: undefined, a: { b: [2n ** 60n] } };
+  expect(stringifyExactJson(body)).toBe(
+    '{"prompt":[1,4294967295],"seed":-9223372036854775808,"a":{"b":[1152921504606846976]}}',
+  );
+  expect(stringifyExactJson({ prompt: new Uint32Array(0) })).toBe('{"prompt":[]}');
+});
