@@ -203,6 +203,12 @@ const cases: readonly Case[] = [
     fires: ["StatorPredictionsDistrusted"],
   },
   {
+    name: "a worker that finds more than its events say",
+    series: { 'stator_router_predictions_understated{worker="decode-0"}': "1x20" },
+    at: "10m",
+    fires: ["StatorPredictionsUnderstated"],
+  },
+  {
     name: "a slow scrape",
     series: { 'stator_metrics_scrape_seconds{instance="a"}': "0.4x20" },
     at: "10m",

@@ -110,6 +110,13 @@ function causes(p: string): readonly Cause[] {
       todo: "Compare block size, tokenizer and hash scheme of that worker and the router, and whether its events arrive.",
     },
     {
+      name: "PredictionsUnderstated",
+      expr: `max by (worker) (${p}router_predictions_understated) > 0`,
+      holds: "5m",
+      summary: "{{ $labels.worker }} finds more in its cache than its KV events say",
+      todo: "Look at that worker's event feed, and whether the router's index.maxBytes holds the blocks of all workers.",
+    },
+    {
       name: "EventsMissing",
       expr: `max by (worker) (${p}router_events_missing) > 0`,
       holds: "5m",

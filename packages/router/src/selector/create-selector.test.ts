@@ -207,6 +207,33 @@ describe("createSelector", () => {
     expect(selector.loads()[0]?.prediction.isDistrusted).toBe(false);
   });
 
+  test("a worker that finds far more than its events say is routed by our own decisions too, loudly", () => {
+    const errors: string[] = [];
+    const quiet = () => {};
+    const { selector } = setUp({
+      speculativeTtlMs: 0,
+      logger: { debug: quiet, info: quiet, warn: quiet, error: (message) => errors.push(message) },
+    });
+    // Its feed says only this much, though the engine keeps the whole prompt.
+    selector.observe(batch("a", 1n, [stored(names.subarray(0, 10))]));
+    const pinned = { hints: { pin: { worker: "a" } } };
+    const serve = (cachedTokens: number): void => {
+      const booking = selector.book(selector.select(ask(selector, pinned)));
+      booking.prefilled({ cachedTokens });
+      booking.free();
+    };
+    // Half a block more is what an engine with finer blocks finds, and no gap.
+    for (let i = 0; i < 12; i++) serve(168);
+    expect(errors).toEqual([]);
+    for (let i = 0; i < 40; i++) serve(1600);
+    expect(errors).toHaveLength(1);
+    expect(errors[0]).toContain("more cached than its KV events say");
+    expect(selector.loads()[0]?.prediction.isUnderstated).toBe(true);
+    expect(selector.select(ask(selector, pinned)).chosen?.cachedTokens).toBeGreaterThan(1000);
+    for (let i = 0; i < 1100; i++) serve(1600);
+    expect(selector.loads()[0]?.prediction.isUnderstated).toBe(false);
+  });
+
   test("frees everything that bookings added, whatever their order", () => {
     const { selector } = setUp();
     const bookings = Array.from({ length: 20 }, () => selector.book(selector.select(ask(selector))));

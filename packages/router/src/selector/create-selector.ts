@@ -5,6 +5,7 @@ import {
   silentLogger,
   systemClock,
   type GenerateRequest,
+  type Logger,
   type Worker,
 } from "@stator/core";
 import { routerError } from "../errors/router-error.ts";
@@ -110,15 +111,8 @@ export function createSelector(options: SelectorOptions = {}): Selector {
       const series = workers.get(target.worker)?.series;
       series?.predicted(predictedTokens, actualTokens);
       if (!target.prediction.observe(predictedTokens, actualTokens)) return;
-      const { isDistrusted } = target.prediction.record;
-      series?.trusted(isDistrusted);
-      const fields = { worker: target.worker, rank: target.rank, ...target.prediction.record };
-      if (isDistrusted) {
-        logger.error(
-          "Predicted cached tokens of this worker do not come true: it is routed by load alone. Compare block size, tokenizer and hash scheme.",
-          fields,
-        );
-      } else logger.info("Predictions for this worker come true again.", fields);
+      series?.gap(target.prediction.record);
+      tellGap(logger, target);
     },
   };
 
@@ -218,7 +212,7 @@ export function createSelector(options: SelectorOptions = {}): Selector {
           adapters: card.adapters,
           blockTokens: card.blockTokens,
           prefill: models.forWorker(),
-          prediction: createPredictionCheck(),
+          prediction: createPredictionCheck(card.blockTokens),
         });
       });
       const group = Math.max(0, card.kvGroups?.findIndex((each) => each.kind === "full_attention") ?? 0);
@@ -285,11 +279,7 @@ export function createSelector(options: SelectorOptions = {}): Selector {
       const known = target.proof.isIdle ? index.lookup(request.names).depths[target.number]! : -1;
       const booking = createBooking(target, chosen, request, landmarks, known, bookingContext);
       if (landmarks.length > 0)
-        (target.hasEvents && !target.proof.isSilent ? speculative : approximate).expect(
-          target.number,
-          landmarks,
-          clock.now(),
-        );
+        (isToldAll(target) ? speculative : approximate).expect(target.number, landmarks, clock.now());
       return booking;
     },
     estimate(request) {
@@ -339,7 +329,7 @@ export function createSelector(options: SelectorOptions = {}): Selector {
           indexTarget: target.number,
           indexedBlocks: index.digest(target.number).blocks,
           prediction: target.prediction.record,
-          hasEvents: target.hasEvents && !target.proof.isSilent,
+          hasEvents: isToldAll(target),
           prefill: {
             fixedMs: intercept,
             msPerToken: slope,
@@ -420,4 +410,26 @@ function prepare(request: GenerateRequest, blockTokens: number | undefined): Sel
     avoid: request.avoid,
     phase: request.mode === "prefill" ? "prefill" : request.handoff === undefined ? "full" : "decode",
   };
+}
+
+/** Its events say what it holds; otherwise this router's own decisions do. */
+function isToldAll({ hasEvents, proof, prediction }: TargetState): boolean {
+  return hasEvents && !proof.isSilent && !prediction.record.isUnderstated;
+}
+
+function tellGap(logger: Logger, { worker, rank, hasEvents, prediction }: TargetState): void {
+  const fields = { worker, rank, ...prediction.record };
+  if (prediction.record.isDistrusted) {
+    logger.error(
+      "Predicted cached tokens of this worker do not come true: it is routed by load alone. Compare block size, tokenizer and hash scheme.",
+      fields,
+    );
+  } else if (prediction.record.isUnderstated) {
+    // Without events this router's own decisions are all there is already.
+    if (!hasEvents) return;
+    logger.error(
+      "This worker finds far more cached than its KV events say: it is routed by this router's own decisions as well. Check its event feed, and whether index.maxBytes holds its blocks.",
+      fields,
+    );
+  } else logger.info("Predictions for this worker come true again.", fields);
 }

@@ -1,11 +1,12 @@
 import type { Counter, Gauge, Meter } from "@stator/core";
+import type { PredictionRecord } from "./selector.ts";
 
 /** What a selector measures of one worker. */
 export interface WorkerSeries {
   /** Cached tokens as predicted when a request was routed, and as the worker then reported them. */
   predicted(predictedTokens: number, actualTokens: number): void;
-  /** Whether its predictions are used. */
-  trusted(isDistrusted: boolean): void;
+  /** Whether predicted and actual cached tokens differ persistently, and to which side. */
+  gap(record: Pick<PredictionRecord, "isDistrusted" | "isUnderstated">): void;
   /** Whether what it computes fails to come back as KV events. */
   silent(isSilent: boolean): void;
   /** A snapshot differed from the index, though both had seen the same events. */
@@ -34,6 +35,11 @@ export function createSelectorMetrics(meter: Meter): (worker: string) => WorkerS
     help: "1 while a worker is routed by load alone because its predicted cached tokens do not come true.",
     labels,
   });
+  const understated = meter.gauge({
+    name: "router_predictions_understated",
+    help: "1 while a worker finds far more in its KV cache than its KV events say: this router's own decisions count as well.",
+    labels,
+  });
   const silent = meter.gauge({
     name: "router_events_missing",
     help: "1 while the blocks that a worker computes do not come back as KV events: it is routed by this router's own decisions.",
@@ -50,27 +56,34 @@ export function createSelectorMetrics(meter: Meter): (worker: string) => WorkerS
       predicted: Counter;
       actual: Counter;
       distrusted: Gauge;
+      understated: Gauge;
       silent: Gauge;
       mismatches: Counter;
     } = {
       predicted: predicted.labels(who),
       actual: actual.labels(who),
       distrusted: distrusted.labels(who),
+      understated: understated.labels(who),
       silent: silent.labels(who),
       mismatches: mismatches.labels(who),
     };
     series.distrusted.set(0);
+    series.understated.set(0);
     series.silent.set(0);
     return {
       predicted(predictedTokens, actualTokens) {
         series.predicted.add(predictedTokens);
         series.actual.add(actualTokens);
       },
-      trusted: (isDistrusted) => series.distrusted.set(isDistrusted ? 1 : 0),
+      gap({ isDistrusted, isUnderstated }) {
+        series.distrusted.set(isDistrusted ? 1 : 0);
+        series.understated.set(isUnderstated ? 1 : 0);
+      },
       silent: (isSilent) => series.silent.set(isSilent ? 1 : 0),
       mismatched: () => series.mismatches.add(),
       forget() {
         distrusted.remove(who);
+        understated.remove(who);
         silent.remove(who);
       },
     };

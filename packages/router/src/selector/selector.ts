@@ -219,6 +219,8 @@ export interface PredictionRecord {
   readonly actualTokens: number;
   /** The gap is persistent: predictions for this worker are not used until they agree again. */
   readonly isDistrusted: boolean;
+  /** The worker persistently finds more than its events say: this router's own decisions count as well until they agree again. */
+  readonly isUnderstated: boolean;
 }
 
 /**
