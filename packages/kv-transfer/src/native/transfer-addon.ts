@@ -135,8 +135,8 @@ export interface TransferAddon {
   /** The plain copy from remote to local, against which benches measure. */
   memcpyRuns(batch: AddonBatch, local: readonly Uint8Array[], remote: readonly Uint8Array[]): void;
   cmaWords(pid: number, pidfd: number, address: bigint, target: BigUint64Array): void;
-  /** Absent in builds without UCX's headers. */
-  readonly Ucx?: new (
+  /** Throws where the library can't be opened, or is none of UCX. */
+  readonly Ucx: new (
     library: string,
     /** Status 0: done, 1: stopped, 2: failed. */
     onEnd: (kind: number, job: number, status: number, message: string) => void,

@@ -25,11 +25,6 @@ export function ucx(options: UcxOptions = {}): Transport {
     name: "ucx",
     async open(host) {
       const addon = requireTransferAddon("The ucx transport");
-      if (addon.Ucx === undefined)
-        throw transferError(
-          "TRANSFER_NATIVE_UNAVAILABLE",
-          "The addon was built without UCX's headers: install libucx-dev and run `npm run build:native`.",
-        );
       const library = options.library ?? defaultUcxLibrary;
       let engine: UcxEngine;
       const jobs: UcxJobs = new Map();

@@ -1,7 +1,6 @@
 // UCX as JS sees it.
 #include "../runs.h"
 
-#if __has_include(<ucp/api/ucp.h>)
 #include "engine.h"
 
 namespace transfer {
@@ -214,12 +213,3 @@ class Ucx : public Napi::ObjectWrap<Ucx> {
 void InitUcx(Napi::Env env, Napi::Object exports) { exports.Set("Ucx", ucx::Ucx::Define(env)); }
 
 }  // namespace transfer
-
-#else
-
-namespace transfer {
-// Built without UCX's headers: the transport says so.
-void InitUcx(Napi::Env, Napi::Object) {}
-}  // namespace transfer
-
-#endif

@@ -1,4 +1,3 @@
-#if __has_include(<ucp/api/ucp.h>)
 #include "api.h"
 
 #include <dlfcn.h>
@@ -54,4 +53,3 @@ std::string LoadApi(const std::string& path, Api& api) {
 }
 
 }  // namespace transfer::ucx
-#endif

@@ -1,6 +1,5 @@
 #include "../runs.h"
 
-#if __has_include(<ucp/api/ucp.h>)
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -254,4 +253,3 @@ bool Engine::Advance(Job& job) {
 }
 
 }  // namespace transfer::ucx
-#endif
