@@ -357,6 +357,23 @@ describe("a worker", () => {
     const to = events.flatMap((event) => (event.type === "routed" ? [event.worker] : []));
     expect(to).toEqual(["lora", "lora"]);
   });
+
+  it("that could not hold the whole answer gets no part of it, also when the stream moves", async () => {
+    const { clock, add, run, events, pool } = rig();
+    add("small", answering, { card: { contextTokens: 64 } });
+    add("large");
+    expect(pool.card?.contextTokens).toBe(1_024);
+    const outputIds = Uint32Array.of(1, 2, 3);
+    for (const maxTokens of [24, 25, 5_000]) {
+      const signal = new AbortController();
+      const end = run({ limits: { maxTokens }, attempt: 1, outputIds, avoid: [] }, signal.signal);
+      await clock.pass(1);
+      signal.abort();
+      await clock.run(end);
+    }
+    const to = events.flatMap((event) => (event.type === "routed" ? [event.worker] : []));
+    expect(to).toEqual(["small", "large", "large"]);
+  });
 });
 
 describe("the card", () => {

@@ -108,6 +108,7 @@ export function createPool(options: PoolOptions): ClosablePool {
   const pace = createPaceWatch({ clock });
   const prepared = new WeakMap<Uint32Array, Prepared>();
   let booked = 0;
+  let longestContext = 0;
   let isClosed = false;
 
   const observeStatus = ({ worker, engine }: WorkerHandle, status: EngineStatus): void => {
@@ -137,6 +138,7 @@ export function createPool(options: PoolOptions): ClosablePool {
     const stop = engine.onStatus?.((status) => observeStatus(handle, status));
     if (stop !== undefined) stops.push(stop);
     members.set(worker.id, { handle, booked: 0, stops });
+    longestContext = Math.max(longestContext, card.contextTokens);
     observeSnapshot(worker.id, worker.epoch, engine);
     line.wake();
   };
@@ -145,6 +147,7 @@ export function createPool(options: PoolOptions): ClosablePool {
     if (handle === undefined || member?.handle !== handle) return;
     for (const stop of member.stops) stop();
     members.delete(handle.worker.id);
+    longestContext = Math.max(0, ...[...members.values()].map((one) => one.handle.card.contextTokens));
     pace.forget(handle.health);
     selector.removeWorker(handle.worker.id, handle.worker.epoch);
   };
@@ -189,7 +192,7 @@ export function createPool(options: PoolOptions): ClosablePool {
           const member = members.get(worker);
           return member === undefined
             ? "not in this pool"
-            : refusalOf(member.handle, request, member.booked)?.reason;
+            : refusalOf(member.handle, request, member.booked, longestContext)?.reason;
         },
       },
       { explain: isTold },
@@ -248,14 +251,17 @@ export function createPool(options: PoolOptions): ClosablePool {
 
   const mayBeServed = (request: GenerateRequest): boolean =>
     [...members.values()].some(({ handle, booked: there }) => {
-      const refusal = refusalOf(handle, request, there);
+      const refusal = refusalOf(handle, request, there, longestContext);
       return refusal === undefined || refusal.mayPass || refusal.mayReturn === true;
     });
   /** Why nobody takes it: whether waiting may help, and the reasons of all. */
   const refusalError = (request: GenerateRequest, waitedMs: number): Error => {
     const refusals = [...members.values()].map(({ handle, booked: there }) => ({
       worker: handle.worker.id,
-      ...(refusalOf(handle, request, there) ?? { reason: "the policy refused it", mayPass: true }),
+      ...(refusalOf(handle, request, there, longestContext) ?? {
+        reason: "the policy refused it",
+        mayPass: true,
+      }),
     }));
     const reasons = refusals.map(({ worker, reason }) => `${worker}: ${reason}`).join("; ");
     const waited = waitedMs === 0 ? "" : ` within ${Math.round(waitedMs)} ms`;
@@ -328,9 +334,11 @@ export function createPool(options: PoolOptions): ClosablePool {
   const generate = (request: GenerateRequest, generateOptions: GenerateOptions): AsyncIterable<TokenBatch> =>
     withTail(() => begin(request, generateOptions));
 
+  /** One that speaks for all: with the longest context, which decides how long an answer may be, and ready if any is. */
   const anyHandle = (): WorkerHandle | undefined => {
     let first: WorkerHandle | undefined;
     for (const { handle } of members.values()) {
+      if (handle.card.contextTokens < longestContext) continue;
       if (handle.health.state === "ready") return handle;
       first ??= handle;
     }
@@ -352,7 +360,9 @@ export function createPool(options: PoolOptions): ClosablePool {
         ...computedBefore(request),
         exclude: (worker) => {
           const member = members.get(worker);
-          return member === undefined ? "not in this pool" : refusalOf(member.handle, request, 0)?.reason;
+          return member === undefined
+            ? "not in this pool"
+            : refusalOf(member.handle, request, 0, longestContext)?.reason;
         },
       });
     },

@@ -11,11 +11,17 @@ export interface Refusal {
   readonly mayReturn?: boolean;
 }
 
-/** Whether this worker may serve this request now. `booked` counts this pool's requests there. */
+/**
+ * Whether this worker may serve this request now.
+ *
+ * @param booked requests of this pool there.
+ * @param longestContext of all workers of the pool: what none of them could hold, this one need not.
+ */
 export function refusalOf(
   handle: WorkerHandle,
   request: GenerateRequest,
   booked: number,
+  longestContext: number,
 ): Refusal | undefined {
   const { worker, card, health } = handle;
   if (request.avoid.some((life) => life.worker === worker.id && life.epoch === worker.epoch)) {
@@ -28,7 +34,7 @@ export function refusalOf(
   if (request.adapter !== undefined && !card.adapters.includes(request.adapter)) {
     return { reason: `adapter ${request.adapter} is not loaded`, mayPass: false };
   }
-  if (request.promptIds.length + request.outputIds.length >= card.contextTokens) {
+  if (card.contextTokens < neededContext(request, longestContext)) {
     return { reason: `context of ${card.contextTokens} tokens is too small`, mayPass: false };
   }
   const missing = request.outputIds.length === 0 ? undefined : missingToResume(request, card);
@@ -43,4 +49,10 @@ export function refusalOf(
   const limit = worker.capacity.requests + worker.capacity.queue;
   if (booked >= limit) return { reason: `at its limit of ${limit} requests`, mayPass: true };
   return undefined;
+}
+
+/** A worker that cannot hold all that may come would end the answer earlier than another: a move must not change the text. */
+function neededContext({ promptIds, outputIds, limits, mode }: GenerateRequest, longest: number): number {
+  const least = promptIds.length + outputIds.length + 1;
+  return mode === "prefill" ? least : Math.max(least, Math.min(promptIds.length + limits.maxTokens, longest));
 }
