@@ -60,5 +60,8 @@ test("every transport works or says why not", async () => {
   const reports = await explainTransports(transportNames);
   expect(reports.map(({ transport }) => transport)).toEqual(transportNames);
   for (const { works, reason } of reports) expect(works || reason !== undefined).toBe(true);
+  // These need nothing but Linux.
+  for (const name of ["shm", "tcp", "file"])
+    expect(reports.find(({ transport }) => transport === name)).toMatchObject({ works: true });
   expect(() => transportNamed("smoke")).toThrow("there are shm, cma, tcp, ucx, file");
 });

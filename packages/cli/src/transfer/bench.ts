@@ -106,7 +106,7 @@ export async function sweep({
           pieces,
           initiators: pairs.length,
           targets: targets.length,
-          gigabytesPerSecond: round(moved / longestMicros / 1000),
+          gigabytesPerSecond: Number((moved / longestMicros / 1000).toPrecision(3)),
           p50Micros: round(Math.max(...ended.map(({ p50Micros }) => p50Micros))),
           p99Micros: round(Math.max(...ended.map(({ p99Micros }) => p99Micros))),
         });

@@ -35,28 +35,49 @@ export async function explainPath(
   return { ...explanation, reports };
 }
 
+/** Regions of these are no memory that others carry: they are tried by agents of their own. */
+const withOwnRegions: ReadonlySet<string> = new Set(["file"]);
+
 /** Which transports move bytes between two processes of this machine: each is tried. */
 export async function explainTransports(names: readonly string[]): Promise<TransportReport[]> {
+  const together = names.filter((name) => !withOwnRegions.has(name));
+  const groups = [together, ...names.filter((name) => withOwnRegions.has(name)).map((name) => [name])];
+  const reports: TransportReport[] = [];
+  for (const group of groups) if (group.length > 0) reports.push(...(await tryTransports(group)));
+  return names.map((name) => reports.find(({ transport }) => transport === name)!);
+}
+
+async function tryTransports(names: readonly string[]): Promise<TransportReport[]> {
   await using agents = await startAgents(["initiator", "target"], names);
   const [from, to] = [agents.client("initiator"), agents.client("target")];
-  const { reports } = await explainPath(from, to, 65_536);
-  const { metadata } = await to.openBench({ bytes: 4_096n, leaseMs: 60_000 });
-  return await Promise.all(
-    names.map(async (transport): Promise<TransportReport> => {
-      const problem = agents.problems.get(transport);
-      if (problem !== undefined) return { transport, works: false, reason: problem };
-      const { benchId } = await from.startBench({
-        metadata,
-        direction: TransferDirection.READ,
-        blockBytes: 4_096n,
-        batch: 1,
-        repeats: 1,
-        transport,
-      });
-      const { error } = await from.getBench({ benchId, waitMs: 10_000 });
-      if (error !== undefined) return { transport, works: false, reason: error };
-      const path = reports.find((report) => report.transport === transport)?.path;
-      return { transport, works: true, ...(path === undefined ? {} : { path }) };
-    }),
+  const paths = new Map(
+    (await explainPath(from, to, 65_536)).reports.map(({ transport, path }) => [transport, path]),
   );
+  const reports: TransportReport[] = [];
+  for (const transport of names) {
+    const problem = agents.problems.get(transport);
+    if (problem !== undefined) {
+      reports.push({ transport, works: false, reason: problem });
+      continue;
+    }
+    // A region for each: a bench forgets what it has used.
+    const { metadata, leaseId } = await to.openBench({ bytes: 4_096n, leaseMs: 60_000 });
+    const { benchId } = await from.startBench({
+      metadata,
+      direction: TransferDirection.READ,
+      blockBytes: 4_096n,
+      batch: 1,
+      repeats: 1,
+      transport,
+    });
+    const { error } = await from.getBench({ benchId, waitMs: 10_000 });
+    await to.releaseLease({ leaseId });
+    const path = paths.get(transport);
+    reports.push(
+      error === undefined
+        ? { transport, works: true, ...(path === undefined ? {} : { path }) }
+        : { transport, works: false, reason: error },
+    );
+  }
+  return reports;
 }

@@ -73,11 +73,8 @@ export function startBenchRun(agent: TransferAgent, clock: Clock, plan: BenchPla
         operation: plan.operation,
         peer,
         local: describePacked(region, offsets, blockBytes),
-        remote: describePacked(
-          target,
-          offsets.map((at) => at + offset),
-          blockBytes,
-        ),
+        // In the other order: pieces that touch on both sides would be moved as one.
+        remote: describePacked(target, offsets.map((at) => at + offset).reverse(), blockBytes),
         signal: stopping.signal,
         ...(plan.transport === undefined ? {} : { require: { transports: [plan.transport] } }),
       });
