@@ -15,26 +15,30 @@ export { interpolationError } from "./interpolation/leave-one-out.ts";
 export type { MonotoneCurve, Reading } from "./interpolation/monotone-curve.ts";
 export { monotoneCurve } from "./interpolation/monotone-curve.ts";
 
-export { arimaForecaster } from "./forecast/arima.ts";
+export { arimaForecaster } from "./forecast/forecasters/arima.ts";
 export type { BacktestOptions, BacktestScore } from "./forecast/backtest.ts";
 export { backtest, chooseForecaster } from "./forecast/backtest.ts";
-export { constantForecaster } from "./forecast/constant.ts";
-export type { Forecast, ForecastOptions, Forecaster } from "./forecast/forecaster.ts";
-export { defaultCoverage } from "./forecast/forecaster.ts";
+export { constantForecaster } from "./forecast/forecasters/constant.ts";
+export type { Forecast, ForecastOptions, Forecaster } from "./forecast/forecasters/forecaster.ts";
+export { defaultCoverage } from "./forecast/forecasters/forecaster.ts";
 export type { LoadForecastOptions, LoadForecastReport } from "./forecast/forecast-load.ts";
 export { forecastLoad } from "./forecast/forecast-load.ts";
 export type { Horizon } from "./forecast/horizon.ts";
 export { horizonOf } from "./forecast/horizon.ts";
-export type { ForecasterName, ForecastThread, ForecastThreadOptions } from "./forecast/forecast-thread.ts";
-export { createForecastThread, defaultForecasters } from "./forecast/forecast-thread.ts";
-export type { HarmonicOptions } from "./forecast/harmonic.ts";
-export { harmonicForecaster } from "./forecast/harmonic.ts";
-export type { HoltWintersOptions } from "./forecast/holt-winters.ts";
-export { holtWintersForecaster } from "./forecast/holt-winters.ts";
-export type { KalmanOptions } from "./forecast/kalman.ts";
-export { kalmanForecaster } from "./forecast/kalman.ts";
-export type { ProphetForecasterOptions } from "./forecast/prophet.ts";
-export { loadProphetForecaster } from "./forecast/prophet.ts";
+export type {
+  ForecasterName,
+  ForecastThread,
+  ForecastThreadOptions,
+} from "./forecast/thread/forecast-thread.ts";
+export { createForecastThread, defaultForecasters } from "./forecast/thread/forecast-thread.ts";
+export type { HarmonicOptions } from "./forecast/forecasters/harmonic.ts";
+export { harmonicForecaster } from "./forecast/forecasters/harmonic.ts";
+export type { HoltWintersOptions } from "./forecast/forecasters/holt-winters.ts";
+export { holtWintersForecaster } from "./forecast/forecasters/holt-winters.ts";
+export type { KalmanOptions } from "./forecast/forecasters/kalman.ts";
+export { kalmanForecaster } from "./forecast/forecasters/kalman.ts";
+export type { ProphetForecasterOptions } from "./forecast/forecasters/prophet.ts";
+export { loadProphetForecaster } from "./forecast/forecasters/prophet.ts";
 
 export type {
   Interval,
@@ -48,7 +52,8 @@ export type {
 } from "./decision/types.ts";
 export { defaultPercentile, plan } from "./decision/plan.ts";
 export { react } from "./decision/react.ts";
-export { raise } from "./decision/raise.ts";
+export { correctPlan } from "./decision/correct-plan.ts";
+export type { CorrectPlanOptions } from "./decision/correct-plan.ts";
 export type { LoadThresholds } from "./decision/load-based.ts";
 export { defaultLoadThresholds, planByLoad } from "./decision/load-based.ts";
 

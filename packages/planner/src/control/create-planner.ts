@@ -9,7 +9,7 @@ import {
 } from "@stator/core";
 import type { LoadThresholds } from "../decision/load-based.ts";
 import type { Interval, Limits, LoadForecast, Observations, Plan, Slo, Workers } from "../decision/types.ts";
-import type { ForecastThread } from "../forecast/forecast-thread.ts";
+import type { ForecastThread } from "../forecast/thread/forecast-thread.ts";
 import { horizonOf } from "../forecast/horizon.ts";
 import { combineIntervals } from "../observation/combine.ts";
 import type { ObservationSource } from "../observation/metrics-source.ts";
@@ -17,7 +17,7 @@ import { PlannerError } from "../planner-error.ts";
 import type { Profile } from "../profile/profile.ts";
 import type { Scaler } from "../scalers/scaler.ts";
 import { checkTargets } from "./check-targets.ts";
-import { loadDecider, onlyMore, profileDecider } from "./decider.ts";
+import { loadDecider, profileDecider } from "./decider.ts";
 import { createPlannerMetrics } from "./planner-metrics.ts";
 
 export interface PlannerOptions {
@@ -82,7 +82,7 @@ const keptSamples = 2880;
 
 /**
  * The control loop: observes every `sampleMs`, plans every `intervalMs` for the load within start-up time and interval,
- * and in between only ever adds workers. Without a profile each interval decides by queue and memory alone. A round that fails is logged and counted, and the next one goes on.
+ * and in between adds workers, and takes some away only on a load that falls. Without a profile each interval decides by queue and memory alone. A round that fails is logged and counted, and the next one goes on.
  *
  * @throws PlannerError `PLANNER_OPTION_INVALID` for times, objectives or limits that cannot be kept.
  */
@@ -145,13 +145,7 @@ export function createPlanner(options: PlannerOptions): Planner {
     const planned = decider.slow(observations, forecast, slo, limits);
     let target: Workers = { prefill: planned.prefill, decode: planned.decode };
     if (isSlow) floor = target;
-    else
-      target = onlyMore(
-        decider,
-        before,
-        decider.fast(planned, observed, floor ?? before, slo, limits),
-        limits,
-      );
+    else target = decider.fast({ before, floor: floor ?? before, planned, forecast, observed, slo, limits });
     const decision: PlannerDecision = {
       id: rounds,
       atMs: nowMs,

@@ -1,17 +1,17 @@
 import type { Logger } from "@stator/core";
 import { gpusPerWorkerOf } from "../decision/budget.ts";
+import { correctPlan } from "../decision/correct-plan.ts";
 import { defaultLoadThresholds, planByLoad, type LoadThresholds } from "../decision/load-based.ts";
 import { plan } from "../decision/plan.ts";
 import { raise } from "../decision/raise.ts";
-import { react } from "../decision/react.ts";
 import type { Interval, Limits, LoadForecast, Observations, Plan, Slo, Workers } from "../decision/types.ts";
-import { constantForecaster } from "../forecast/constant.ts";
+import { constantForecaster } from "../forecast/forecasters/constant.ts";
 import { forecastLoad } from "../forecast/forecast-load.ts";
-import type { ForecastThread } from "../forecast/forecast-thread.ts";
+import type { ForecastThread } from "../forecast/thread/forecast-thread.ts";
 import type { Horizon } from "../forecast/horizon.ts";
-import { harmonicForecaster } from "../forecast/harmonic.ts";
-import { holtWintersForecaster } from "../forecast/holt-winters.ts";
-import { kalmanForecaster } from "../forecast/kalman.ts";
+import { harmonicForecaster } from "../forecast/forecasters/harmonic.ts";
+import { holtWintersForecaster } from "../forecast/forecasters/holt-winters.ts";
+import { kalmanForecaster } from "../forecast/forecasters/kalman.ts";
 import { PlannerError } from "../planner-error.ts";
 import type { Profile } from "../profile/profile.ts";
 
@@ -21,8 +21,20 @@ export interface Decider {
   lookAhead(samples: readonly Interval[]): LoadForecast | Promise<LoadForecast>;
   /** The slow decision, which may take workers away. */
   slow(observations: Observations, forecast: LoadForecast, slo: Slo, limits: Limits): Plan;
-  /** What is wanted in between, of which only additions are carried out. */
-  fast(slow: Plan, observed: Interval, floor: Workers, slo: Slo, limits: Limits): Workers;
+  /** What to do in between, from the plan for the newest forecast. */
+  fast(moment: FastMoment): Workers;
+}
+
+/** What a decision between two slow ones rests on. */
+export interface FastMoment {
+  readonly before: Workers;
+  /** What the last slow decision wanted. */
+  readonly floor: Workers;
+  readonly planned: Plan;
+  readonly forecast: LoadForecast;
+  readonly observed: Interval;
+  readonly slo: Slo;
+  readonly limits: Limits;
 }
 
 export interface ProfileDeciderOptions {
@@ -56,20 +68,15 @@ export function profileDecider({
       return forecastLoad(samples, { ...horizon, forecasters: simple }).forecast;
     },
     slow: (observations, forecast, slo, limits) => plan(observations, forecast, profile, slo, limits),
-    fast(slow, observed, floor, slo, limits) {
-      const raised = react(observed, floor, profile, slo, limits, startupMs);
-      return {
-        prefill: Math.max(slow.prefill, raised.prefill),
-        decode: Math.max(slow.decode, raised.decode),
-      };
-    },
+    fast: (moment) => correctPlan({ ...moment, profile, startupMs }),
   };
 }
 
 /** By prefill queue and decode memory alone, for those without a profile. */
 export function loadDecider(thresholds: LoadThresholds): Decider {
+  const gpusPerWorker = thresholds.gpusPerWorker ?? defaultLoadThresholds.gpusPerWorker;
   return {
-    gpusPerWorker: thresholds.gpusPerWorker ?? defaultLoadThresholds.gpusPerWorker,
+    gpusPerWorker,
     lookAhead(samples) {
       const last = samples[samples.length - 1];
       const requestsPerSecond = last === undefined ? 0 : (last.requests / last.durationMs) * 1000;
@@ -82,11 +89,6 @@ export function loadDecider(thresholds: LoadThresholds): Decider {
       };
     },
     slow: (observations, _forecast, _slo, limits) => planByLoad(observations, limits, thresholds),
-    fast: (slow) => slow,
+    fast: ({ before, planned, limits }) => raise(before, planned, gpusPerWorker, limits),
   };
-}
-
-/** What a decision between two slow ones does: it only ever adds. */
-export function onlyMore(decider: Decider, before: Workers, wish: Workers, limits: Limits): Workers {
-  return raise(before, wish, decider.gpusPerWorker, limits);
 }

@@ -1,4 +1,4 @@
-import { normalQuantile } from "../forecast/forecaster.ts";
+import { normalQuantile } from "../forecast/forecasters/forecaster.ts";
 import { itlSurface, type ItlSurface } from "../interpolation/itl-surface.ts";
 import { monotoneCurve, type MonotoneCurve } from "../interpolation/monotone-curve.ts";
 import type { Profile } from "../profile/profile.ts";

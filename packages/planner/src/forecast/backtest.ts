@@ -1,4 +1,4 @@
-import { defaultCoverage, type Forecaster } from "./forecaster.ts";
+import { defaultCoverage, type Forecaster } from "./forecasters/forecaster.ts";
 
 export interface BacktestOptions {
   readonly horizonSteps: number;

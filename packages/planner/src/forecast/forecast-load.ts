@@ -1,8 +1,8 @@
 import type { Interval, LoadForecast } from "../decision/types.ts";
 import { chooseForecaster, type BacktestScore } from "./backtest.ts";
-import { constantForecaster } from "./constant.ts";
-import type { Forecast, Forecaster } from "./forecaster.ts";
-import { kalmanForecaster } from "./kalman.ts";
+import { constantForecaster } from "./forecasters/constant.ts";
+import type { Forecast, Forecaster } from "./forecasters/forecaster.ts";
+import { kalmanForecaster } from "./forecasters/kalman.ts";
 import { surgeLevel } from "./surge-level.ts";
 
 export interface LoadForecastOptions {
@@ -15,18 +15,20 @@ export interface LoadForecastOptions {
   readonly leadSteps?: number;
   readonly forecasters: readonly Forecaster[];
   /**
-   * Share of outcomes inside the interval whose upper end is planned for, 0 to 1. Default 0, the mean: the percentile of
-   * the SLO is margin enough.
+   * Share of outcomes inside the interval whose upper end is planned for, 0 to 1; 0 is the mean. Default 0.4: the
+   * percentile of the SLO is margin for the load that was expected, not for one that was expected too low.
    */
   readonly coverage?: number;
-  /** The same while the load is too short to know which forecaster fits it. Default 0.3. */
+  /** The same while the load is too short to know which forecaster fits it. Default 0.8. */
   readonly unprovenCoverage?: number;
   /** Intervals that forecasters may see. Default 240. */
   readonly windowSteps?: number;
 }
 
+/** Default of `LoadForecastOptions.coverage`. */
+const defaultPlannedCoverage = 0.4;
 /** Default of `LoadForecastOptions.unprovenCoverage`. */
-const defaultUnprovenCoverage = 0.3;
+const defaultUnprovenCoverage = 0.8;
 /** A load is known well after this many horizons. */
 const knownAfterHorizons = 5;
 
@@ -113,7 +115,11 @@ function look(
   options: LoadForecastOptions,
   leastVariance = 0,
 ): { forecast: Forecast; name: string; scores: readonly BacktestScore[]; level?: number | undefined } {
-  const { horizonSteps, coverage = 0, unprovenCoverage = defaultUnprovenCoverage } = options;
+  const {
+    horizonSteps,
+    coverage = defaultPlannedCoverage,
+    unprovenCoverage = defaultUnprovenCoverage,
+  } = options;
   const first = series[0]!;
   if (series.every((value) => value === first)) {
     const same = new Array<number>(horizonSteps).fill(first);

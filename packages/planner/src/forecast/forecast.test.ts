@@ -1,13 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
-import { arimaForecaster } from "./arima.ts";
+import { arimaForecaster } from "./forecasters/arima.ts";
 import { backtest, chooseForecaster } from "./backtest.ts";
-import { constantForecaster } from "./constant.ts";
-import { normalQuantile } from "./forecaster.ts";
-import { harmonicForecaster } from "./harmonic.ts";
-import { holtWintersForecaster } from "./holt-winters.ts";
-import { kalmanForecaster } from "./kalman.ts";
-import { loadProphetForecaster } from "./prophet.ts";
+import { constantForecaster } from "./forecasters/constant.ts";
+import { normalQuantile } from "./forecasters/forecaster.ts";
+import { harmonicForecaster } from "./forecasters/harmonic.ts";
+import { holtWintersForecaster } from "./forecasters/holt-winters.ts";
+import { kalmanForecaster } from "./forecasters/kalman.ts";
+import { loadProphetForecaster } from "./forecasters/prophet.ts";
 
 const all = [constantForecaster(), holtWintersForecaster(), kalmanForecaster(), harmonicForecaster()];
 const sine = (n: number, period: number): number[] =>

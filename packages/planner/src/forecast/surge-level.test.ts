@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Interval } from "../decision/types.ts";
-import { constantForecaster } from "./constant.ts";
+import { constantForecaster } from "./forecasters/constant.ts";
 import { forecastLoad } from "./forecast-load.ts";
-import { holtWintersForecaster } from "./holt-winters.ts";
-import { kalmanForecaster } from "./kalman.ts";
+import { holtWintersForecaster } from "./forecasters/holt-winters.ts";
+import { kalmanForecaster } from "./forecasters/kalman.ts";
 
 const forecasters = [constantForecaster(), holtWintersForecaster(), kalmanForecaster()];
 const rateOf = (rates: readonly number[]): number =>

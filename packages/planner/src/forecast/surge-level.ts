@@ -1,7 +1,9 @@
-import type { Forecaster } from "./forecaster.ts";
+import type { Forecaster } from "./forecasters/forecaster.ts";
 
 /** A sample that far above its forecast, in standard deviations, is no chance. */
 const surpriseDeviations = 3.5;
+/** A surge whose newest sample is that far above its first, in standard deviations of counting, goes on rising. */
+const risingDeviations = 1;
 /** Share of normal outcomes within one standard deviation of the mean. */
 const oneDeviation = 0.682689;
 
@@ -29,6 +31,9 @@ export function surgeLevel(
     const deviation = Math.max(upper[0]! - expected[0]!, counting);
     if (series[at]! <= expected[0]! + surpriseDeviations * deviation) continue;
     const since = series.slice(at);
+    // One that goes on rising is a climb that was seen late, and its trend is what counts.
+    const noise = Math.sqrt((countingVariance * Math.max(since[0]!, mean / 10)) / mean);
+    if (since[since.length - 1]! > since[0]! + risingDeviations * noise) return undefined;
     return since.reduce((sum, value) => sum + value, 0) / since.length;
   }
   return undefined;

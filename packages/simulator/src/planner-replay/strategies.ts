@@ -1,13 +1,12 @@
 import {
   constantForecaster,
+  correctPlan,
   forecastLoad,
   harmonicForecaster,
   holtWintersForecaster,
   horizonOf,
   kalmanForecaster,
   plan,
-  raise,
-  react,
   type Forecaster,
   type Interval,
   type Limits,
@@ -72,9 +71,12 @@ export function ours(options: OursOptions): ScalingStrategy {
     intervalMs,
     forecasters = [constantForecaster(), holtWintersForecaster(), kalmanForecaster(), harmonicForecaster()],
   } = options;
-  const gpusPerWorker = { prefill: profile.prefill.gpusPerWorker, decode: profile.decode.gpusPerWorker };
   let floor: Workers | undefined;
-  const decided = (observations: Observations, samples: readonly Interval[], atMs: number): Plan => {
+  const decided = (
+    observations: Observations,
+    samples: readonly Interval[],
+    atMs: number,
+  ): { forecast: LoadForecast; plan: Plan } => {
     const sampleMs = samples[samples.length - 1]!.durationMs;
     const { forecast } = forecastLoad(samples, {
       ...horizonOf({ startupMs, intervalMs, sampleMs }),
@@ -82,26 +84,27 @@ export function ours(options: OursOptions): ScalingStrategy {
     });
     const result = plan(observations, forecast, profile, slo, limits);
     options.onPlan?.({ atMs, forecast, plan: result });
-    return result;
+    return { forecast, plan: result };
   };
   return {
     decide(observations, samples, atMs) {
-      const { prefill, decode } = decided(observations, samples, atMs);
+      const { prefill, decode } = decided(observations, samples, atMs).plan;
       return (floor = { prefill, decode });
     },
     correct(observations, samples, atMs) {
-      const { target } = observations;
-      const soon = decided(observations, samples, atMs);
-      const raised = react(samples[samples.length - 1]!, floor ?? target, profile, slo, limits, startupMs);
-      return raise(
-        target,
-        {
-          prefill: Math.max(soon.prefill, raised.prefill),
-          decode: Math.max(soon.decode, raised.decode),
-        },
-        gpusPerWorker,
+      const { target: before } = observations;
+      const { forecast, plan: planned } = decided(observations, samples, atMs);
+      return correctPlan({
+        before,
+        floor: floor ?? before,
+        planned,
+        forecast,
+        observed: samples[samples.length - 1]!,
+        profile,
+        slo,
         limits,
-      );
+        startupMs,
+      });
     },
   };
 }

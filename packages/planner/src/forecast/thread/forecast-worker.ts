@@ -1,15 +1,15 @@
 // The thread behind `createForecastThread`: intervals in, one report out.
 import { parentPort, workerData } from "node:worker_threads";
-import type { Interval } from "../decision/types.ts";
-import { arimaForecaster } from "./arima.ts";
-import { constantForecaster } from "./constant.ts";
-import { forecastLoad } from "./forecast-load.ts";
+import type { Interval } from "../../decision/types.ts";
+import { arimaForecaster } from "../forecasters/arima.ts";
+import { constantForecaster } from "../forecasters/constant.ts";
+import { forecastLoad } from "../forecast-load.ts";
 import type { ForecasterName } from "./forecast-thread.ts";
-import type { Forecaster } from "./forecaster.ts";
-import { harmonicForecaster } from "./harmonic.ts";
-import { holtWintersForecaster } from "./holt-winters.ts";
-import { kalmanForecaster } from "./kalman.ts";
-import { loadProphetForecaster } from "./prophet.ts";
+import type { Forecaster } from "../forecasters/forecaster.ts";
+import { harmonicForecaster } from "../forecasters/harmonic.ts";
+import { holtWintersForecaster } from "../forecasters/holt-winters.ts";
+import { kalmanForecaster } from "../forecasters/kalman.ts";
+import { loadProphetForecaster } from "../forecasters/prophet.ts";
 
 interface Settings {
   readonly forecasters: readonly ForecasterName[];

@@ -2,12 +2,25 @@ import { format } from "prettier";
 import { expect, test } from "vitest";
 import { createMetrics, nameMap, nameMapVersion } from "@stator/metrics";
 import { createGpuSampler } from "@stator/metrics/gpu";
+import { advisory, createPlanner } from "@stator/planner";
 
-/** The page of all metrics, made from what is exposed: `npx vitest run packages/metrics -u` writes it anew. */
+/** The page of all metrics, made from what is exposed: `npx vitest run packages/cli/src/metrics-reference.test.ts -u` writes it anew. */
 async function page(): Promise<string> {
   const metrics = createMetrics({ process: false });
   createGpuSampler({ metrics, sources: [] }).close();
   metrics.planned([]);
+  // A planner's own join the others by being made.
+  const planner = createPlanner({
+    meter: metrics,
+    observe: { read: () => Promise.reject(new Error("nothing is observed")) },
+    scaler: advisory({
+      state: () => ({ target: { prefill: 0, decode: 1 }, ready: { prefill: 0, decode: 1 } }),
+      onAdvice: () => undefined,
+    }),
+    slo: { ttftMs: 200, itlMs: 10 },
+    limits: { graph: "aggregated", gpus: 1 },
+  });
+  await planner.close();
   const rows = new Map<string, { type: string; help: string }>();
   for (const line of (await metrics.expose()).split("\n")) {
     const [, kind, name = "", rest = ""] = /^# (HELP|TYPE) (\S+) (.*)$/.exec(line) ?? [];
@@ -25,7 +38,7 @@ async function page(): Promise<string> {
   return [
     "# Metrics",
     "",
-    "Generated from the code by `packages/metrics/src/catalogue.test.ts`. Guide: [metrics](../metrics.md).",
+    "Generated from the code by `packages/cli/src/metrics-reference.test.ts`. Guide: [metrics](../metrics.md).",
     "",
     "| metric | type | what |",
     "|---|---|---|",

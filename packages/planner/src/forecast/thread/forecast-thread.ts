@@ -1,8 +1,8 @@
 import { Worker } from "node:worker_threads";
 import { sleep, systemClock } from "@stator/core";
-import type { Interval } from "../decision/types.ts";
-import { PlannerError } from "../planner-error.ts";
-import type { LoadForecastReport } from "./forecast-load.ts";
+import type { Interval } from "../../decision/types.ts";
+import { PlannerError } from "../../planner-error.ts";
+import type { LoadForecastReport } from "../forecast-load.ts";
 
 /** Names of the built-in forecasters. */
 export type ForecasterName = "constant" | "holt-winters" | "kalman" | "harmonic" | "arima" | "prophet";
@@ -13,7 +13,7 @@ export interface ForecastThreadOptions {
   /** As of `forecastLoad`; `horizonOf` makes both. */
   readonly horizonSteps: number;
   readonly leadSteps?: number;
-  /** As of `forecastLoad`. Default 0. */
+  /** As of `forecastLoad`. Default 0.4. */
   readonly coverage?: number;
   /** Length of an interval, for the forecasters that know days. Default 60. */
   readonly stepSeconds?: number;

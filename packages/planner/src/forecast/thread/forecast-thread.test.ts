@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Interval } from "../decision/types.ts";
+import type { Interval } from "../../decision/types.ts";
 import { createForecastThread } from "./forecast-thread.ts";
 
 const intervals = (count: number): Interval[] =>
