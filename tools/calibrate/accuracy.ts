@@ -111,11 +111,16 @@ ${table(cross)}
 
 Leaving a model out also leaves out its whole kind here: MLA on sglang and TensorRT-LLM comes from DeepSeek-V3 alone, SGLang on Hopper mostly from
 Qwen3-32B. These figures are the honest ones for a model unlike all five. Spreads and priors of the fit were chosen by them. Of Llama-3.1-8B
-21 rows are the rate-limited ones below (without them 11 %), of Qwen3-32B 18 are early runs on GB200 that took three to ten times the kernels' time.
+21 rows are the rate-limited ones below (without them half of its error), of Qwen3-32B 18 are runs on GB200 that took three to ten times the
+kernels' time. The last line leaves out configurations (engine, system, model, split and format) instead of models: what to expect of
+another deployment of a model of a known kind.
+
+What releases are: on Blackwell the engines' releases of 2025 have step terms of their own (\`engineVersion\`), as their kernels were a
+tenth to a third slower. Rows without a release are older than those that name one.
 
 What first-token times on SGLang turned out to be: its Blackwell recipes look for arrivals every 10 steps, every 30 from 16 requests on
 (\`--scheduler-recv-interval\`, as InferenceX publishes them), so an arrival waits 5 or 15 decode steps before anything else; and runs with an early
-release (2025, no version given) or on B300 took seconds longer than any model of the hardware says. The latter are kept, weigh a fifth in the fit, and are missed.
+release (2025) or on B300 took seconds longer than any model of the hardware says. The latter are kept, weigh a fifth in the fit, and are missed.
 
 ## By engine
 

@@ -5,7 +5,7 @@ import { writeFileSync } from "node:fs";
 import { readSamples } from "./serving/samples.ts";
 import type { FormedSample } from "./serving/fit-steps.ts";
 import { createFitter, scoreOf } from "./serving/score.ts";
-import type { Score } from "./serving/score.ts";
+import type { Fit, Score } from "./serving/score.ts";
 import { writeTerms } from "./serving/write.ts";
 
 const fitter = createFitter(readSamples());
@@ -33,14 +33,40 @@ for (const [key, rows] of groups(
 ))
   print(`  ${key}`, scoreOf(rows, whole));
 
+/** Each form's prediction by a fit that saw no form of its group. */
+function leftOut(key: (form: FormedSample) => string): Map<FormedSample, Fit> {
+  const fits = new Map<FormedSample, Fit>();
+  for (const [, rows] of groups(key)) {
+    const without = fit(forms.filter((form) => !rows.includes(form)));
+    for (const row of rows) fits.set(row, without);
+  }
+  return fits;
+}
+
 if (process.argv.includes("--cross-validate")) {
+  const crossValidation: Record<string, Score> = {};
+  const score = (name: string, fits: Map<FormedSample, Fit>, rows: readonly FormedSample[]): void => {
+    crossValidation[name] = scoreOf(rows, {
+      ...whole,
+      tpotMs: (form) => fits.get(form)!.tpotMs(form),
+      ttftMs: (form) => fits.get(form)!.ttftMs(form),
+    });
+    print(`held out: ${name}`, crossValidation[name]);
+  };
   const shape = ({ sample }: FormedSample): string =>
     (sample.row.model.split("/").at(-1) ?? "").replace(/-(Instruct|FP8).*/, "");
-  const crossValidation: Record<string, Score> = {};
-  for (const [name, rows] of groups(shape)) {
-    crossValidation[name] = scoreOf(rows, fit(forms.filter((form) => !rows.includes(form))));
-    print(`held out: ${name}`, crossValidation[name]);
-  }
+  const byModel = leftOut(shape);
+  for (const [name, rows] of groups(shape)) score(name, byModel, rows);
+  score("all of them", byModel, forms);
+  // Unseen deployments of seen models: every configuration is in one of five parts.
+  const part = ({ sample: { row, worker } }: FormedSample): string => {
+    const { backend, system, model, mode, denseFormat, expertFormat } = row;
+    const name = [backend, system, model, mode, denseFormat, expertFormat, worker.parallelism];
+    let hash = 7;
+    for (const character of JSON.stringify(name)) hash = (hash * 31 + character.charCodeAt(0)) % 1000003;
+    return String(hash % 5);
+  };
+  score("configurations, a fifth at a time", leftOut(part), forms);
   writeFileSync(
     new URL("cross-validation.json", import.meta.url),
     `${JSON.stringify(crossValidation, undefined, 2)}\n`,

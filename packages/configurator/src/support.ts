@@ -8,7 +8,7 @@ import {
   weightBytesPerGpu,
 } from "@stator/simulator/performance-model";
 import { smallestFit } from "./search/splits.ts";
-import { defaultEngineVersions } from "./generate/engine-command.ts";
+import { defaultEngineVersions } from "./generate/engines/engine-command.ts";
 import type { TargetOptions } from "./target.ts";
 import { resolveTarget } from "./target.ts";
 

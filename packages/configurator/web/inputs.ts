@@ -1,5 +1,9 @@
+/** What is asked: the best layout of a budget, the fewest GPUs for a load, what one layout does, and two tables. */
+export type Task = "search" | "recommend" | "estimate" | "support" | "validate";
+
 /** Everything the reader can set; all of it travels in the address. */
 export interface Inputs {
+  readonly task: Task;
   readonly model: string;
   readonly system: string;
   readonly backend: "vllm" | "sglang" | "trtllm";
@@ -11,6 +15,24 @@ export interface Inputs {
   readonly arrival: "closed" | "poisson" | "burst";
   readonly ttft: number;
   readonly tpot: number;
+  /** Limit of a whole request in seconds; 0 for none. */
+  readonly request: number;
+  /** Load to serve with the fewest GPUs, and whether it counts requests a second or in flight. */
+  readonly load: number;
+  readonly loadKind: "rate" | "concurrency";
+  /** One layout: how it batches and how its workers split the model. */
+  readonly mode: "agg" | "static" | "disagg";
+  readonly tp: number;
+  readonly pp: number;
+  readonly dp: number;
+  readonly ep: number;
+  readonly batch: number;
+  readonly workers: number;
+  /** The same of its prefill workers. */
+  readonly ptp: number;
+  readonly pdp: number;
+  readonly pep: number;
+  readonly pworkers: number;
   /** A pasted config.json, which replaces the model's name. */
   readonly config: string;
   /** A pasted YAML record, which replaces the system's name. */
@@ -18,6 +40,7 @@ export interface Inputs {
 }
 
 export const defaultInputs: Inputs = {
+  task: "search",
   model: "Qwen/Qwen3-32B",
   system: "h200",
   backend: "vllm",
@@ -29,6 +52,20 @@ export const defaultInputs: Inputs = {
   arrival: "closed",
   ttft: 2000,
   tpot: 25,
+  request: 0,
+  load: 10,
+  loadKind: "rate",
+  mode: "agg",
+  tp: 2,
+  pp: 1,
+  dp: 1,
+  ep: 1,
+  batch: 32,
+  workers: 1,
+  ptp: 1,
+  pdp: 1,
+  pep: 1,
+  pworkers: 1,
   config: "",
   record: "",
 };

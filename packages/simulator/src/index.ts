@@ -148,8 +148,8 @@ export type { ModelledTimesOptions, ServingTimes } from "./planner-replay/servin
 export { modelledTimes, profileOfTimes, timesOfProfile } from "./planner-replay/serving-times.ts";
 
 export { simulateLayout } from "./simulate/simulate-layout.ts";
-export { plannedScaling } from "./simulate/planned-scaling.ts";
-export type { PlannedScalingOptions } from "./simulate/planned-scaling.ts";
+export { plannedScaling } from "./simulate/cluster/planned-scaling.ts";
+export type { PlannedScalingOptions } from "./simulate/cluster/planned-scaling.ts";
 export type {
   ScalingReport,
   SimulatedOutcome,
@@ -159,9 +159,9 @@ export type {
   WorkerChange,
   WorkerReport,
 } from "./simulate/simulation.ts";
-export type { Distribution } from "./simulate/histogram.ts";
-export type { Timeline, TimelinePoint } from "./simulate/timeline.ts";
-export type { StepMs } from "./simulate/step-ms.ts";
-export { linearStepMs, modelledStepMs } from "./simulate/step-ms.ts";
-export type { ModelledWorkerOptions, WorkerModel } from "./simulate/worker-model.ts";
-export { modelledWorker, simulatedEngineWorker } from "./simulate/worker-model.ts";
+export type { Distribution } from "./simulate/report/histogram.ts";
+export type { Timeline, TimelinePoint } from "./simulate/report/timeline.ts";
+export type { StepMs } from "./simulate/engine/step-ms.ts";
+export { linearStepMs, modelledStepMs } from "./simulate/engine/step-ms.ts";
+export type { ModelledWorkerOptions, WorkerModel } from "./simulate/engine/worker-model.ts";
+export { modelledWorker, simulatedEngineWorker } from "./simulate/engine/worker-model.ts";

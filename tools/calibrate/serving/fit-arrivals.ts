@@ -1,5 +1,6 @@
 // Time to first token of measured deployments, given what their steps take.
 import { backendNames } from "@stator/simulator/performance-model";
+import type { Generation } from "@stator/simulator/performance-model";
 import { closedLoopResponseMs } from "../../../packages/configurator/src/serving/queueing.ts";
 import {
   defaultStepTokens,
@@ -13,9 +14,10 @@ import { tpot } from "./fit-steps.ts";
 import type { FormedSample } from "./fit-steps.ts";
 import { addGradient, linearForm, valueOf } from "./linear-form.ts";
 import type { LinearForm } from "./linear-form.ts";
+import { isOneBurst } from "./samples.ts";
 import type { Sample } from "./samples.ts";
 import { solve } from "./solve.ts";
-import { generations } from "./step-terms.ts";
+import { generations, promptStepMs } from "./step-terms.ts";
 
 /** What a request meets before its first token. */
 export interface Arrival {
@@ -32,7 +34,7 @@ export function arrivalOf(form: FormedSample, terms: Float64Array): Arrival {
   const { spec, row, running } = sample;
   const stepMs = valueOf(form.decode, terms);
   const think = row.outputTokens * tpot(form, terms);
-  const first = valueOf(form.first, terms);
+  const first = promptStepMs(form.first, terms);
   if (spec.mode === "agg") {
     const { pipeline, data } = sample.worker.parallelism;
     const ownMs = first * Math.max(1, row.inputTokens / defaultStepTokens);
@@ -65,9 +67,9 @@ export const arrivalNames = ["fixedMs", "steps", "prefill", "queue", "burst"] as
 
 /** Prior value of each term, and its spread over all engines, between engines, and between one engine's generations. */
 const priors = {
-  fixedMs: { value: 80, common: 0.7, engine: 0.35, generation: 0.12 },
+  fixedMs: { value: 80, common: 0.7, engine: 0.35, generation: 0.4 },
   steps: { value: 1, common: 1, engine: 0.35, generation: 0.09 },
-  prefill: { value: 1.1, common: 0.2, engine: 0.15, generation: 0.03 },
+  prefill: { value: 1.1, common: 0.2, engine: 0.15, generation: 0.1 },
   queue: { value: 0.2, common: 1, engine: 0.25, generation: 0.06 },
   burst: { value: 0.06, common: 0.5, engine: 0.2, generation: 0.06 },
 };
@@ -88,13 +90,20 @@ export function arrivalHierarchy(): Hierarchy {
   return done();
 }
 
+/** Early releases had first tokens seconds later than any of their steps: they are no generation of their own here, and weigh little. */
+const earlyWeight = 0.2;
+
+export function arrivalGeneration(generation: Generation): Generation {
+  return generation === "blackwellEarly" ? "blackwell" : generation;
+}
+
 function ttftForm(arrival: Arrival, h: Hierarchy): LinearForm {
   const { sample, stepMs, ownMs, waitMs, burstMs } = arrival;
   const values = [1, stepMs, ownMs, waitMs, burstMs];
   return linearForm(
     arrivalNames.map((name, at) => [
       values[at]!,
-      h.indexOf(`${sample.spec.mode} ${sample.engine} ${sample.generation}|${name}`),
+      h.indexOf(`${sample.spec.mode} ${sample.engine} ${arrivalGeneration(sample.generation)}|${name}`),
     ]),
   );
 }
@@ -120,12 +129,11 @@ export function fitArrivals(train: readonly Arrival[], hierarchy: Hierarchy): Fl
         return Math.log(value / arrival.sample.row.ttftMs);
       };
     }),
-    weights: train.map(({ sample }) => (oneBurst.test(sample.row.source) ? 0 : sample.weight)),
+    weights: train.map(({ sample }) =>
+      isOneBurst(sample.row) ? 0 : sample.weight * (sample.generation === "blackwellEarly" ? earlyWeight : 1),
+    ),
     cutoff: 0.3,
     noise: 0.1,
   });
   return termValues(hierarchy, levels);
 }
-
-// This source sent all requests of a run at once and no more: its first-token times are of a burst, not of a closed loop.
-const oneBurst = /sglang\/0\.5\.1\.post1/;

@@ -1,19 +1,22 @@
 // Time per output token of measured deployments as sums of terms, and the terms that explain them best.
+import { defaultStepTokens } from "../../../packages/configurator/src/serving/predict.ts";
 import { termValues } from "./hierarchy.ts";
 import type { Hierarchy } from "./hierarchy.ts";
 import { addGradient, valueOf } from "./linear-form.ts";
 import type { LinearForm } from "./linear-form.ts";
+import { isOneBurst } from "./samples.ts";
 import type { Sample } from "./samples.ts";
 import { solve } from "./solve.ts";
 import type { Residual } from "./solve.ts";
-import { stepForm } from "./step-terms.ts";
+import { addPromptGradient, promptStep, promptStepMs, stepForm } from "./step-terms.ts";
+import type { PromptStep } from "./step-terms.ts";
 
 /** A sample with its steps as sums of terms. */
 export interface FormedSample {
   readonly sample: Sample;
   readonly decode: LinearForm;
-  readonly mixed: LinearForm;
-  readonly first: LinearForm;
+  readonly mixed: PromptStep;
+  readonly first: PromptStep;
   readonly interference: number;
   readonly dataStall: number;
 }
@@ -25,11 +28,26 @@ export function formed(sample: Sample, h: Hierarchy): FormedSample {
   return {
     sample,
     decode: stepForm(sample.decode, sample, h, rows, false),
-    mixed: stepForm(sample.mixed, sample, h, rows + sample.together, true),
-    first: stepForm(sample.first, sample, h, sample.spec.mode === "agg" ? rows : 1, true),
+    mixed: promptStep(sample.mixed, sample, h, rows + sample.together),
+    first: promptStep(sample.first, sample, h, sample.spec.mode === "agg" ? rows : 1),
     interference: term("prefillInterference"),
     dataStall: term("dataStall"),
   };
+}
+
+/** What is left of others' prefills where all requests of a run come at once: most are over before one's own tokens begin. */
+const burstShare = 0.7;
+
+/** Prefills of others that one output token waits for. Those during one's own prefill are part of the first token's time. */
+function shareOf(sample: Sample): number {
+  const { running, together, row, worker } = sample;
+  const sum = (parts: Sample["decode"]): number => parts.reduce((ms, [, part]) => ms + part, 0);
+  const step = sum(sample.decode) + 1;
+  const own = sum(sample.first) * Math.max(1, row.inputTokens / defaultStepTokens);
+  const others = (running - 1) / worker.parallelism.pipeline / together;
+  const generate = row.outputTokens * step + others * Math.max(0, sum(sample.mixed) - step);
+  const apart = generate / (generate + own);
+  return (others / row.outputTokens) * apart * (isOneBurst(row) ? burstShare : 1);
 }
 
 /** Milliseconds per output token. */
@@ -39,18 +57,18 @@ export function tpot(
 ): number {
   const step = valueOf(decode, terms);
   if (sample.spec.mode === "disagg") return step;
-  const { pipeline, data } = sample.worker.parallelism;
-  const share = (sample.running - 1) / pipeline / sample.row.outputTokens / sample.together;
+  const { data } = sample.worker.parallelism;
+  const share = shareOf(sample);
   return (
     step +
-    share * Math.max(0, valueOf(mixed, terms) - step) * data ** terms[dataStall]! * terms[interference]!
+    share * Math.max(0, promptStepMs(mixed, terms) - step) * data ** terms[dataStall]! * terms[interference]!
   );
 }
 
 export function tpotResidual(form: FormedSample): Residual {
   const { sample, decode, mixed, interference, dataStall } = form;
-  const { pipeline, data } = sample.worker.parallelism;
-  const share = (sample.running - 1) / pipeline / sample.row.outputTokens / sample.together;
+  const { data } = sample.worker.parallelism;
+  const share = shareOf(sample);
   return (terms, gradient) => {
     const value = tpot(form, terms);
     if (gradient) {
@@ -59,7 +77,7 @@ export function tpotResidual(form: FormedSample): Residual {
         const k = share * data ** terms[dataStall]! * terms[interference]!;
         const stall = value - valueOf(decode, terms);
         addGradient(decode, terms, (stall > 0 ? 1 - k : 1) / value, gradient);
-        if (stall > 0) addGradient(mixed, terms, k / value, gradient);
+        if (stall > 0) addPromptGradient(mixed, terms, k / value, gradient);
         gradient[interference] = gradient[interference]! + stall / value;
         gradient[dataStall] = gradient[dataStall]! + (stall * Math.log(data) * terms[dataStall]!) / value;
       }

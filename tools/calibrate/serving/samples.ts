@@ -86,7 +86,7 @@ function sampleOf(row: MeasuredRow): Omit<Sample, "weight"> | undefined {
     together,
     first,
     architecture: architectureOf(worker.system),
-    generation: generationOf(worker.system),
+    generation: generationOf(worker.system, { backend: row.backend, version: worker.engineVersion }),
     engine: row.backend,
     layers: layerCount(worker.model),
     decode: partsOf(worker, { decode }),
@@ -94,9 +94,9 @@ function sampleOf(row: MeasuredRow): Omit<Sample, "weight"> | undefined {
   };
 }
 
-// Engines' first Blackwell releases ran kernels that were replaced within weeks.
-function isEarly({ row, architecture }: Omit<Sample, "weight">): boolean {
-  return architecture === "blackwell" && /measured=2025-1/.test(row.source) && row.mode === "agg";
+/** This source sent all requests of a run at once and no more: no closed loop. */
+export function isOneBurst({ source }: MeasuredRow): boolean {
+  return /sglang\/0\.5\.1\.post1/.test(source);
 }
 
 /** Every row of the measured file that says enough. */
@@ -110,6 +110,6 @@ export function readSamples(): Sample[] {
   for (const sample of found) counts.set(key(sample), (counts.get(key(sample)) ?? 0) + 1);
   return found.map((sample) => ({
     ...sample,
-    weight: (isEarly(sample) ? 0.2 : 1) / Math.sqrt(counts.get(key(sample)) ?? 1),
+    weight: 1 / Math.sqrt(counts.get(key(sample)) ?? 1),
   }));
 }

@@ -3,7 +3,7 @@
 import { backendNames } from "@stator/simulator/performance-model";
 import { createHierarchy } from "./hierarchy.ts";
 import type { Hierarchy } from "./hierarchy.ts";
-import { linearForm } from "./linear-form.ts";
+import { addGradient, linearForm, valueOf } from "./linear-form.ts";
 import type { LinearForm } from "./linear-form.ts";
 import type { Parts, Sample } from "./samples.ts";
 
@@ -12,13 +12,14 @@ export const generations = [
   ["hopper", "hopper"],
   ["blackwell", "blackwell"],
   ["blackwellUltra", "blackwell"],
+  ["blackwellEarly", "blackwell"],
 ] as const;
 
 /** Prior value of each engine term, and its spread over all engines, between engines, and between one engine's generations. */
 const engineTerms = [
   { name: "stepUs", value: 700, common: 0.7, engine: 0.5, generation: 0.16, ultra: 0.4 },
   { name: "perSequenceUs", value: 10, common: 0.7, engine: 0.5, generation: 0.2, ultra: 0.5 },
-  { name: "prefillLayerUs", value: 25, common: 0.5, engine: 0.3, generation: 0.12, ultra: 0.3 },
+  { name: "launchLayerUs", value: 100, common: 0.5, engine: 0.3, generation: 0.12, ultra: 0.3 },
   { name: "decodeLayerUs", value: 3, common: 0.3, engine: 0.3, generation: 0.08, ultra: 0.2 },
   { name: "floorScale", value: 0.8, common: 0.2, engine: 0.15, generation: 0.04, ultra: 0.1 },
   { name: "workScale", value: 1, common: 0.006, engine: 0.03, generation: 0.012, ultra: 0.03 },
@@ -28,9 +29,13 @@ const engineTerms = [
 
 // Kernel factors hardly move on Hopper, whose tables the curves were fitted to. The tables' latent attention is not the
 // kernel that engines run in a graph for few sequences.
-function kernelLevel(key: string): [name: string, spread: number, value?: number] {
-  if (key === "floor:latent") return [key, 0.4, 0.7];
-  return [key, key.startsWith("floor") ? 0.1 : 0.12];
+function kernelLevels(key: string): [name: string, spread: number, value?: number][] {
+  if (key === "floor:latent") return [[key, 0.4, 0.7]];
+  if (!key.startsWith("floor")) return [[key, 0.12]];
+  const family = key.split(":").slice(0, 2).join(":");
+  const levels: [string, number][] = [[family, 0.1]];
+  if (key !== family) levels.push([key, 0.2]);
+  return levels;
 }
 
 export function stepHierarchy(samples: readonly Sample[]): Hierarchy {
@@ -50,12 +55,43 @@ export function stepHierarchy(samples: readonly Sample[]): Hierarchy {
   for (const { architecture, mixed, first } of samples)
     for (const [key] of [...mixed, ...first])
       add(`${architecture}#${key}`, [
-        kernelLevel(key),
+        ...kernelLevels(key),
         [`${architecture}#${key}`, architecture === "hopper" ? 0.04 : 0.15],
       ]);
   return done();
 }
 
+/** As in `stepTime`: how sharply a step goes from bound by the GPU to bound by launches. */
+const launchOverlap = 4;
+
+/** A step with prompts is launched kernel by kernel: the GPU waits for the host where its own work is short. */
+export interface PromptStep {
+  readonly gpu: LinearForm;
+  readonly host: LinearForm;
+}
+
+export function promptStep(parts: Parts, sample: Sample, h: Hierarchy, rows: number): PromptStep {
+  const term = h.indexOf(`${sample.engine} ${sample.generation}|launchLayerUs`);
+  return { gpu: stepForm(parts, sample, h, rows, true), host: linearForm([[sample.layers * 1e-3, term]]) };
+}
+
+export function promptStepMs({ gpu, host }: PromptStep, terms: Float64Array): number {
+  return (
+    (valueOf(gpu, terms) ** launchOverlap + valueOf(host, terms) ** launchOverlap) ** (1 / launchOverlap)
+  );
+}
+export function addPromptGradient(
+  { gpu, host }: PromptStep,
+  terms: Float64Array,
+  scale: number,
+  gradient: Float64Array,
+): void {
+  const g = valueOf(gpu, terms);
+  const h = valueOf(host, terms);
+  const all = (g ** launchOverlap + h ** launchOverlap) ** (1 / launchOverlap);
+  addGradient(gpu, terms, scale * (g / all) ** (launchOverlap - 1), gradient);
+  addGradient(host, terms, scale * (h / all) ** (launchOverlap - 1), gradient);
+}
 /** A step's time as a sum of products of terms. */
 export function stepForm(
   parts: Parts,
@@ -68,7 +104,7 @@ export function stepForm(
   return linearForm([
     [1e-3, term("stepUs")],
     [rows * 1e-3, term("perSequenceUs")],
-    [layers * 1e-3, term(hasPrefill ? "prefillLayerUs" : "decodeLayerUs")],
+    ...(hasPrefill ? [] : [[layers * 1e-3, term("decodeLayerUs")] as [number, number]]),
     ...parts.map(([key, ms]): [number, number, number] => [
       ms,
       indexOf(`${architecture}#${key}`),

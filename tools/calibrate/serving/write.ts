@@ -1,7 +1,8 @@
 // Writes fitted terms into the packages that ship them.
 import { readFileSync, writeFileSync } from "node:fs";
 import { backendNames } from "@stator/simulator/performance-model";
-import { arrivalNames } from "./fit-arrivals.ts";
+import type { Generation } from "@stator/simulator/performance-model";
+import { arrivalGeneration, arrivalNames } from "./fit-arrivals.ts";
 import type { Fit, Fitter } from "./score.ts";
 import { generations } from "./step-terms.ts";
 
@@ -13,7 +14,7 @@ const round = (value: number): number => Number(value.toPrecision(3));
 export function writeTerms({ forms, terms }: Fitter, fit: Fit): void {
   const stamp = `// Written by tools/calibrate/fit-serving.ts from ${forms.length} measured deployments; do not edit.\n`;
   for (const architecture of ["hopper", "blackwell"]) writeScale(architecture, terms.terms.keys(), fit);
-  const table = (value: (backend: string, generation: string) => string): string =>
+  const table = (value: (backend: string, generation: Generation) => string): string =>
     `{ ${backendNames
       .map(
         (backend) =>
@@ -26,7 +27,9 @@ export function writeTerms({ forms, terms }: Fitter, fit: Fit): void {
     table((backend, generation) => record(names, (name) => fit.steps(`${backend} ${generation}|${name}`)));
   const first = (mode: string): string =>
     table((backend, generation) =>
-      record(arrivalNames, (name) => fit.arrivals(`${mode} ${backend} ${generation}|${name}`)),
+      record(arrivalNames, (name) =>
+        fit.arrivals(`${mode} ${backend} ${arrivalGeneration(generation)}|${name}`),
+      ),
     );
   writeFileSync(
     `${model}engines/fitted-backend-terms.ts`,
@@ -34,7 +37,7 @@ export function writeTerms({ forms, terms }: Fitter, fit: Fit): void {
 import type { Generation } from "../systems/coefficients-for.ts";
 
 ${stamp}export const fittedBackendTerms: Readonly<Record<BackendName, Readonly<Record<Generation, BackendTerms>>>> =
-${steps(["stepUs", "perSequenceUs", "prefillLayerUs", "decodeLayerUs", "workScale", "floorScale"])};
+${steps(["stepUs", "perSequenceUs", "launchLayerUs", "decodeLayerUs", "workScale", "floorScale"])};
 `,
   );
   writeFileSync(
@@ -57,7 +60,7 @@ function writeScale(architecture: string, terms: Iterable<string>, fit: Fit): vo
       scale[name.slice(architecture.length + 1)] = round(fit.steps(name));
   // No fitted deployment used MXFP4: its kernels are those of NVFP4 where FP4 tensor cores exist, of 4-bit integers elsewhere.
   const like = architecture === "hopper" ? "w4a16" : "nvfp4";
-  for (const kind of ["experts", "matrix"]) {
+  for (const kind of ["experts", "matrix", "floor:experts", "floor:matrix"]) {
     const factor = scale[`${kind}:${like}`];
     if (factor !== undefined) scale[`${kind}:mxfp4`] = factor;
   }

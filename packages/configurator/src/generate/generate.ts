@@ -4,17 +4,18 @@ import { architectureOf } from "@stator/simulator/performance-model";
 import type { Candidate, Limits } from "../search/candidate.ts";
 import type { Target, WorkloadOptions } from "../target.ts";
 import { benchmarkScript } from "./benchmark.ts";
-import { commandOf, defaultEngineVersions } from "./engine-command.ts";
-import { engineSettings } from "./engine-settings.ts";
+import { commandOf, defaultEngineVersions } from "./engines/engine-command.ts";
+import { engineSettings } from "./engines/engine-settings.ts";
 import { graphSource } from "./graph.ts";
 import { kubernetesManifests, writeManifests } from "./kubernetes/manifests.ts";
 import type { ManifestFile } from "./kubernetes/manifests.ts";
 import { layoutOf } from "./layout.ts";
-import { nodesOf, spreadOverNodes } from "./nodes.ts";
-import type { RoleOverrides } from "./overrides.ts";
-import { mergeConfig } from "./overrides.ts";
+import { nodesOf, spreadOverNodes } from "./engines/nodes.ts";
+import type { RoleOverrides } from "./engines/overrides.ts";
+import { mergeConfig } from "./engines/overrides.ts";
+import { plannerFiles } from "./planner/planner-files.ts";
 import { shellScript } from "./shell.ts";
-import { trtllmConfig, writeTrtllmYaml } from "./trtllm.ts";
+import { trtllmConfig, writeTrtllmYaml } from "./engines/trtllm.ts";
 
 /** A file to write: its name relative to the output folder and its text. */
 export interface GeneratedFile {
@@ -32,9 +33,12 @@ export interface GenerateFilesOptions {
   readonly overrides?: RoleOverrides;
 }
 
+/** Where no limit was given, the planner keeps what the layout was predicted to do, with so much room. */
+const unstatedSlack = 1.5;
+
 /**
  * Everything to run a layout: `layout.yaml`, `graph.ts`, one start script per worker group (with TensorRT-LLM its YAML),
- * Kubernetes manifests and a benchmark script for the predicted operating point.
+ * Kubernetes manifests, a benchmark script for the predicted operating point and what the planner needs to scale it.
  */
 export function filesOf(
   candidate: Candidate,
@@ -51,6 +55,17 @@ export function filesOf(
       text: writeManifests(manifests.flatMap((file) => file.documents)),
     },
     { name: "benchmark.sh", text: benchmarkScript(candidate, target, workload) },
+    ...plannerFiles({
+      layout,
+      target,
+      workload,
+      groups: candidate.workers,
+      gpus: candidate.gpusUsed,
+      slo: {
+        ttftMs: options.limits?.ttftMs ?? candidate.ttftMs * unstatedSlack,
+        tpotMs: options.limits?.tpotMs ?? candidate.tpotMs * unstatedSlack,
+      },
+    }),
   ];
 }
 

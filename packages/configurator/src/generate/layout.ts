@@ -2,9 +2,9 @@ import type { Layout, LayoutPool } from "@stator/core";
 import { parseLayout } from "@stator/core";
 import type { Candidate, Limits, WorkerGroup } from "../search/candidate.ts";
 import type { Target, WorkloadOptions } from "../target.ts";
-import { engineCommand } from "./engine-command.ts";
-import { nodesOf } from "./nodes.ts";
-import type { RoleOverrides } from "./overrides.ts";
+import { engineCommand } from "./engines/engine-command.ts";
+import { nodesOf } from "./engines/nodes.ts";
+import type { RoleOverrides } from "./engines/overrides.ts";
 
 /** The deployment of a candidate as a `Layout`: pools, replicas, parallelism and the engines' own command lines. */
 export function layoutOf(

@@ -1,5 +1,6 @@
 import type {
   BackendName,
+  Generation,
   ModelSpec,
   OperationTimes,
   Parallelism,
@@ -25,6 +26,8 @@ export interface WorkerSpec {
   readonly parallelism: Parallelism;
   readonly quantization: Quantization;
   readonly backend: BackendName;
+  /** Default: the newest that was fitted. */
+  readonly engineVersion?: string;
   readonly times?: OperationTimes;
 }
 
@@ -73,7 +76,7 @@ export function predictAggregated(
 ): ServingPrediction {
   const { inputTokens, outputTokens } = workload;
   const { data, pipeline } = worker.parallelism;
-  const scheduling = fittedServingTerms.scheduling[worker.backend][generationOf(worker.system)];
+  const scheduling = fittedServingTerms.scheduling[worker.backend][generation(worker)];
   const capacity = sequenceCapacity(worker, inputTokens + outputTokens / 2);
   const running = Math.max(1, Math.min(concurrency, capacity));
   const pastTokens = Math.min(workload.prefixTokens ?? 0, inputTokens - 1);
@@ -86,13 +89,6 @@ export function predictAggregated(
     batch: { prefill: [{ sequences: together, newTokens, pastTokens }], decode },
   });
   const stall = data ** scheduling.dataStall;
-  const tpotMs =
-    step +
-    ((running - 1) / pipeline / outputTokens) *
-      (Math.max(0, mixed - step) / together) *
-      stall *
-      scheduling.prefillInterference;
-
   const first = stepTime({
     ...worker,
     batch: {
@@ -101,10 +97,14 @@ export function predictAggregated(
     },
   });
   const ownMs = first * Math.max(1, newTokens / defaultStepTokens);
+  // Prefills of others stall an output token, but those during one's own prefill are part of the first token's time.
+  const stallMs = ((running - 1) / pipeline / together) * Math.max(0, mixed - step);
+  const apart = (outputTokens * step + stallMs) / (outputTokens * step + stallMs + ownMs);
+  const tpotMs = step + (stallMs / outputTokens) * apart * stall * scheduling.prefillInterference;
   const serviceMs = (Math.max(0.1, ownMs - step) * stall) / pipeline;
   const generateMs = tpotMs * Math.max(1, outputTokens - 1);
   const waitMs = closedLoopResponseMs(running, ownMs, serviceMs, outputTokens * tpotMs) - ownMs;
-  const terms = fittedServingTerms.aggregated[worker.backend][generationOf(worker.system)];
+  const terms = fittedServingTerms.aggregated[worker.backend][generation(worker)];
   const polledMs = pollSteps(worker, concurrency) * step;
   const closedMs = firstToken(terms, step, ownMs, waitMs, serviceMs * running) + polledMs;
   const perRank = running / (generateMs + closedMs);
@@ -124,6 +124,10 @@ export function predictAggregated(
     capacityPerRank: capacity,
     isSaturated: concurrency > running,
   };
+}
+
+function generation({ system, backend, engineVersion: version }: WorkerSpec): Generation {
+  return generationOf(system, { backend, version });
 }
 
 /**
@@ -165,7 +169,7 @@ export function predictDisaggregated(spec: DisaggregatedSpec, workload: Workload
   const ranks = decode.parallelism.data * decodeWorkers;
   const clients = slots * ranks;
   const stationMs = serviceMs / prefillWorkers;
-  const terms = fittedServingTerms.disaggregated[decode.backend][generationOf(decode.system)];
+  const terms = fittedServingTerms.disaggregated[decode.backend][generation(decode)];
   const decodeMs = (sequences: number): number =>
     stepTime({
       ...decode,

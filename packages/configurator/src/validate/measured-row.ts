@@ -6,6 +6,8 @@ export interface MeasuredRow {
   /** Where the row came from, as the file says. */
   readonly source: string;
   readonly backend: BackendName;
+  /** As the file says; empty where it does not. */
+  readonly engineVersion: string;
   readonly model: string;
   readonly system: string;
   readonly precision: string;
@@ -100,6 +102,7 @@ export function parseMeasuredCsv(csv: string): {
       id: at("id"),
       source: at("silicon_data_source"),
       backend,
+      engineVersion: at("backend_version"),
       model: at("model_path"),
       system: at("system"),
       precision: at("precision"),

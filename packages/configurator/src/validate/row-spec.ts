@@ -45,11 +45,13 @@ export function specOfRow(row: MeasuredRow): RowSpec | undefined {
   const model = findModel(row.model);
   const system = findSystem(row.system);
   const quantization = quantizationOfRow(row, model, system);
+  const release = releaseOf(row);
   const worker = (split: Parallelism): WorkerSpec => ({
     model,
     system,
     quantization,
     backend: row.backend,
+    ...(release === undefined ? {} : { engineVersion: release }),
     parallelism: split,
   });
   const normalized = (raw: RawSplit): ReturnType<typeof normalizeSplit> =>
@@ -78,6 +80,15 @@ export function specOfRow(row: MeasuredRow): RowSpec | undefined {
   return concurrency === undefined
     ? undefined
     : { mode: "disagg", isGuess: true, spec: usualDeployment(row, prefill, worker(split), concurrency) };
+}
+
+/**
+ * The engine's release where the row tells it. Sources began to name releases in December 2025: aggregated rows without one
+ * are older. Disaggregated TensorRT-LLM rows name Dynamo's runtime image, whose numbers are not the engine's.
+ */
+function releaseOf({ backend, engineVersion, mode }: MeasuredRow): string | undefined {
+  if (mode === "disagg" && (backend === "trtllm" || engineVersion === "")) return undefined;
+  return engineVersion === "" ? "0" : engineVersion;
 }
 
 function quantizationOfRow(row: MeasuredRow, model: ModelSpec, system: SystemSpec): Quantization {

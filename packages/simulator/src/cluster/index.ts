@@ -16,11 +16,11 @@ export type {
   WorkerChange,
   WorkerReport,
 } from "../simulate/simulation.ts";
-export type { Distribution } from "../simulate/histogram.ts";
-export type { Timeline, TimelinePoint } from "../simulate/timeline.ts";
-export type { StepMs } from "../simulate/step-ms.ts";
-export { linearStepMs, modelledStepMs } from "../simulate/step-ms.ts";
-export type { ModelledWorkerOptions, WorkerModel } from "../simulate/worker-model.ts";
-export { modelledWorker, simulatedEngineWorker } from "../simulate/worker-model.ts";
+export type { Distribution } from "../simulate/report/histogram.ts";
+export type { Timeline, TimelinePoint } from "../simulate/report/timeline.ts";
+export type { StepMs } from "../simulate/engine/step-ms.ts";
+export { linearStepMs, modelledStepMs } from "../simulate/engine/step-ms.ts";
+export type { ModelledWorkerOptions, WorkerModel } from "../simulate/engine/worker-model.ts";
+export { modelledWorker, simulatedEngineWorker } from "../simulate/engine/worker-model.ts";
 export { SimulatorError } from "../simulator-error.ts";
 export type { SimulatorErrorCode } from "../simulator-error.ts";

@@ -30,6 +30,8 @@ export interface StepTimeOptions {
   readonly batch: StepBatch;
   /** Adds that engine's launch and scheduling costs and the factors fitted on deployments. Left out: kernels alone, as tables measure them. */
   readonly backend?: BackendName;
+  /** Release of the engine, such as `0.5.9`; where kernels of early ones were slower, that counts. Default: the newest. */
+  readonly engineVersion?: string;
   /** Asked first for every kernel; the roofline answers the rest. */
   readonly times?: OperationTimes;
   /** Another calibration. Default: the committed one. */
@@ -62,7 +64,8 @@ export interface StepBreakdown {
 export function stepTime(options: StepTimeOptions): number {
   checkBatch(options.batch);
   const { system, times, coefficients = coefficientsFor(options.system) } = options;
-  const terms = options.backend === undefined ? undefined : backendTerms(options.backend, system);
+  const terms =
+    options.backend === undefined ? undefined : backendTerms(options.backend, system, options.engineVersion);
   let ms = 0;
   for (const { count, shape } of operationsOfStep(options)) {
     const measured = times?.lookup(shape, system);
@@ -72,14 +75,17 @@ export function stepTime(options: StepTimeOptions): number {
         ? kernelMs(shape, system, coefficients, terms)
         : measured * (terms?.workScale ?? 1));
   }
-  return ms === 0 || terms === undefined ? ms : ms + overheadMs(options, terms);
+  if (ms === 0 || terms === undefined) return ms;
+  const busy = ms + overheadMs(options, terms);
+  return busy + launchWaitMs(busy, options, terms);
 }
 
 /** The same time as an account, one line per kind of operation and source. */
 export function stepBreakdown(options: StepTimeOptions): StepBreakdown {
   checkBatch(options.batch);
   const { system, times, coefficients = coefficientsFor(options.system) } = options;
-  const terms = options.backend === undefined ? undefined : backendTerms(options.backend, system);
+  const terms =
+    options.backend === undefined ? undefined : backendTerms(options.backend, system, options.engineVersion);
   const lines = new Map<string, { name: string; count: number; ms: number; source: string }>();
   const add = (name: string, count: number, ms: number, source: string): void => {
     const line = lines.get(`${name}\n${source}`);
@@ -94,7 +100,13 @@ export function stepBreakdown(options: StepTimeOptions): StepBreakdown {
       add(name, count, count * kernelMs(shape, system, coefficients, terms), "roofline");
     else add(name, count, count * measured * (terms?.workScale ?? 1), times?.source ?? "tables");
   }
-  if (lines.size > 0 && terms !== undefined) add("engineOverhead", 1, overheadMs(options, terms), "overhead");
+  if (lines.size > 0 && terms !== undefined) {
+    const overhead = overheadMs(options, terms);
+    add("engineOverhead", 1, overhead, "overhead");
+    const kernels = [...lines.values()].reduce((sum, line) => sum + line.ms, 0);
+    const wait = launchWaitMs(kernels, options, terms);
+    if (wait > 0) add("launchWait", 1, wait, "overhead");
+  }
   const operations: OperationTime[] = [...lines.values()];
   return { ms: operations.reduce((sum, operation) => sum + operation.ms, 0), operations };
 }
@@ -111,7 +123,20 @@ function kernelMs(
 }
 
 function overheadMs({ model, batch }: StepTimeOptions, terms: BackendTerms): number {
-  const hasPrefill = (batch.prefill ?? []).some((chunk) => chunk.sequences > 0 && chunk.newTokens > 0);
-  const perLayer = layerCount(model) * (hasPrefill ? terms.prefillLayerUs : terms.decodeLayerUs);
-  return (terms.stepUs + terms.perSequenceUs * logitRowsOf(batch) + perLayer) * 1e-3;
+  const layers = hasPrompts(batch) ? 0 : layerCount(model) * terms.decodeLayerUs;
+  return (terms.stepUs + terms.perSequenceUs * logitRowsOf(batch) + layers) * 1e-3;
+}
+
+/** How sharply a step goes from bound by the GPU to bound by launches. */
+const launchOverlap = 4;
+
+/** What a step with prompts, which no graph covers, takes beyond the GPU's own time because the host launches too slowly. */
+function launchWaitMs(busyMs: number, { model, batch }: StepTimeOptions, terms: BackendTerms): number {
+  if (!hasPrompts(batch)) return 0;
+  const hostMs = layerCount(model) * terms.launchLayerUs * 1e-3;
+  return (busyMs ** launchOverlap + hostMs ** launchOverlap) ** (1 / launchOverlap) - busyMs;
+}
+
+function hasPrompts({ prefill = [] }: StepBatch): boolean {
+  return prefill.some((chunk) => chunk.sequences > 0 && chunk.newTokens > 0);
 }

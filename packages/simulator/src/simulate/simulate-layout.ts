@@ -1,14 +1,14 @@
-import { createBlockNumbers } from "./block-numbers.ts";
-import { createEventQueue } from "./event-queue.ts";
-import { createHistogram } from "./histogram.ts";
-import { createLinks } from "./links.ts";
-import { createRequestFlow } from "./request-flow.ts";
-import { createScaledPools } from "./scaled-pools.ts";
-import { servedModelOf, workerModelsOf } from "./served-model.ts";
-import { createSimulatedPool, type SimulatedPool } from "./simulated-pool.ts";
+import { createBlockNumbers } from "./engine/block-numbers.ts";
+import { createEventQueue } from "./cluster/event-queue.ts";
+import { createHistogram } from "./report/histogram.ts";
+import { createLinks } from "./cluster/links.ts";
+import { createRequestFlow } from "./cluster/request-flow.ts";
+import { createScaledPools } from "./cluster/scaled-pools.ts";
+import { servedModelOf, workerModelsOf } from "./engine/served-model.ts";
+import { createSimulatedPool, type SimulatedPool } from "./cluster/simulated-pool.ts";
 import type { SimulatedOutcome, Simulation, SimulationOptions } from "./simulation.ts";
 import { simulatorError } from "../simulator-error.ts";
-import { summarise } from "./summarise.ts";
+import { summarise } from "./report/summarise.ts";
 
 const DEFAULT_KV_BYTES = 131_072;
 const DEFAULT_LINK = 50e9;

@@ -2,9 +2,9 @@ import type { Layout, LayoutPool } from "@stator/core";
 import type { TraceRequest } from "../workload/trace-request.ts";
 import type { ScalingTick } from "../scaling/scaling-loop.ts";
 import type { ScalingStrategy } from "../scaling/scaling-strategy.ts";
-import type { Distribution } from "./histogram.ts";
-import type { Timeline } from "./timeline.ts";
-import type { WorkerModel } from "./worker-model.ts";
+import type { Distribution } from "./report/histogram.ts";
+import type { Timeline } from "./report/timeline.ts";
+import type { WorkerModel } from "./engine/worker-model.ts";
 
 /** Something that happens to workers at a given time. */
 export type WorkerChange =

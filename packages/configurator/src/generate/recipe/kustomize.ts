@@ -15,7 +15,7 @@ export function kustomizeFiles(
   layout: Layout,
   manifests: readonly ManifestFile[],
   frontends: number,
-  planner?: Readonly<Record<string, string>>,
+  planner: readonly GeneratedFile[],
 ): GeneratedFile[] {
   const name = layout.namespace;
   const file = (path: string, content: object): GeneratedFile => ({
@@ -52,7 +52,7 @@ export function kustomizeFiles(
       replicas: [{ name: `${name}-frontend`, count: frontends }],
     }),
     configuration("production", "router", { "router.yaml": stringify(routerConfiguration(layout)) }),
-    ...(planner === undefined
+    ...(planner.length === 0
       ? []
       : [
           // One frontend, whose metrics tell of all requests.
@@ -62,7 +62,11 @@ export function kustomizeFiles(
             resources: ["../../base", "planner-configuration.yaml"],
             components: [`${shared}/components/monitoring`, `${shared}/components/planner`],
           }),
-          configuration("autoscaled", "planner", planner),
+          configuration(
+            "autoscaled",
+            "planner",
+            Object.fromEntries(planner.map(({ name: key, text }) => [key, text])),
+          ),
         ]),
   ];
 }

@@ -47,7 +47,7 @@ for concurrency in 1 4 16; do
 done
 `,
     },
-    ...kustomizeFiles(layout, manifests, recipe.frontends),
+    ...kustomizeFiles(layout, manifests, recipe.frontends, []),
     { name: "README.md", text: readme(recipe, layout.namespace) },
   ];
 }

@@ -1,5 +1,5 @@
 import type { WorkerGroup } from "../../search/candidate.ts";
-import { nodesOf } from "../nodes.ts";
+import { nodesOf } from "../engines/nodes.ts";
 
 /** A pool as launch scripts see it. */
 export interface RecipePool {

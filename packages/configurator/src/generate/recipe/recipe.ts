@@ -10,10 +10,10 @@ import { resolveTarget } from "../../target.ts";
 import { benchmarkScript } from "../benchmark.ts";
 import { partsOf } from "../generate.ts";
 import type { GeneratedFile } from "../generate.ts";
-import type { RoleOverrides } from "../overrides.ts";
+import type { RoleOverrides } from "../engines/overrides.ts";
+import { plannerFiles } from "../planner/planner-files.ts";
 import { kustomizeFiles } from "./kustomize.ts";
 import { launchScripts } from "./launch.ts";
-import { plannerFiles } from "./planner.ts";
 import { recipePools } from "./pools.ts";
 import { recipeReadme } from "./readme.ts";
 import { localRecipeFiles } from "./local-recipe.ts";
@@ -69,12 +69,23 @@ export function recipeFiles(recipe: Recipe | LocalRecipe): GeneratedFile[] {
   });
   const gpusPerNode = target.system.gpusPerNode;
   const pools = recipePools(groups, gpusPerNode);
+  const planner =
+    groups.length > 1
+      ? plannerFiles({
+          layout,
+          target,
+          workload: recipe.workload,
+          groups,
+          gpus: recipe.gpus,
+          slo: recipe.slo,
+        })
+      : [];
   return [
     { name: "layout.yaml", text: stringify(layout) },
     ...files,
     ...launchScripts({ layout, model: recipe.model, backend: recipe.engine, pools, gpusPerNode }),
     { name: "benchmark.sh", text: benchmarkScript(candidate, target, recipe.workload) },
-    ...kustomizeFiles(layout, manifests, recipe.frontends, plannerFiles(recipe, layout, target, groups)),
+    ...kustomizeFiles(layout, manifests, recipe.frontends, planner),
     {
       name: "README.md",
       text: recipeReadme({ recipe, pools, gpusPerNode, points, name: layout.namespace }),

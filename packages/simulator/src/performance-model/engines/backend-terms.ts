@@ -11,8 +11,8 @@ export interface BackendTerms {
   readonly stepUs: number;
   /** The same per sequence in the step. */
   readonly perSequenceUs: number;
-  /** Per layer in microseconds, in a step with prompt tokens, which no graph covers. */
-  readonly prefillLayerUs: number;
+  /** Host time to launch a layer's kernels one by one, in microseconds: the least a step with prompts takes per layer. */
+  readonly launchLayerUs: number;
   /** Per layer in microseconds, in a decode-only step. */
   readonly decodeLayerUs: number;
   /** The engine's kernels against the calibrated ones: above 1 is slower. */
@@ -24,7 +24,7 @@ export interface BackendTerms {
 /** Every engine whose terms are fitted. */
 export const backendNames: readonly BackendName[] = ["vllm", "sglang", "trtllm"];
 
-/** An engine's terms on a system. */
-export function backendTerms(backend: BackendName, system: SystemSpec): BackendTerms {
-  return fittedBackendTerms[backend][generationOf(system)];
+/** An engine's terms on a system, of its newest release or of the one given. */
+export function backendTerms(backend: BackendName, system: SystemSpec, version?: string): BackendTerms {
+  return fittedBackendTerms[backend][generationOf(system, { backend, version })];
 }

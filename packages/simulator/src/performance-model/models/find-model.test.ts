@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { findModel } from "./find-model.ts";
-import { layerCount } from "./model-spec.ts";
+import { layerCount, parameterCount } from "./model-spec.ts";
 
 describe("findModel", () => {
   test.each([
@@ -21,8 +21,32 @@ describe("findModel", () => {
     ["moonshotai/Kimi-K2-Instruct-0905", 61],
     ["nvidia/Kimi-K2.5-NVFP4", 61],
     ["MiniMaxAI/MiniMax-M2.7", 62],
+    ["nvidia/DeepSeek-V4-Pro-NVFP4", 61],
+    ["stepfun-ai/Step-3.7-Flash-FP8", 45],
+    ["XiaomiMiMo/MiMo-V2-Flash", 48],
+    ["nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-FP8", 52],
+    ["nvidia/NVIDIA-Nemotron-3-Super-120B-A12B-NVFP4", 88],
   ])("%s is a checkpoint of %d layers", (name, layers) => {
     expect(layerCount(findModel(name))).toBe(layers);
+  });
+
+  // Totals and active counts as published, in billions; embeddings count twice where they are not tied.
+  test.each([
+    ["meta-llama/Llama-3.1-70B", 70.6, 70.6],
+    ["Qwen/Qwen3-235B-A22B", 235, 22],
+    ["deepseek-ai/DeepSeek-V3", 671, 37],
+    ["moonshotai/Kimi-K2", 1026, 32],
+    ["openai/gpt-oss-120b", 117, 5.7],
+    ["XiaomiMiMo/MiMo-V2-Flash", 309, 15],
+    ["stepfun-ai/Step-3.7-Flash", 196, 11],
+    ["nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B", 31.6, 3.6],
+    ["nvidia/NVIDIA-Nemotron-3-Super-120B-A12B", 120, 12],
+    ["deepseek-ai/DeepSeek-V4-Flash", 284, 13],
+    ["deepseek-ai/DeepSeek-V4-Pro", 1600, 49],
+  ])("%s has about %d billion parameters, %d of them active", (name, total, active) => {
+    const count = parameterCount(findModel(name));
+    expect(Math.abs(count.total / 1e9 / total - 1)).toBeLessThan(0.06);
+    expect(Math.abs(count.active / 1e9 / active - 1)).toBeLessThan(0.15);
   });
 
   test("a short name that several models begin with is none of them", () => {

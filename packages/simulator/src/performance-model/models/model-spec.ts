@@ -5,7 +5,10 @@ export interface GroupedAttention {
   readonly heads: number;
   /** Key/value heads; equal to `heads` for MHA, 1 for MQA. */
   readonly kvHeads: number;
+  /** Size of queries and keys per head. */
   readonly headDim: number;
+  /** Size of values per head; mostly the same. */
+  readonly valueHeadDim: number;
   /** Tokens a query may look back; undefined means all. */
   readonly windowTokens: number | undefined;
   /** Every head also projects a multiplicative output gate (Qwen3-Next and later). */
@@ -26,7 +29,24 @@ export interface LatentAttention {
   readonly sparseTokens: number | undefined;
 }
 
-/** Gated delta net or another recurrent mixer: state of fixed size, no KV per token. */
+/** DeepSeek-V4: one key/value head, a window of tokens beside entries that each stand for several earlier tokens. */
+export interface CompressedAttention {
+  readonly kind: "compressed";
+  readonly heads: number;
+  readonly headDim: number;
+  readonly ropeHeadDim: number;
+  readonly queryRank: number;
+  /** The output is projected in so many groups to `outputRank` each, then to the hidden size. */
+  readonly outputGroups: number;
+  readonly outputRank: number;
+  readonly windowTokens: number;
+  /** Tokens that one entry stands for; 0 leaves only the window. */
+  readonly ratio: number;
+  /** Entries an indexer leaves for each query; undefined means all. */
+  readonly selectedEntries: number | undefined;
+}
+
+/** Gated delta net, Mamba-2 or another recurrent mixer: state of fixed size, no KV per token. */
 export interface LinearAttention {
   readonly kind: "linear";
   readonly keyHeads: number;
@@ -36,7 +56,13 @@ export interface LinearAttention {
   readonly convolutionKernel: number;
 }
 
-export type AttentionSpec = GroupedAttention | LatentAttention | LinearAttention;
+/** A layer without a mixer: models that were pruned, or that count a feed-forward block as a layer of its own. */
+export interface NoBlock {
+  readonly kind: "none";
+}
+
+export type AttentionSpec =
+  GroupedAttention | LatentAttention | CompressedAttention | LinearAttention | NoBlock;
 
 /** A gated feed-forward block. */
 export interface DenseFeedForward {
@@ -53,9 +79,13 @@ export interface ExpertFeedForward {
   readonly intermediate: number;
   /** Total intermediate width of the experts that every token visits; 0 for none. */
   readonly sharedIntermediate: number;
+  /** Gate and up projection; false for two matrices per expert. */
+  readonly gated: boolean;
+  /** Width that routed experts work in where a projection narrows it; undefined for the hidden size. */
+  readonly latent: number | undefined;
 }
 
-export type FeedForwardSpec = DenseFeedForward | ExpertFeedForward;
+export type FeedForwardSpec = DenseFeedForward | ExpertFeedForward | NoBlock;
 
 /** A run of equal layers. Order within the model is not kept: no estimate depends on it. */
 export interface LayerGroup {
@@ -98,42 +128,74 @@ export function parameterCount(model: ModelSpec): { total: number; active: numbe
   let active = total;
   for (const { count, attention, feedForward } of model.layers) {
     const mixer = attentionParameters(attention, model.hidden);
-    if (feedForward.kind === "dense") {
-      const block = (feedForward.gated ? 3 : 2) * model.hidden * feedForward.intermediate;
-      total += count * (mixer + block);
-      active += count * (mixer + block);
-    } else {
-      const expert = 3 * model.hidden * feedForward.intermediate;
-      const fixed =
-        mixer + 3 * model.hidden * feedForward.sharedIntermediate + model.hidden * feedForward.experts;
-      total += count * (fixed + expert * feedForward.experts);
-      active += count * (fixed + expert * feedForward.expertsPerToken);
-    }
+    const { fixed, expert } = feedForwardParameters(feedForward, model.hidden);
+    const { experts, expertsPerToken } =
+      feedForward.kind === "experts" ? feedForward : { experts: 0, expertsPerToken: 0 };
+    total += count * (mixer + fixed + expert * experts);
+    active += count * (mixer + fixed + expert * expertsPerToken);
   }
   return { total, active };
 }
 
+/** Weights of a feed-forward block: those every token meets (the router's apart in `router`), and those of one routed expert. */
+export function feedForwardParameters(
+  block: FeedForwardSpec,
+  hidden: number,
+): { readonly fixed: number; readonly router: number; readonly expert: number } {
+  if (block.kind === "none") return { fixed: 0, router: 0, expert: 0 };
+  const matrices = block.gated ? 3 : 2;
+  if (block.kind === "dense") return { fixed: matrices * hidden * block.intermediate, router: 0, expert: 0 };
+  const router = hidden * block.experts;
+  const around = block.latent === undefined ? 0 : 2 * hidden * block.latent;
+  return {
+    fixed: matrices * hidden * block.sharedIntermediate + around + router,
+    router,
+    expert: matrices * (block.latent ?? hidden) * block.intermediate,
+  };
+}
+
+/** Cache entries that a query of `tokens` context meets: its window and what stands for the rest. */
+export function attendedEntries(
+  { windowTokens, ratio, selectedEntries }: CompressedAttention,
+  tokens: number,
+): number {
+  const compressed = ratio > 0 ? Math.min(tokens / ratio, selectedEntries ?? Infinity) : 0;
+  return Math.min(tokens, windowTokens) + compressed;
+}
+
 /** Weights of one attention block. */
 export function attentionParameters(attention: AttentionSpec, hidden: number): number {
-  if (attention.kind === "grouped") {
-    const { heads, kvHeads, headDim } = attention;
-    return hidden * headDim * (heads * (attention.gated ? 3 : 2) + 2 * kvHeads);
+  switch (attention.kind) {
+    case "none":
+      return 0;
+    case "grouped": {
+      const { heads, kvHeads, headDim, valueHeadDim } = attention;
+      const query = heads * headDim * (attention.gated ? 2 : 1);
+      return hidden * (query + heads * valueHeadDim + kvHeads * (headDim + valueHeadDim));
+    }
+    case "linear": {
+      const key = attention.keyHeads * attention.keyHeadDim;
+      const value = attention.valueHeads * attention.valueHeadDim;
+      return (
+        hidden * (2 * key + 3 * value + 2 * attention.valueHeads) +
+        attention.convolutionKernel * (2 * key + value)
+      );
+    }
+    case "compressed": {
+      const { heads, headDim, queryRank, outputGroups, outputRank, ratio } = attention;
+      const down = hidden * (queryRank + headDim * (ratio > 0 ? 3 : 1));
+      return down + heads * headDim * (queryRank + outputRank) + hidden * outputGroups * outputRank;
+    }
+    case "latent": {
+      const { heads, queryRank, kvRank, nopeHeadDim, ropeHeadDim, valueHeadDim } = attention;
+      const queryHeads = heads * (nopeHeadDim + ropeHeadDim);
+      const query = queryRank > 0 ? queryRank * (hidden + queryHeads) : hidden * queryHeads;
+      return (
+        query +
+        hidden * (kvRank + ropeHeadDim) +
+        kvRank * heads * (nopeHeadDim + valueHeadDim) +
+        hidden * heads * valueHeadDim
+      );
+    }
   }
-  if (attention.kind === "linear") {
-    const key = attention.keyHeads * attention.keyHeadDim;
-    const value = attention.valueHeads * attention.valueHeadDim;
-    return (
-      hidden * (2 * key + 3 * value + 2 * attention.valueHeads) +
-      attention.convolutionKernel * (2 * key + value)
-    );
-  }
-  const { heads, queryRank, kvRank, nopeHeadDim, ropeHeadDim, valueHeadDim } = attention;
-  const queryHeads = heads * (nopeHeadDim + ropeHeadDim);
-  const query = queryRank > 0 ? queryRank * (hidden + queryHeads) : hidden * queryHeads;
-  return (
-    query +
-    hidden * (kvRank + ropeHeadDim) +
-    kvRank * heads * (nopeHeadDim + valueHeadDim) +
-    hidden * heads * valueHeadDim
-  );
 }

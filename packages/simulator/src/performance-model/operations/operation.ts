@@ -41,6 +41,7 @@ export interface DecodeAttentionShape {
   readonly heads: number;
   readonly kvHeads: number;
   readonly headDim: number;
+  readonly valueHeadDim: number;
   readonly windowTokens: number | undefined;
   readonly kvCache: "bf16" | "fp8";
 }
@@ -73,6 +74,8 @@ export interface ExpertsShape {
   readonly tokens: number;
   readonly hidden: number;
   readonly intermediate: number;
+  /** Products per expert: 3 with a gate, 2 without. */
+  readonly matrices: number;
   readonly experts: number;
   readonly expertsPerToken: number;
   readonly expertTensor: number;

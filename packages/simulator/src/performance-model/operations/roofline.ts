@@ -69,12 +69,12 @@ export function workKey(shape: OperationShape): string {
 
 /** Name under which a kernel's floor is scaled to an architecture. */
 export function floorKey(shape: OperationShape): string {
-  if (shape.kind === "experts" || shape.kind === "collective") return `floor:${shape.kind}`;
+  if (shape.kind === "matrix" || shape.kind === "experts") return `floor:${shape.kind}:${shape.format}`;
   const isLatent =
     shape.kind === "decodeLatent" ||
     shape.kind === "headMatrix" ||
     (shape.kind === "prefillAttention" && shape.isLatent);
-  return isLatent ? "floor:latent" : "floor";
+  return isLatent ? "floor:latent" : `floor:${shape.kind}`;
 }
 
 function kernelTime(shape: OperationShape, system: SystemSpec, coefficients: Coefficients): KernelTime {
@@ -110,11 +110,12 @@ function kernelTime(shape: OperationShape, system: SystemSpec, coefficients: Coe
     case "decodeAttention": {
       const seen = Math.min(shape.contextTokens, shape.windowTokens ?? Infinity);
       const width = shape.kvCache === "fp8" ? 1 : 2;
-      const { sequences, heads, kvHeads, headDim } = shape;
+      const { sequences, heads, kvHeads } = shape;
+      const headDims = shape.headDim + shape.valueHeadDim;
       return curveTime(
         {
-          operations: 4 * sequences * heads * headDim * seen,
-          bytes: sequences * (4 * heads * headDim + 2 * kvHeads * seen * headDim * width),
+          operations: 2 * sequences * heads * headDims * seen,
+          bytes: sequences * headDims * (2 * heads + kvHeads * seen * width),
           peakPerSecond: system.bf16PerSecond,
           blocks: sequences * kvHeads * Math.ceil(seen / 256),
         },
@@ -243,13 +244,13 @@ function expertsTime(shape: ExpertsShape, system: SystemSpec, coefficients: Coef
     ((tokens * expertsPerToken) / expert) * expert ** curve.skew,
     tokens * Math.min(expertsPerToken, perRank),
   );
-  const matrices = 3 * hidden * width;
+  const matrices = shape.matrices * hidden * width;
   const activation = activationBytes(format);
   const work: Work = {
     operations: 2 * routed * matrices,
     bytes:
       active * matrices * weightBytes[format] +
-      routed * ((hidden + width) * activation + (2 * width + hidden) * 2),
+      routed * ((hidden + width) * activation + ((shape.matrices - 1) * width + hidden) * 2),
     peakPerSecond: peakPerSecond(system, format),
     blocks: Math.max(active, routed / 128) * Math.ceil(Math.max(width, hidden) / 128),
   };

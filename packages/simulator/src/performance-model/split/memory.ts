@@ -1,5 +1,6 @@
-import type { ModelSpec } from "../models/model-spec.ts";
-import { attentionParameters, layerCount } from "../models/model-spec.ts";
+import type { AttentionSpec, ModelSpec } from "../models/model-spec.ts";
+import { attentionParameters, feedForwardParameters, layerCount } from "../models/model-spec.ts";
+import { indexKeyBytes } from "../operations/attention/indexer.ts";
 import type { Parallelism } from "./parallelism.ts";
 import type { Quantization } from "./quantization.ts";
 import { weightBytes } from "./quantization.ts";
@@ -36,32 +37,15 @@ const gib = 2 ** 30;
 export function weightBytesPerGpu({ model, parallelism: split, quantization }: MemoryOptions): number {
   const embedding = (model.isEmbeddingTied ? 1 : 2) * model.hidden * model.vocabulary * 2;
   let bytes = embedding / split.tensor;
+  const dense = weightBytes[quantization.dense];
   for (const { count, attention, feedForward } of model.layers) {
-    bytes +=
-      (count * attentionParameters(attention, model.hidden) * weightBytes[quantization.dense]) /
-      split.tensor /
-      split.pipeline;
-    if (feedForward.kind === "dense")
+    const { fixed, router, expert } = feedForwardParameters(feedForward, model.hidden);
+    const narrow = (attentionParameters(attention, model.hidden) + fixed - router) * dense;
+    bytes += (count * (narrow / split.tensor + router * 2)) / split.pipeline;
+    if (feedForward.kind === "experts")
       bytes +=
-        (count *
-          (feedForward.gated ? 3 : 2) *
-          model.hidden *
-          feedForward.intermediate *
-          weightBytes[quantization.dense]) /
-        split.tensor /
-        split.pipeline;
-    else {
-      const shared =
-        (3 * model.hidden * feedForward.sharedIntermediate * weightBytes[quantization.dense]) / split.tensor;
-      const routed =
-        (3 *
-          model.hidden *
-          feedForward.intermediate *
-          feedForward.experts *
-          weightBytes[quantization.experts]) /
-        (split.expert * split.expertTensor);
-      bytes += (count * (shared + routed + model.hidden * feedForward.experts * 2)) / split.pipeline;
-    }
+        (count * expert * feedForward.experts * weightBytes[quantization.experts]) /
+        (split.expert * split.expertTensor * split.pipeline);
   }
   return bytes;
 }
@@ -73,26 +57,37 @@ export function kvBytesOfSequence(
 ): number {
   const width = quantization.kvCache === "fp8" ? 1 : 2;
   let bytes = 0;
-  for (const { count, attention } of model.layers) {
-    if (attention.kind === "grouped")
-      bytes +=
-        count *
+  for (const { count, attention } of model.layers)
+    bytes += count * cacheBytes(attention, tokens, split.tensor, width);
+  return bytes / split.pipeline;
+}
+
+function cacheBytes(attention: AttentionSpec, tokens: number, tensor: number, width: number): number {
+  switch (attention.kind) {
+    case "none":
+      return 0;
+    case "grouped":
+      return (
         Math.min(tokens, attention.windowTokens ?? Infinity) *
-        2 *
-        Math.ceil(attention.kvHeads / split.tensor) *
-        attention.headDim *
-        width;
-    else if (attention.kind === "latent")
-      bytes +=
-        count *
+        Math.ceil(attention.kvHeads / tensor) *
+        (attention.headDim + attention.valueHeadDim) *
+        width
+      );
+    case "latent":
+      return (
         tokens *
         ((attention.kvRank + attention.ropeHeadDim) * width +
-          (attention.sparseTokens === undefined ? 0 : 132));
-    else
-      bytes +=
-        (count * attention.valueHeads * attention.keyHeadDim * attention.valueHeadDim * 4) / split.tensor;
+          (attention.sparseTokens === undefined ? 0 : indexKeyBytes))
+      );
+    case "compressed": {
+      const { windowTokens, ratio, headDim, selectedEntries } = attention;
+      const entries = ratio > 0 ? tokens / ratio : 0;
+      const indexed = selectedEntries === undefined ? 0 : entries * indexKeyBytes;
+      return (Math.min(tokens, windowTokens) + entries) * headDim * width + indexed;
+    }
+    case "linear":
+      return (attention.valueHeads * attention.keyHeadDim * attention.valueHeadDim * 4) / tensor;
   }
-  return bytes / split.pipeline;
 }
 
 /** Where the memory of a GPU goes. */
@@ -133,15 +128,28 @@ function widestActivation({ model, parallelism: split }: MemoryOptions): number 
     const inner =
       feedForward.kind === "dense"
         ? (3 * feedForward.intermediate) / split.tensor
-        : 2 *
-          feedForward.expertsPerToken *
-          Math.max(model.hidden, feedForward.intermediate / split.expertTensor) *
-          Math.max(1, split.data / split.expert);
-    const mixer =
-      attention.kind === "grouped"
-        ? ((attention.heads + 2 * attention.kvHeads) * attention.headDim) / split.tensor
-        : (attention.kind === "latent" ? attention.heads * 448 : attention.valueHeads * 512) / split.tensor;
-    widest = Math.max(widest, inner, mixer);
+        : feedForward.kind === "none"
+          ? 0
+          : 2 *
+            feedForward.expertsPerToken *
+            Math.max(feedForward.latent ?? model.hidden, feedForward.intermediate / split.expertTensor) *
+            Math.max(1, split.data / split.expert);
+    widest = Math.max(widest, inner, mixerWidth(attention) / split.tensor);
   }
   return 4 * model.hidden + widest;
+}
+
+function mixerWidth(attention: AttentionSpec): number {
+  switch (attention.kind) {
+    case "none":
+      return 0;
+    case "grouped":
+      return (attention.heads + 2 * attention.kvHeads) * attention.headDim;
+    case "latent":
+      return attention.heads * 448;
+    case "compressed":
+      return attention.heads * attention.headDim * 2;
+    case "linear":
+      return attention.valueHeads * 512;
+  }
 }

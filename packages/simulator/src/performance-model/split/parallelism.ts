@@ -51,7 +51,8 @@ export function parallelismProblems(split: Parallelism, model: ModelSpec): strin
       `tensor ${split.tensor} × data ${split.data} must equal expertTensor ${split.expertTensor} × expert ${split.expert}`,
     );
   for (const { attention, feedForward } of model.layers) {
-    const heads = attention.kind === "linear" ? attention.valueHeads : attention.heads;
+    const heads =
+      attention.kind === "none" ? 0 : attention.kind === "linear" ? attention.valueHeads : attention.heads;
     if (heads % split.tensor !== 0)
       problems.push(`${heads} attention heads do not divide by tensor ${split.tensor}`);
     if (feedForward.kind === "experts") {
@@ -61,7 +62,7 @@ export function parallelismProblems(split: Parallelism, model: ModelSpec): strin
         problems.push(
           `expert width ${feedForward.intermediate} does not divide by expertTensor ${split.expertTensor}`,
         );
-    } else if (feedForward.intermediate % split.tensor !== 0)
+    } else if (feedForward.kind === "dense" && feedForward.intermediate % split.tensor !== 0)
       problems.push(
         `feed-forward width ${feedForward.intermediate} does not divide by tensor ${split.tensor}`,
       );

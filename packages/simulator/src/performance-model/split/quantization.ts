@@ -1,4 +1,5 @@
 import type { CheckpointFormat, ModelSpec } from "../models/model-spec.ts";
+import { hasExperts } from "../models/model-spec.ts";
 import { simulatorError } from "../../simulator-error.ts";
 import type { SystemSpec } from "../systems/system-spec.ts";
 
@@ -121,7 +122,7 @@ export function namedQuantization(name: string, model: ModelSpec, system: System
 
 // A 4-bit integer checkpoint of a dense model quantizes its dense matrices; one of experts leaves attention in bf16.
 function forModel(quantization: Quantization, model: ModelSpec): Quantization {
-  const isDense = model.layers.every((group) => group.feedForward.kind === "dense");
+  const isDense = !hasExperts(model);
   return isDense && (quantization.experts === "w4a16" || quantization.experts === "mxfp4")
     ? { ...quantization, dense: quantization.experts }
     : quantization;

@@ -3,6 +3,7 @@ import type { Coefficients } from "./coefficients.ts";
 // Efficiency curves: tools/calibrate/fit-operations.ts on kernel tables of one H200 (TensorRT-LLM 1.2 and 1.3, NCCL 2.26).
 // Experts in 4 bits: memory share and visited exponent chosen on deployments, as the tables' kernels are not those engines run;
 // MXFP4 without deployments to fit: between 4-bit integers and dense products.
+// `headMatrix.memory`: the tables' kernels find their weights in the L2 cache, those of 60 layers in turn do not.
 // `scale`: tools/calibrate/fit-serving.ts on measured deployments.
 export const blackwellCoefficients: Coefficients = {
   matrix: {
@@ -57,7 +58,7 @@ export const blackwellCoefficients: Coefficients = {
   },
   headMatrix: {
     compute: 0.376,
-    memory: 2.5,
+    memory: 0.65,
     floorUs: 4.14,
     halfWave: 2.16e-7,
   },
@@ -171,24 +172,34 @@ export const blackwellCoefficients: Coefficients = {
   },
   overlap: 3,
   scale: {
-    elementwise: 1,
-    floor: 0.779,
-    "matrix:fp8": 0.993,
+    elementwise: 1.01,
+    "floor:elementwise": 0.961,
+    "matrix:fp8": 0.973,
+    "floor:matrix:fp8": 0.833,
     prefillAttention: 1.01,
-    decodeAttention: 0.848,
-    collective: 1.09,
-    "floor:collective": 1.04,
+    "floor:prefillAttention": 1,
+    decodeAttention: 0.829,
+    "floor:decodeAttention": 1.02,
+    collective: 1.11,
+    "floor:collective": 1.01,
     "matrix:bf16": 1.04,
-    "experts:fp8": 1.32,
-    "floor:experts": 0.904,
-    "matrix:nvfp4": 0.974,
-    "floor:latent": 0.501,
+    "floor:matrix:bf16": 1.12,
+    "experts:fp8": 1.2,
+    "floor:experts:fp8": 1.29,
+    "matrix:nvfp4": 0.991,
+    "floor:matrix:nvfp4": 0.655,
+    "floor:latent": 0.496,
     headMatrix: 1.01,
-    decodeLatent: 1.11,
-    "experts:nvfp4": 0.928,
-    "experts:fp8-block": 1.2,
-    "experts:w4a16": 1.52,
-    "experts:mxfp4": 0.928,
-    "matrix:mxfp4": 0.974,
+    decodeLatent: 1.08,
+    "experts:nvfp4": 0.998,
+    "floor:experts:nvfp4": 0.761,
+    "experts:fp8-block": 1.11,
+    "floor:experts:fp8-block": 0.901,
+    "experts:w4a16": 1.45,
+    "floor:experts:w4a16": 1.32,
+    "experts:mxfp4": 0.998,
+    "matrix:mxfp4": 0.991,
+    "floor:experts:mxfp4": 0.761,
+    "floor:matrix:mxfp4": 0.655,
   },
 };

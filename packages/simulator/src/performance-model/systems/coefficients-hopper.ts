@@ -3,6 +3,7 @@ import type { Coefficients } from "./coefficients.ts";
 // Efficiency curves: tools/calibrate/fit-operations.ts on kernel tables of one H200 (TensorRT-LLM 1.2 and 1.3, NCCL 2.26).
 // Experts in 4 bits: memory share and visited exponent chosen on deployments, as the tables' kernels are not those engines run;
 // MXFP4 without deployments to fit: between 4-bit integers and dense products.
+// `headMatrix.memory`: the tables' kernels find their weights in the L2 cache, those of 60 layers in turn do not.
 // `scale`: tools/calibrate/fit-serving.ts on measured deployments.
 export const hopperCoefficients: Coefficients = {
   matrix: {
@@ -57,7 +58,7 @@ export const hopperCoefficients: Coefficients = {
   },
   headMatrix: {
     compute: 0.376,
-    memory: 2.5,
+    memory: 0.65,
     floorUs: 4.14,
     halfWave: 2.16e-7,
   },
@@ -171,22 +172,30 @@ export const hopperCoefficients: Coefficients = {
   },
   overlap: 3,
   scale: {
-    elementwise: 0.986,
-    floor: 0.958,
-    "matrix:fp8": 0.943,
-    prefillAttention: 0.988,
-    "floor:latent": 0.555,
-    headMatrix: 1,
-    decodeLatent: 1.03,
-    collective: 1.01,
-    "floor:collective": 1.03,
-    "matrix:bf16": 0.88,
-    "experts:fp8-block": 1.11,
-    "floor:experts": 1.01,
-    decodeAttention: 0.81,
-    "experts:fp8": 1.48,
-    "matrix:fp8-block": 1.02,
-    "experts:w4a16": 1.13,
-    "experts:mxfp4": 1.13,
+    elementwise: 0.996,
+    "floor:elementwise": 0.996,
+    "matrix:fp8": 0.961,
+    "floor:matrix:fp8": 0.898,
+    prefillAttention: 0.984,
+    "floor:latent": 0.538,
+    headMatrix: 1.01,
+    decodeLatent: 1.02,
+    collective: 1.03,
+    "floor:collective": 1.02,
+    "matrix:bf16": 0.933,
+    "floor:matrix:bf16": 1.08,
+    "experts:fp8-block": 1.08,
+    "floor:experts:fp8-block": 0.921,
+    "floor:prefillAttention": 1,
+    decodeAttention: 0.805,
+    "floor:decodeAttention": 1.01,
+    "experts:fp8": 1.39,
+    "floor:experts:fp8": 1.34,
+    "matrix:fp8-block": 0.906,
+    "floor:matrix:fp8-block": 0.942,
+    "experts:w4a16": 1.11,
+    "floor:experts:w4a16": 1.2,
+    "experts:mxfp4": 1.11,
+    "floor:experts:mxfp4": 1.2,
   },
 };

@@ -60,6 +60,7 @@ function shapeOfRow(row: TableRow): OperationShape | undefined {
       tokens: n("num_tokens"),
       hidden: n("hidden_size"),
       intermediate: n("inter_size"),
+      matrices: 3,
       experts: n("num_experts"),
       expertsPerToken: n("topk"),
       expertTensor: n("moe_tp_size"),
@@ -118,6 +119,7 @@ function shapeOfRow(row: TableRow): OperationShape | undefined {
         heads,
         kvHeads,
         headDim,
+        valueHeadDim: headDim,
         windowTokens,
         kvCache: kv,
       };
