@@ -1,4 +1,4 @@
-#include "plan.h"
+#include "plan/plan.h"
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   transfer::InitMapping(env, exports);

@@ -10,7 +10,7 @@
 #include <thread>
 #include <unordered_map>
 
-#include "../copy_pool.h"
+#include "../plan/copy_pool.h"
 #include "../outbox.h"
 #include "api.h"
 

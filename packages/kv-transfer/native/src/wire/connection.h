@@ -7,7 +7,7 @@
 #include <string>
 #include <unordered_map>
 
-#include "../copy_pool.h"
+#include "../plan/copy_pool.h"
 #include "cursor.h"
 #include "region_table.h"
 

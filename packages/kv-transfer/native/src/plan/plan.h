@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "copy_pool.h"
-#include "mapping.h"
+#include "../mapping.h"
 
 namespace transfer {
 

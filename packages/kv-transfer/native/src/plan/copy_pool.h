@@ -9,7 +9,7 @@
 #include <mutex>
 #include <thread>
 
-#include "runs.h"
+#include "../runs.h"
 
 namespace transfer {
 

@@ -2,7 +2,7 @@
 #pragma once
 #include <unordered_map>
 
-#include "outbox.h"
+#include "../outbox.h"
 #include "plan.h"
 
 namespace transfer {
