@@ -129,6 +129,38 @@ describe.skipIf(!hasBrowser)("the page", () => {
     await expect.poll(() => page.locator(".refusal").innerText()).toMatch(/Lowest each on its own/);
   });
 
+  test("every other question of the command has a tab of its own", async () => {
+    const other = await browser.newPage();
+    await other.goto(url);
+    await other.getByRole("tab", { name: "Fewest GPUs" }).click();
+    await other.getByLabel("To serve").fill("3");
+    await expect
+      .poll(() => other.locator(".reason").first().innerText())
+      .toMatch(/GPUs? (is|are) the fewest/);
+    await other.getByRole("tab", { name: "One layout" }).click();
+    await other.getByRole("radio", { name: "Static" }).click();
+    await other.getByLabel("Batch", { exact: true }).fill("8");
+    await expect.poll(() => other.locator(".headline h2").innerText()).toBe("TP2, batch 8");
+    await other.getByLabel("TP", { exact: true }).fill("3");
+    await expect.poll(() => other.locator(".refusal").innerText()).toMatch(/do not divide by tensor 3/);
+    await other.getByRole("tab", { name: "Support" }).click();
+    await other.getByLabel("Model contains").fill("gpt-oss");
+    await expect.poll(() => other.locator("table.support tbody tr").count()).toBe(6);
+    await other.getByRole("tab", { name: "Validate" }).click();
+    await other.getByLabel("Measured rows").setInputFiles({
+      name: "measured.csv",
+      mimeType: "text/csv",
+      buffer: Buffer.from(
+        "backend,model_path,system,mode,isl,osl,gemm_quant_mode,batch_size,tp_size,silicon_ttft_ms,silicon_tpot_ms\n" +
+          "vllm,Qwen/Qwen3-32B,h100_sxm,agg,1024,512,bfloat16,8,2,100,16\n",
+      ),
+    });
+    await expect.poll(() => other.locator("table.scores").innerText()).toMatch(/Qwen\/Qwen3-32B\s+1/);
+    // The address says which question it was.
+    expect(other.url()).toContain("task=validate");
+    await other.close();
+  });
+
   test.each([360, 768, 1440])("fits a window of %i pixels without sideways scrolling", async (width) => {
     const narrow = await browser.newPage({ viewport: { width, height: 800 } });
     await narrow.goto(url);

@@ -6,7 +6,7 @@ export function time(ms: number): string {
 }
 
 export function count(value: number): string {
-  if (value === 0) return "0";
+  if (Number.isInteger(value) && value < 10_000) return String(value);
   return value >= 10_000
     ? `${(value / 1000).toFixed(value >= 100_000 ? 0 : 1)}k`
     : value >= 100
