@@ -11,20 +11,12 @@
  */
 import { fork, type ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { defineEngine, type Engine } from "@stator/core";
 import { createOpenAIServer } from "@stator/frontend";
-
-interface Counted {
-  readonly events: number;
-  readonly bytes: number;
-  readonly seconds: number;
-  /** The ends of streams that broke off. */
-  readonly failures: readonly string[];
-}
+import { createCountingClient } from "./parts/counting-client.ts";
 
 interface Graph {
   readonly engine: Engine;
@@ -58,12 +50,11 @@ async function measure(args: readonly string[]): Promise<unknown> {
     ignore_eos: true,
     ...(args.includes("--stop") ? { stop: ["never said", "###"] } : {}),
   });
-  const client = child("client", String(port), String(streams), body);
-  await message(client);
+  const client = await createCountingClient();
   const cpu = process.cpuUsage();
-  client.send("go");
-  const counted = (await message(client)) as Counted;
+  const counted = await client.run({ port, streams, body });
   const used = process.cpuUsage(cpu);
+  client.close();
   await server.close();
   await graph.close();
   const all = streams * tokens;
@@ -195,42 +186,6 @@ function option(args: readonly string[], name: string, otherwise: number): numbe
   return at < 0 ? otherwise : Number(args[at + 1]);
 }
 
-/** The client process: opens all streams, counts `data: ` and bytes, looks at nothing else. */
-function count(port: number, streams: number, body: string): void {
-  let open = streams;
-  let events = 0;
-  let bytes = 0;
-  let startedAt = 0;
-  const failures: string[] = [];
-  process.send?.("ready");
-  process.once("message", () => {
-    startedAt = performance.now();
-    for (let i = 0; i < streams; i++) {
-      const socket = connect(port, "127.0.0.1");
-      let tail = "";
-      let last = "";
-      socket.write(
-        `POST /v1/completions HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-      );
-      socket.on("data", (chunk: Buffer) => {
-        bytes += chunk.length;
-        const text = tail + chunk.latin1Slice();
-        for (let at = text.indexOf("data: "); at >= 0; at = text.indexOf("data: ", at + 6)) events++;
-        tail = text.slice(-5);
-        last = text.slice(-400);
-        if (last.includes("[DONE]") || last.endsWith("\r\n0\r\n\r\n")) socket.destroy();
-      });
-      socket.on("close", () => {
-        if (!last.includes("[DONE]")) failures.push(last);
-        if (--open > 0) return;
-        process.send?.({ events, bytes, failures, seconds: (performance.now() - startedAt) / 1000 });
-        process.disconnect?.();
-      });
-    }
-  });
-}
-
 const [mode, ...rest] = process.argv.slice(2);
-if (process.send !== undefined && mode === "client") count(Number(rest[0]), Number(rest[1]), rest[2] ?? "");
 if (process.send !== undefined && mode === "worker")
   await work(rest[0] ?? "", Number(rest[1]), Number(rest[2]));

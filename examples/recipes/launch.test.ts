@@ -1,5 +1,5 @@
-import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -22,6 +22,11 @@ server.on("error", () => server.listen(0, "127.0.0.1", () => tell("start")));
 server.listen(port, "127.0.0.1", () => tell("start"));
 process.on("SIGTERM", () => { tell("end"); process.exit(0); });
 `;
+
+interface Feed {
+  readonly endpoint: string;
+  readonly replay_endpoint: string;
+}
 
 interface Entry {
   readonly name: string;
@@ -73,10 +78,8 @@ test("one host: every engine has GPUs and ports of its own, and ends after the w
   expect(engines.map(({ gpus }) => gpus).sort()).toEqual(["0,1", "2,3", "4,5", "6,7"]);
   expect(new Set(engines.map(({ side }) => side)).size).toBe(4);
   expect(new Set(engines.map(({ args }) => valueOf(args, "--port"))).size).toBe(4);
-  const feeds = engines.map(
-    ({ args }) => (JSON.parse(valueOf(args, "--kv-events-config")) as { endpoint: string }).endpoint,
-  );
-  expect(new Set(feeds).size).toBe(4);
+  const feeds = engines.map(({ args }) => JSON.parse(valueOf(args, "--kv-events-config")) as Feed);
+  expect(new Set(feeds.flatMap((feed) => [feed.endpoint, feed.replay_endpoint])).size).toBe(8);
   const workers = started("stator").filter(({ args }) => args[0] === "worker");
   expect(workers.map(({ args }) => valueOf(args, "--id")).sort()).toEqual([
     "decode-0",
@@ -87,8 +90,9 @@ test("one host: every engine has GPUs and ports of its own, and ends after the w
   for (const { args } of workers) {
     const port = new URL(valueOf(args, "--url")).port;
     const engine = engines.find((entry) => valueOf(entry.args, "--port") === port);
-    const feed = JSON.parse(valueOf(engine?.args ?? [], "--kv-events-config")) as { endpoint: string };
-    expect(feed.endpoint.replace("*", "127.0.0.1")).toBe(valueOf(args, "--kv-events"));
+    const feed = JSON.parse(valueOf(engine?.args ?? [], "--kv-events-config")) as Feed;
+    const replay = feed.replay_endpoint.replace("tcp://*:", "");
+    expect(`${feed.endpoint.replace("*", "127.0.0.1")}?replay=${replay}`).toBe(valueOf(args, "--kv-events"));
   }
   child.kill("SIGTERM");
   await exited;
@@ -108,10 +112,27 @@ test("several hosts: each node is told its number and the first one's address, b
   expect(valueOf(byHand, "--node-rank")).toBe("3");
   expect(valueOf(byHand, "--nnodes")).toBe("9");
   expect(valueOf(byHand, "--dist-init-addr")).toBe("10.0.0.1:5000");
-  expect(JSON.parse(valueOf(byHand, "--kv-events-config"))).toMatchObject({ endpoint: "tcp://*:5557" });
+  expect(JSON.parse(valueOf(byHand, "--kv-events-config"))).toMatchObject({
+    endpoint: "tcp://*:5557",
+    replay_endpoint: "tcp://*:6557",
+  });
   const inGroup = run([], { LWS_WORKER_INDEX: "8", LWS_LEADER_ADDRESS: "decode-0.decode.ns" });
   expect(valueOf(inGroup, "--node-rank")).toBe("8");
   expect(valueOf(inGroup, "--dist-init-addr")).toBe("decode-0.decode.ns:5000");
+});
+
+const scripts = readdirSync(here, { recursive: true, encoding: "utf8" })
+  .filter((file) => /\.(sh|sbatch)$/.test(file) && !file.includes("node_modules"))
+  .sort();
+const shellcheck = spawnSync("shellcheck", ["--version"], { stdio: "ignore" }).status === 0;
+const isRequired = process.env["STATOR_REQUIRE"]?.split(",").includes("shellcheck") === true;
+if (!shellcheck && !isRequired)
+  console.log("skipped: scripts of recipes are linted where shellcheck is installed");
+
+test.skipIf(!shellcheck && !isRequired)("shellcheck finds nothing in any script of any recipe", () => {
+  expect(scripts.length).toBeGreaterThan(30);
+  const found = spawnSync("shellcheck", ["--severity=style", ...scripts], { cwd: here, encoding: "utf8" });
+  expect(found.stdout + found.stderr).toBe("");
 });
 
 test("TensorRT-LLM over several hosts starts under its launcher and finds its YAML", () => {

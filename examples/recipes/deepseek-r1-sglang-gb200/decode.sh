@@ -3,6 +3,7 @@
 set -eu
 port=${1:-8001}
 events=${KV_EVENTS_PORT:-5557}
+replay=$((events + 1000))
 node=${2:-${LWS_WORKER_INDEX:-${SLURM_NODEID:-0}}}
 leader=${3:-${LWS_LEADER_ADDRESS:-${LEADER:-127.0.0.1}}}
 export SGLANG_DEEPEP_NUM_MAX_DISPATCH_TOKENS_PER_RANK="${SGLANG_DEEPEP_NUM_MAX_DISPATCH_TOKENS_PER_RANK:-256}"
@@ -22,7 +23,7 @@ exec python -m sglang.launch_server \
   --trust-remote-code \
   --disaggregation-mode decode \
   --disaggregation-transfer-backend nixl \
-  --kv-events-config '{"publisher":"zmq","endpoint":"tcp://*:'"$events"'","topic":"kv-events"}' \
+  --kv-events-config '{"publisher":"zmq","endpoint":"tcp://*:'"$events"'","replay_endpoint":"tcp://*:'"$replay"'","topic":"kv-events"}' \
   --moe-a2a-backend deepep \
   --deepep-mode low_latency \
   --moe-dense-tp-size 1 \

@@ -3,6 +3,7 @@
 set -eu
 port=${1:-8001}
 events=${KV_EVENTS_PORT:-5557}
+replay=$((events + 1000))
 node=${2:-${LWS_WORKER_INDEX:-${SLURM_NODEID:-0}}}
 leader=${3:-${LWS_LEADER_ADDRESS:-${LEADER:-127.0.0.1}}}
 exec python -m sglang.launch_server \
@@ -23,7 +24,7 @@ exec python -m sglang.launch_server \
   --disaggregation-mode prefill \
   --disaggregation-transfer-backend nixl \
   --disaggregation-bootstrap-port 8998 \
-  --kv-events-config '{"publisher":"zmq","endpoint":"tcp://*:'"$events"'","topic":"kv-events"}' \
+  --kv-events-config '{"publisher":"zmq","endpoint":"tcp://*:'"$events"'","replay_endpoint":"tcp://*:'"$replay"'","topic":"kv-events"}' \
   --enable-two-batch-overlap \
   --moe-dense-tp-size 1 \
   --enable-dp-lm-head \

@@ -7,7 +7,7 @@ set -eu
 cd "$(dirname "$0")"
 : "${DISCOVERY:?set it to redis://HOST:6379}"
 export DISCOVERY
-pool=$1 index=${2:-0} node=${3:-0} leader=${4:-127.0.0.1}
+pool=$1 index=${2:-0} node=${3:-0}
 if [ "$pool" = frontend ]; then
   exec stator frontend layout.yaml --host "${HOST:-127.0.0.1}" --port "${PORT:-8000}" --discovery "$DISCOVERY"
 fi

@@ -2,7 +2,7 @@
 # All of it on this host. Ctrl-C drains: frontend and workers first, then their engines.
 set -eu
 cd "$(dirname "$0")"
-engines= speakers=
+engines='' speakers=''
 stop() {
   trap - EXIT INT TERM
   # shellcheck disable=SC2086

@@ -12,8 +12,8 @@ if [ "$pool" = frontend ]; then
   exec stator frontend layout.yaml --host "${HOST:-127.0.0.1}" --port "${PORT:-8000}" --discovery "$DISCOVERY"
 fi
 case $pool in
-  prefill) script=prefill.sh ranks=8 ;;
-  decode) script=decode.sh ranks=8 ;;
+  prefill) script=prefill.sh ;;
+  decode) script=decode.sh ;;
   *) echo "unknown pool $pool" >&2; exit 64 ;;
 esac
 sh "./$script" 8001 "$node" "$leader" & engine=$!

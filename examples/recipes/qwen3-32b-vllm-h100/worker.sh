@@ -3,6 +3,7 @@
 set -eu
 pool=$1 index=$2 port=${3:-8001}
 discovery=${DISCOVERY:-file}
+events=${KV_EVENTS_PORT:-5557}
 case $pool in
   prefill) role=prefill ;;
   decode) role=decode ;;
@@ -16,7 +17,7 @@ fi
 until curl -fsS -o /dev/null "http://127.0.0.1:$port/health"; do sleep 2; done
 exec stator worker --model Qwen/Qwen3-32B-FP8 --role "$role" \
   --engine vllm --url "http://127.0.0.1:$port" \
-  --kv-events "tcp://127.0.0.1:${KV_EVENTS_PORT:-5557}" \
+  --kv-events "tcp://127.0.0.1:$events?replay=$((events + 1000))" \
   --connector nixl \
   --id "$pool-$index" --namespace qwen3-32b-fp8 --discovery "$discovery" \
   --host "$host" --advertise "$advertise" --metrics-port "$((port + 1000))"

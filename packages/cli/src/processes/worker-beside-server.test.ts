@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { collectIds, createRequest, silentLogger, type Handoff } from "@stator/core";
+import { collectIds, createRequest, silentLogger, type Handoff, type RequestEvent } from "@stator/core";
 import { createSimulatedEngine, linearStepTime } from "@stator/engines/simulated";
 import {
   createMeetingRooms,
@@ -125,6 +125,43 @@ test("worker processes beside two vLLM servers: text through a frontend, KV even
       { timeout: 10_000 },
     )
     .toBeGreaterThanOrEqual(192);
+}, 60_000);
+
+test("streams of a vLLM worker that is killed go on at another vLLM worker, and its server is free; a sampled one says why it cannot", async () => {
+  const fakes = [
+    await startVllmFake({ engine: inner(), model: "org/Sim" }),
+    await startVllmFake({ engine: inner(), model: "org/Sim" }),
+  ];
+  closing.push(...fakes.map((fake) => () => fake.close()));
+  const workers = await Promise.all(
+    fakes.map(({ url }, i) => worker("--engine", "vllm", "--id", `k${i}`, "--url", url)),
+  );
+  const graph = migrating(createPool({ workers: runtime.workers({ model: "sim", role: "both" }) }));
+  await expect.poll(() => runtime.workers().current().length, { timeout: 30_000 }).toBe(2);
+
+  const long = (seed: number) => ({ ...request(seed), limits: { maxTokens: 400, ignoreEos: true } });
+  const sampled = { ...long(5), sampling: { ...request(5).sampling, temperature: 0.8 } };
+  let place = "";
+  let told = 0;
+  const onEvent = (event: RequestEvent): void => {
+    if (event.type === "routed") place = event.worker;
+  };
+  const honest = (async () => {
+    const { signal } = new AbortController();
+    for await (const { ids } of graph.generate(sampled, { signal, onEvent })) told += ids.length;
+  })();
+  const refused = expect(honest).rejects.toMatchObject({ code: "ROUTER_RESUME_UNSUPPORTED" });
+  const seeds = [1, 2, 3, 4];
+  const runs = seeds.map((seed) => collectIds(graph, long(seed)));
+  const runningAt = (): number[] => fakes.map(({ running }) => running);
+  await expect.poll(() => told > 0 && Math.min(...runningAt()) > 0, { interval: 2 }).toBe(true);
+  const dead = place === "k0" ? 0 : 1;
+  workers[dead]!.kill("SIGKILL");
+  const alone = seeds.map((seed) => collectIds(createSimulatedEngine(), long(seed)));
+  expect(await Promise.all(runs)).toEqual(await Promise.all(alone));
+  await refused;
+  // The killed process's connections are closed: its server has nothing left to do.
+  await expect.poll(() => fakes[dead]!.running).toBe(0);
 }, 60_000);
 
 test("worker processes beside an SGLang pair and a vLLM pair disaggregate", async () => {

@@ -1,6 +1,6 @@
 import { CoreError } from "@stator/core";
 import { mkdirSync } from "node:fs";
-import { tmpdir, userInfo } from "node:os";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import {
   cma,
@@ -23,7 +23,7 @@ const makers: Readonly<Record<string, () => Transport>> = {
 
 /** Where the files of `file` lie: the same for all processes of a user. */
 function filesDirectory(): string {
-  const directory = path.join(tmpdir(), `stator-transfer-${userInfo().uid}`);
+  const directory = path.join(tmpdir(), `stator-transfer-${process.getuid?.() ?? -1}`);
   mkdirSync(directory, { mode: 0o700, recursive: true });
   return directory;
 }

@@ -3,6 +3,7 @@
 set -eu
 port=${1:-8001}
 events=${KV_EVENTS_PORT:-5557}
+replay=$((events + 1000))
 # Where other hosts fetch this worker's KV.
 export VLLM_NIXL_SIDE_CHANNEL_HOST="${VLLM_NIXL_SIDE_CHANNEL_HOST:-$(hostname -I | cut -d' ' -f1)}"
 export VLLM_NIXL_SIDE_CHANNEL_PORT="${VLLM_NIXL_SIDE_CHANNEL_PORT:-5700}"
@@ -17,4 +18,4 @@ exec vllm serve moonshotai/Kimi-K2-Instruct \
   --trust-remote-code \
   --kv-transfer-config '{"kv_connector":"NixlConnector","kv_role":"kv_both","kv_load_failure_policy":"fail"}' \
   --enable-prompt-tokens-details \
-  --kv-events-config '{"enable_kv_cache_events":true,"publisher":"zmq","endpoint":"tcp://*:'"$events"'","topic":"kv-events"}'
+  --kv-events-config '{"enable_kv_cache_events":true,"publisher":"zmq","endpoint":"tcp://*:'"$events"'","replay_endpoint":"tcp://*:'"$replay"'","topic":"kv-events"}'

@@ -3,6 +3,7 @@
 set -eu
 port=${1:-8001}
 events=${KV_EVENTS_PORT:-5557}
+replay=$((events + 1000))
 exec python -m sglang.launch_server \
   --model-path Qwen/Qwen3-32B-FP8 \
   --port "$port" \
@@ -14,4 +15,4 @@ exec python -m sglang.launch_server \
   --max-running-requests 64 \
   --chunked-prefill-size 8192 \
   --cuda-graph-max-bs 64 \
-  --kv-events-config '{"publisher":"zmq","endpoint":"tcp://*:'"$events"'","topic":"kv-events"}'
+  --kv-events-config '{"publisher":"zmq","endpoint":"tcp://*:'"$events"'","replay_endpoint":"tcp://*:'"$replay"'","topic":"kv-events"}'

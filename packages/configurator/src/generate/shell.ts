@@ -27,7 +27,7 @@ export function shellScript(
     `# ${group.count} of these, ${group.gpus} GPU${group.gpus > 1 ? "s" : ""} each (${group.label})${nodes > 1 ? `, over ${nodes} nodes: run it on every one${isMpi ? ", one MPI rank per GPU" : ""}` : ""}`,
     "set -eu",
     "port=${1:-8001}",
-    ...(has(eventsPort) ? ["events=${KV_EVENTS_PORT:-5557}"] : []),
+    ...(has("tcp://*:5557") ? ["events=${KV_EVENTS_PORT:-5557}", "replay=$((events + 1000))"] : []),
     ...(has("{node}") || has("{first}")
       ? [
           "node=${2:-${LWS_WORKER_INDEX:-${SLURM_NODEID:-0}}}",
@@ -51,9 +51,6 @@ export function shellScript(
   ].join("\n");
 }
 
-// The port of the engine's event feed: workers that share a host need one each.
-const eventsPort = "tcp://*:5557";
-
 const variables: Readonly<Record<string, string>> = {
   "{port}": '"$port"',
   "{leader}": '"$leader"',
@@ -62,11 +59,12 @@ const variables: Readonly<Record<string, string>> = {
   "{headless}": "$headless",
 };
 
+// The ports of the engine's event feed: workers that share a host need their own.
+const feedPorts: Readonly<Record<string, string>> = { "5557": "$events", "6557": "$replay" };
+
 function shellWord(word: string): string {
-  if (word.includes(eventsPort)) {
-    const [before = "", after = ""] = word.split("5557");
-    return `${quoted(before)}"$events"${quoted(after)}`;
-  }
+  if (word.includes("tcp://*:5557"))
+    return `'${word.replace(/(?<=tcp:\/\/\*:)[56]557/g, (port) => `'"${feedPorts[port]}"'`)}'`;
   return word
     .split(/(\{(?:port|leader|node|first|headless)\})/)
     .filter((part) => part !== "")

@@ -1,6 +1,5 @@
 import { existsSync, readFileSync, readlinkSync, unlinkSync } from "node:fs";
 import { connect, createServer } from "node:net";
-import { userInfo } from "node:os";
 import { join } from "node:path";
 import { createByteReader, createByteWriter } from "../byte-codec.ts";
 import { connectStreams, createStreamAcceptor, type Dial } from "../stream/stream-transport.ts";
@@ -8,9 +7,9 @@ import { asTransferError, transferError } from "../transfer-error.ts";
 import type { Link, RemoteAgent, TransportHost } from "../transport/transport.ts";
 import { prepareSharedDirectory, processStart } from "./shared-file.ts";
 
-/** Where agents of one host and user meet unless told otherwise. */
+/** Where agents of one host and user meet unless told otherwise. By number: users of containers have no name. */
 export function defaultSharedDirectory(): string {
-  return `/dev/shm/stator-${userInfo().uid}`;
+  return `/dev/shm/stator-${process.getuid?.() ?? -1}`;
 }
 
 /** A process of this host as its metadata names it. */

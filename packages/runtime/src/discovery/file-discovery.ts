@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
-import { tmpdir, userInfo } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fromJsonString, toJsonString } from "@bufbuild/protobuf";
 import { RegistrationSchema, type Registration } from "@stator/contracts";
@@ -30,7 +30,7 @@ interface Sighting {
  * file stays untouched for the lease's length is gone; that is judged on the reader's own monotonic clock.
  */
 export function fileDiscovery(options: FileDiscoveryOptions = {}): Discovery {
-  const root = options.dir ?? join(tmpdir(), `stator-${userInfo().uid}`);
+  const root = options.dir ?? join(tmpdir(), `stator-${process.getuid?.() ?? -1}`);
   return {
     name: `file ${root}`,
     isLocal: false,

@@ -74,7 +74,7 @@ function plainCommand(backend: BackendName, settings: EngineSettings, version: s
         ? { VLLM_NIXL_SIDE_CHANNEL_PORT: settings.role === "prefill" ? "5600" : "5700" }
         : {},
       connector: isSplit ? "nixl" : undefined,
-      kvEvents: "tcp://127.0.0.1:5557",
+      kvEvents: "tcp://127.0.0.1:5557?replay=6557",
     };
   if (backend === "sglang")
     return {
@@ -90,7 +90,7 @@ function plainCommand(backend: BackendName, settings: EngineSettings, version: s
       ],
       environment: {},
       connector: isSplit ? "nixl" : undefined,
-      kvEvents: "tcp://127.0.0.1:5557",
+      kvEvents: "tcp://127.0.0.1:5557?replay=6557",
     };
   const file = `${settings.role === "both" ? "aggregated" : settings.role}.yaml`;
   return {

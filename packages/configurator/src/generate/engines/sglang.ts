@@ -31,7 +31,14 @@ export const sglangFlags: readonly Flag<EngineSettings>[] = [
   { name: "--disaggregation-bootstrap-port", write: (s) => (s.role === "prefill" ? 8998 : undefined) },
   {
     name: "--kv-events-config",
-    write: () => JSON.stringify({ publisher: "zmq", endpoint: "tcp://*:5557", topic: "kv-events" }),
+    write: () =>
+      JSON.stringify({
+        publisher: "zmq",
+        endpoint: "tcp://*:5557",
+        // For events that a subscriber missed.
+        replay_endpoint: "tcp://*:6557",
+        topic: "kv-events",
+      }),
   },
 ];
 

@@ -42,6 +42,8 @@ export const vllmFlags: readonly Flag<EngineSettings>[] = [
         enable_kv_cache_events: true,
         publisher: "zmq",
         endpoint: "tcp://*:5557",
+        // For events that a subscriber missed.
+        replay_endpoint: "tcp://*:6557",
         topic: "kv-events",
       }),
   },

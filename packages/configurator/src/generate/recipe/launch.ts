@@ -32,7 +32,7 @@ function workerScript({ layout, model, backend, pools }: LaunchOptions): string 
 # worker.sh POOL INDEX [PORT]: waits for the engine on that port of this host, then serves it to the namespace.
 set -eu
 pool=$1 index=$2 port=\${3:-8001}
-discovery=\${DISCOVERY:-file}
+discovery=\${DISCOVERY:-file}${engine.kvEvents === undefined ? "" : "\nevents=${KV_EVENTS_PORT:-5557}"}
 case $pool in
 ${pools.map((pool) => `  ${pool.name}) role=${pool.role} ;;`).join("\n")}
   *) echo "unknown pool $pool" >&2; exit 64 ;;
@@ -45,7 +45,7 @@ fi
 until curl -fsS -o /dev/null "http://127.0.0.1:$port/health"; do sleep 2; done
 exec stator worker --model ${model} --role "$role" \\
   --engine ${backend} --url "http://127.0.0.1:$port" \\
-${engine.kvEvents === undefined ? "" : '  --kv-events "tcp://127.0.0.1:${KV_EVENTS_PORT:-5557}" \\\n'}${engine.connector === undefined ? "" : `  --connector ${engine.connector} \\\n`}  --id "$pool-$index" --namespace ${layout.namespace} --discovery "$discovery" \\
+${engine.kvEvents === undefined ? "" : '  --kv-events "tcp://127.0.0.1:$events?replay=$((events + 1000))" \\\n'}${engine.connector === undefined ? "" : `  --connector ${engine.connector} \\\n`}  --id "$pool-$index" --namespace ${layout.namespace} --discovery "$discovery" \\
   --host "$host" --advertise "$advertise" --metrics-port "$((port + 1000))"
 `;
 }
@@ -65,7 +65,7 @@ function oneHost({ layout, pools }: LaunchOptions): string {
 # All of it on this host. Ctrl-C drains: frontend and workers first, then their engines.
 set -eu
 cd "$(dirname "$0")"
-engines= speakers=
+engines='' speakers=''
 stop() {
   trap - EXIT INT TERM
   # shellcheck disable=SC2086
@@ -109,12 +109,12 @@ set -eu
 cd "$(dirname "$0")"
 : "\${DISCOVERY:?set it to redis://HOST:6379}"
 export DISCOVERY
-pool=$1 index=\${2:-0} node=\${3:-0} leader=\${4:-127.0.0.1}
+pool=$1 index=\${2:-0} node=\${3:-0}${isMpi ? "" : " leader=${4:-127.0.0.1}"}
 if [ "$pool" = frontend ]; then
   exec stator frontend layout.yaml --host "\${HOST:-127.0.0.1}" --port "\${PORT:-${layout.frontend.port}}" --discovery "$DISCOVERY"
 fi
 case $pool in
-${pools.map((pool) => `  ${pool.name}) script=${pool.script} ranks=${pool.gpus} ;;`).join("\n")}
+${pools.map((pool) => `  ${pool.name}) script=${pool.script}${isMpi ? ` ranks=${pool.gpus}` : ""} ;;`).join("\n")}
   *) echo "unknown pool $pool" >&2; exit 64 ;;
 esac
 ${
