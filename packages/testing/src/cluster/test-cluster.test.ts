@@ -381,8 +381,13 @@ describe("random faults", () => {
                 promptIds: Uint32Array.from({ length: 80 }, (_, j) => 32 + ((i * 5 + j * 3) % 90)),
               }),
             );
-            const outputs = await clock.run(Promise.all(requests.map((one) => collect(graph, one))), 120_000);
-            for (const [i, one] of requests.entries()) expect(outputs[i]).toEqual(await rig.undisturbed(one));
+            const runs = requests.map((one) => collect(graph, one).catch((error: StatorError) => error.code));
+            const outputs = await clock.run(Promise.all(runs), 120_000);
+            for (const [i, one] of requests.entries()) {
+              // Who loses three workers in a row without a token between them is taken for what killed them.
+              if (outputs[i] === "ROUTER_REQUEST_QUARANTINED" && plan.length >= 3) continue;
+              expect(outputs[i]).toEqual(await rig.undisturbed(one));
+            }
             expect(checkHistory(history.entries)).toEqual([]);
             await clock.pass(15_000);
             expect({ booked: prefill.counts.booked + decode.counts.booked, kv: rig.usedBlocks() }).toEqual({
@@ -391,7 +396,18 @@ describe("random faults", () => {
             });
           },
         ),
-        { numRuns: 8 },
+        {
+          numRuns: 8,
+          examples: [
+            [
+              [
+                { atMs: 341, fault: "kill", worker: "decode-1" },
+                { atMs: 468, fault: "kill", worker: "prefill-0" },
+                { atMs: 425, fault: "kill", worker: "prefill-1" },
+              ],
+            ],
+          ],
+        },
       );
     },
   );
