@@ -1,3 +1,4 @@
+// Longer than most: one connection has both ends of every exchange, and they share its state.
 import type { Duplex } from "node:stream";
 import { restOf } from "../agent/batch-rest.ts";
 import { createByteReader, createByteWriter } from "../byte-codec.ts";
