@@ -7,7 +7,7 @@ import path from "node:path";
 const storage = ["--storage-driver", "vfs"];
 
 /** Runs a program and returns what it printed. */
-export function run(command, args, { quiet = true, timeoutMs = 20 * 60_000, ...options } = {}) {
+function run(command, args, { quiet = true, timeoutMs = 20 * 60_000, ...options } = {}) {
   const done = spawnSync(command, args, {
     encoding: "utf8",
     stdio: ["ignore", "pipe", quiet ? "pipe" : "inherit"],
