@@ -5,7 +5,6 @@ import {
   silentLogger,
   systemClock,
   type GenerateRequest,
-  type Logger,
   type Worker,
 } from "@stator/core";
 import { routerError } from "../errors/router-error.ts";
@@ -13,7 +12,6 @@ import { explain, reasonOf } from "../explain/explain.ts";
 import { createPrefixIndex } from "../index/create-prefix-index.ts";
 import type { PrefixMatch } from "../index/prefix-index.ts";
 import { createActiveBlocks } from "../load/active-blocks.ts";
-import { EVENT_PROOF_MS } from "../load/event-proof.ts";
 import { createExpectedPrefixes } from "../load/expected-prefixes.ts";
 import { landmarksOf } from "../load/landmarks.ts";
 import { createLinearFit } from "../load/linear-fit.ts";
@@ -45,6 +43,7 @@ import type {
 } from "./selector.ts";
 import { survivorsOf } from "./survivors.ts";
 import { createTargetState, queueMsOf, reconcile, type TargetState } from "./target-state.ts";
+import { createWorkerTrust, isToldAll } from "./worker-trust.ts";
 
 const EXPECTED_BYTES = 16 * 1024 * 1024;
 const INITIAL_OUTPUT_TOKENS = 256;
@@ -86,9 +85,13 @@ export function createSelector(options: SelectorOptions = {}): Selector {
   const workers = new Map<string, EventStream>();
   let targets: TargetState[] = [];
   let blockTokens: number | undefined;
-  let proofDueMs = Infinity;
   let tokenizerDigest: string | undefined;
   let meanOutputTokens = INITIAL_OUTPUT_TOKENS;
+  const trust = createWorkerTrust({
+    logger,
+    seriesOf: (worker) => workers.get(worker)?.series,
+    blocksOf: (target, names) => index.lookup(names).depths[target.number]!,
+  });
   const costing = createCosting({
     cost,
     activeBlocks,
@@ -104,16 +107,10 @@ export function createSelector(options: SelectorOptions = {}): Selector {
       meanOutputTokens += (outputTokens - meanOutputTokens) / 128;
     },
     onComputed(target, request, knownBlocks) {
-      target.proof.computed(request.names, knownBlocks, clock.now());
-      proofDueMs = Math.min(proofDueMs, clock.now() + EVENT_PROOF_MS);
+      trust.computed(target, request.names, knownBlocks, clock.now());
     },
-    onPrediction(target, predictedTokens, actualTokens) {
-      const series = workers.get(target.worker)?.series;
-      series?.predicted(predictedTokens, actualTokens);
-      if (!target.prediction.observe(predictedTokens, actualTokens)) return;
-      series?.gap(target.prediction.record);
-      tellGap(logger, target);
-    },
+    onPrediction: (target, predictedTokens, actualTokens) =>
+      trust.predicted(target, predictedTokens, actualTokens),
   };
 
   function checkCard(worker: Worker, card: SelectorCard): void {
@@ -153,30 +150,6 @@ export function createSelector(options: SelectorOptions = {}): Selector {
       speculative.removeTarget(target.number);
       approximate.removeTarget(target.number);
     }
-  }
-
-  /** Whether what was computed came back as events, of all targets whose time has come. */
-  function proveEvents(nowMs: number): void {
-    if (nowMs < proofDueMs) return;
-    proofDueMs = nowMs + EVENT_PROOF_MS;
-    for (const target of targets) {
-      const hasTurned = target.proof.check(nowMs, (names) => index.lookup(names).depths[target.number]!);
-      if (hasTurned) tellSilence(target);
-    }
-  }
-
-  function tellSilence(target: TargetState): void {
-    const { isSilent } = target.proof;
-    workers.get(target.worker)?.series.silent(isSilent);
-    const fields = { worker: target.worker, rank: target.rank };
-    if (!isSilent) logger.info("What this worker computes comes back as KV events again.", fields);
-    else if (target.hasEvents) {
-      logger.error(
-        "What this worker computes does not come back as KV events: it is routed by this router's own decisions. Check its event feed, block size and hash scheme.",
-        fields,
-      );
-    } else
-      logger.warn("This worker sends no KV events: it is routed by this router's own decisions.", fields);
   }
 
   /** Depths in blocks of every target for `names`, real, speculative and approximate together. */
@@ -237,7 +210,7 @@ export function createSelector(options: SelectorOptions = {}): Selector {
     prepare: (request) => prepare(request, blockTokens),
     select(request, selectOptions) {
       const startedMs = clock.now();
-      proveEvents(startedMs);
+      trust.prove(startedMs, targets);
       const found = match(request, startedMs);
       const excluded = new Map<TargetState, string>();
       const eligible: TargetState[] = [];
@@ -410,26 +383,4 @@ function prepare(request: GenerateRequest, blockTokens: number | undefined): Sel
     avoid: request.avoid,
     phase: request.mode === "prefill" ? "prefill" : request.handoff === undefined ? "full" : "decode",
   };
-}
-
-/** Its events say what it holds; otherwise this router's own decisions do. */
-function isToldAll({ hasEvents, proof, prediction }: TargetState): boolean {
-  return hasEvents && !proof.isSilent && !prediction.record.isUnderstated;
-}
-
-function tellGap(logger: Logger, { worker, rank, hasEvents, prediction }: TargetState): void {
-  const fields = { worker, rank, ...prediction.record };
-  if (prediction.record.isDistrusted) {
-    logger.error(
-      "Predicted cached tokens of this worker do not come true: it is routed by load alone. Compare block size, tokenizer and hash scheme.",
-      fields,
-    );
-  } else if (prediction.record.isUnderstated) {
-    // Without events this router's own decisions are all there is already.
-    if (!hasEvents) return;
-    logger.error(
-      "This worker finds far more cached than its KV events say: it is routed by this router's own decisions as well. Check its event feed, and whether index.maxBytes holds its blocks.",
-      fields,
-    );
-  } else logger.info("Predictions for this worker come true again.", fields);
 }
