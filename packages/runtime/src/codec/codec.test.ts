@@ -109,7 +109,7 @@ const request = partly(
       {
         expectedOutputTokens: u32,
         sessionId: text,
-        requireLabels: fc.dictionary(text, text, { minKeys: 1, maxKeys: 3, noNullPrototype: true }),
+        requireLabels: fc.dictionary(labelName, text, { minKeys: 1, maxKeys: 3, noNullPrototype: true }),
         pin: partly({ worker: text }, { rank: u32 }),
       },
     ),
