@@ -1,5 +1,6 @@
 import { checkAlive, checkRemoteEpochs } from "../shm/status-check.ts";
 import { asTransferError, type TransferError, transferError } from "../transfer-error.ts";
+import { checkRemotePieces, liveRegion } from "../transport/check-regions.ts";
 import type { Link, RegionMemory, RunBatch, TransportHost, Work } from "../transport/transport.ts";
 import { hostSteps, planDeviceCopies } from "./device-copies.ts";
 import type { DeviceRegion } from "./device-region.ts";
@@ -33,12 +34,7 @@ export function createDeviceLink({ host, control, open, release }: DeviceLinkOpt
     if (stream === undefined) streams.set(context, (stream = context.createStream()));
     return stream;
   };
-  const localOf = (id: number): RegionMemory => {
-    const region = host.region(id);
-    if (region === undefined)
-      throw transferError("TRANSFER_REGION_GONE", `Region ${id} was deregistered.`, { region: id });
-    return region;
-  };
+  const localOf = (id: number): RegionMemory => liveRegion(host, id);
   const isDone = (stream: GpuStream): boolean => {
     const until = performance.now() + spinMicros / 1000;
     do if (stream.isIdle) return true;
@@ -71,7 +67,7 @@ export function createDeviceLink({ host, control, open, release }: DeviceLinkOpt
         const there = remote(batch.remoteRegion[i] as number);
         const here = localOf(batch.localRegion[i] as number);
         if (local.at(-1) !== here) local.push(here);
-        checkPieces(batch, i, there);
+        checkRemotePieces(batch, i, there.memory);
       }
       verify();
       const { context } = remote(batch.remoteRegion[0] as number);
@@ -135,16 +131,4 @@ export function createDeviceLink({ host, control, open, release }: DeviceLinkOpt
       await control.close();
     },
   };
-}
-
-function checkPieces(batch: RunBatch, run: number, { memory }: DeviceRegion): void {
-  const offset = batch.remoteOffset[run] as number;
-  const last = offset + (batch.remoteStride[run] as number) * ((batch.pieces[run] as number) - 1);
-  const bytes = batch.pieceBytes[run] as number;
-  if (!(offset >= 0 && bytes >= 1 && last + bytes <= memory.bytes && offset + bytes <= memory.bytes))
-    throw transferError(
-      "TRANSFER_OUT_OF_BOUNDS",
-      `Offset ${offset}, length ${bytes} is outside region ${memory.id} of the peer.`,
-      { region: memory.id, index: run },
-    );
 }

@@ -1,6 +1,7 @@
 import { closeSync } from "node:fs";
 import { createByteReader, createByteWriter } from "../byte-codec.ts";
 import type { TransferAddon } from "../native/transfer-addon.ts";
+import type { PeerRegion } from "../shm/peer-regions.ts";
 import { openSharedFile, readFully, statusBytes } from "../shm/shared-file.ts";
 import { epochBlocks, type ReadStatus } from "../shm/status-check.ts";
 import { transferError } from "../transfer-error.ts";
@@ -19,14 +20,11 @@ export interface ExportedDevice {
 }
 
 /** A peer's region, opened in this process. */
-export interface DeviceRegion {
+export interface DeviceRegion extends PeerRegion {
   readonly memory: RemoteMemory;
   readonly device: GpuMemory;
   readonly context: GpuContext;
   readonly readStatus: ReadStatus;
-  uses: number;
-  isDropped: boolean;
-  close(): void;
 }
 
 export function writeDevice(backing: DeviceBacking): Uint8Array {

@@ -1,4 +1,5 @@
 import { transferError } from "../transfer-error.ts";
+import { liveRegion } from "../transport/check-regions.ts";
 import type { RegionMemory, RunBatch, TransportHost, Work } from "../transport/transport.ts";
 import { type SegmentedRegion, toAddressBatch } from "./address-batch.ts";
 import type { AddonBatch } from "./transfer-addon.ts";
@@ -18,9 +19,7 @@ export function createLocalTable(host: TransportHost): LocalTable {
     views,
     regions,
     region(id) {
-      const memory: RegionMemory | undefined = host.region(id);
-      if (memory === undefined)
-        throw transferError("TRANSFER_REGION_GONE", `Region ${id} was deregistered.`, { region: id });
+      const memory = liveRegion(host, id);
       if (memory.segments === undefined)
         throw transferError("TRANSFER_PATH_UNAVAILABLE", `Region ${id} has no addresses in this process.`, {
           region: id,

@@ -1,5 +1,6 @@
 import { setMaxListeners } from "node:events";
 import { asTransferError, type TransferError, transferError } from "../transfer-error.ts";
+import { checkRemotePieces, liveRegion } from "../transport/check-regions.ts";
 import type { Link, RegionMemory, RemoteAgent, TransportHost, Work } from "../transport/transport.ts";
 import { type ChunkParts, isWhole, partsByChunk } from "./chunk-parts.ts";
 import type { ObjectRegion } from "./object-region.ts";
@@ -22,12 +23,7 @@ export interface ObjectLinkOptions {
 export function createObjectLink(options: ObjectLinkOptions): Link {
   const { host, store, control } = options;
   const running = new Map<Work, AbortController>();
-  const localOf = (id: number): RegionMemory => {
-    const region = host.region(id);
-    if (region === undefined)
-      throw transferError("TRANSFER_REGION_GONE", `Region ${id} was deregistered.`, { region: id });
-    return region;
-  };
+  const localOf = (id: number): RegionMemory => liveRegion(host, id);
   const read = async (chunk: ChunkParts, signal: AbortSignal): Promise<void> => {
     const { low, high, parts } = chunk;
     const key = options.region(chunk.region).chunkKey(chunk.chunk);
@@ -73,7 +69,7 @@ export function createObjectLink(options: ObjectLinkOptions): Link {
     for (let i = 0; i < batch.runs; i += 1) {
       const id = batch.remoteRegion[i] as number;
       regions.add(id);
-      checkPiece(work, i, options.region(id).bytes);
+      checkRemotePieces(batch, i, { id, bytes: options.region(id).bytes });
     }
     const mustLive = async (): Promise<void> => {
       for (const id of regions)
@@ -125,16 +121,4 @@ export function createObjectLink(options: ObjectLinkOptions): Link {
       await control.close();
     },
   };
-}
-
-function checkPiece({ batch }: Work, run: number, bytes: number): void {
-  const offset = batch.remoteOffset[run] as number;
-  const last = offset + (batch.remoteStride[run] as number) * ((batch.pieces[run] as number) - 1);
-  const length = batch.pieceBytes[run] as number;
-  if (!(offset >= 0 && length >= 1 && last + length <= bytes && offset + length <= bytes))
-    throw transferError(
-      "TRANSFER_OUT_OF_BOUNDS",
-      `Offset ${offset}, length ${length} is outside region ${batch.remoteRegion[run]} of the peer.`,
-      { region: batch.remoteRegion[run] as number, index: run },
-    );
 }

@@ -2,7 +2,8 @@ import type { S3Client } from "@aws-sdk/client-s3";
 import { setMaxListeners } from "node:events";
 import { crc32 } from "node:zlib";
 import { blockHeaderBytes, readBlockHeader, scopeNumber, writeBlockHeader } from "../tiers/block-file.ts";
-import { changeOf, keyText, type Tier, type TierBlock, type TierPlugin } from "../tiers/kv-tier.ts";
+import { createKnownBlocks } from "../tiers/known-blocks.ts";
+import type { Tier, TierPlugin } from "../tiers/kv-tier.ts";
 import { transferError } from "../transfer-error.ts";
 import { createObjectStore } from "./object-store.ts";
 
@@ -16,10 +17,6 @@ export interface S3TierOptions {
   readonly timeoutMs?: number;
 }
 
-type Name = Pick<TierBlock, "name" | "parent">;
-
-/** Keys whose presence is remembered; the oldest are forgotten. */
-const mostKnown = 262_144;
 /** Keys asked for at a time while the leading ones are looked for. */
 const askedAtOnce = 16;
 
@@ -37,22 +34,7 @@ export function s3Tier(options: S3TierOptions): TierPlugin {
       const scope = scopeNumber(scopeText);
       const folder = `${prefix}${scope.toString(16).padStart(16, "0")}/`;
       const objectOf = (key: Uint8Array): string => `${folder}${Buffer.from(key).toString("hex")}`;
-      // What this process put there, with its names; `undefined` for what others did.
-      const known = new Map<string, Name | undefined>();
-      const learn = (key: Uint8Array, name?: Name): void => {
-        const id = keyText(key);
-        const before = known.get(id);
-        known.delete(id);
-        known.set(id, before ?? name);
-        if (known.size > mostKnown) known.delete(known.keys().next().value as string);
-        if (before === undefined && name !== undefined)
-          onChange(changeOf("stored", "shared", { key, ...name }));
-      };
-      const unlearn = (key: Uint8Array): void => {
-        const name = known.get(keyText(key));
-        known.delete(keyText(key));
-        if (name !== undefined) onChange(changeOf("removed", "shared", { key, ...name }));
-      };
+      const known = createKnownBlocks(onChange);
       const tier: Tier = {
         kind: "shared",
         budgetBytes: Infinity,
@@ -60,7 +42,7 @@ export function s3Tier(options: S3TierOptions): TierPlugin {
         get blocks() {
           return known.size;
         },
-        has: (key) => known.has(keyText(key)),
+        has: known.has,
         async find(keys) {
           const signal = AbortSignal.timeout(timeoutMs);
           setMaxListeners(0, signal);
@@ -70,7 +52,7 @@ export function s3Tier(options: S3TierOptions): TierPlugin {
               some.map((key) => tier.has(key) || store.has(objectOf(key), signal).catch(() => false)),
             );
             const missing = are.indexOf(false);
-            for (const key of some.slice(0, missing < 0 ? some.length : missing)) learn(key);
+            for (const key of some.slice(0, missing < 0 ? some.length : missing)) known.learn(key);
             if (missing >= 0) return from + missing;
           }
           return keys.length;
@@ -87,7 +69,7 @@ export function s3Tier(options: S3TierOptions): TierPlugin {
             return { key, name: header.name, ...parent, bytes: payload };
           } catch {
             // Gone, damaged or out of reach: the block is computed again.
-            unlearn(key);
+            known.unlearn(key);
             return undefined;
           }
         },
@@ -102,11 +84,11 @@ export function s3Tier(options: S3TierOptions): TierPlugin {
           } catch {
             return false;
           }
-          learn(key, { name, parent });
+          known.learn(key, { name, parent });
           return true;
         },
         async remove(key) {
-          unlearn(key);
+          known.unlearn(key);
           await store.delete([objectOf(key)]).catch(() => undefined);
         },
         close: () => Promise.resolve(),

@@ -1,4 +1,4 @@
-import { transferError } from "../transfer-error.ts";
+import { liveRegion } from "../transport/check-regions.ts";
 import type { RegionMemory, RemoteMemory, TransportHost, Work } from "../transport/transport.ts";
 import { readFully, writeFully } from "./shared-file.ts";
 
@@ -21,9 +21,7 @@ export function* copyThroughFile(
   const isRead = work.operation === "read";
   for (let run = 0; run < batch.runs; run += 1) {
     const there = remote(batch.remoteRegion[run] as number);
-    const here = host.region(batch.localRegion[run] as number);
-    if (here === undefined)
-      throw transferError("TRANSFER_REGION_GONE", `Region ${batch.localRegion[run]} was deregistered.`);
+    const here = liveRegion(host, batch.localRegion[run] as number);
     const bytes = batch.pieceBytes[run] as number;
     for (let k = 0; k < (batch.pieces[run] as number); k += 1) {
       const l = (batch.localOffset[run] as number) + k * (batch.localStride[run] as number);

@@ -1,5 +1,6 @@
 import { asTransferError, transferError } from "../transfer-error.ts";
-import type { RemoteMemory, TransportHost, Work } from "../transport/transport.ts";
+import { checkRemotePieces } from "../transport/check-regions.ts";
+import type { TransportHost, Work } from "../transport/transport.ts";
 import { copyThroughFile } from "./file-copy.ts";
 import type { OpenedRegion } from "./opened-region.ts";
 import { checkAlive, checkRemoteEpochs } from "./status-check.ts";
@@ -65,7 +66,7 @@ export function createFileCopies(
       };
       try {
         for (let run = 0; run < work.batch.runs; run += 1)
-          checkPieces(work, run, get(work.batch.remoteRegion[run] as number).memory);
+          checkRemotePieces(work.batch, run, get(work.batch.remoteRegion[run] as number).memory);
         verify();
         stops.set(work, () => {
           isStopped = true;
@@ -77,17 +78,4 @@ export function createFileCopies(
       turn();
     },
   };
-}
-
-function checkPieces(work: Work, run: number, memory: RemoteMemory): void {
-  const { batch } = work;
-  const offset = batch.remoteOffset[run] as number;
-  const last = offset + (batch.remoteStride[run] as number) * ((batch.pieces[run] as number) - 1);
-  const bytes = batch.pieceBytes[run] as number;
-  if (!(offset >= 0 && bytes >= 1 && last + bytes <= memory.bytes && offset + bytes <= memory.bytes))
-    throw transferError(
-      "TRANSFER_OUT_OF_BOUNDS",
-      `Offset ${offset}, length ${bytes} is outside region ${memory.id} of the peer.`,
-      { region: memory.id, index: run },
-    );
 }

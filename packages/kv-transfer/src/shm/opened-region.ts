@@ -7,18 +7,16 @@ import { transferError } from "../transfer-error.ts";
 import type { RemoteAgent } from "../transport/transport.ts";
 import type { HostControl } from "./host-control.ts";
 import { openSharedFile, readFully, statusBytes } from "./shared-file.ts";
+import type { PeerRegion } from "./peer-regions.ts";
 import { epochBlocks } from "./status-check.ts";
 
 /** A peer's shared memory, opened here. */
-export interface OpenedRegion extends PlannedRegion {
+export interface OpenedRegion extends PlannedRegion, PeerRegion {
   /** Mapped by the addon; else `fd` serves. */
   readonly view: Uint8Array | undefined;
   /** The status words, where they are mapped. */
   readonly status: BigUint64Array | undefined;
   readonly fd: number;
-  uses: number;
-  isDropped: boolean;
-  close(): void;
 }
 
 /** The number of a region among those of its agent: the last part of its name. */

@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { restOf } from "../agent/batch-rest.ts";
 import { createByteReader, createByteWriter } from "../byte-codec.ts";
 import { asTransferError, type TransferError, transferError, transferErrorCodes } from "../transfer-error.ts";
+import { liveRegion } from "../transport/check-regions.ts";
 import { createScatter, gatherChunks } from "../transport/piece-walk.ts";
 import type {
   Link,
@@ -272,12 +273,7 @@ export function createStreamLink(options: StreamLinkOptions): StreamLink {
       entry.work.settle(asTransferError(error, transport));
     }
   };
-  const localRegion = (id: number): RegionMemory => {
-    const region = host.region(id);
-    if (region === undefined)
-      throw transferError("TRANSFER_REGION_GONE", `Region ${id} was deregistered.`, { region: id });
-    return region;
-  };
+  const localRegion = (id: number): RegionMemory => liveRegion(host, id);
   return {
     ready,
     get isOpen() {

@@ -6,7 +6,8 @@ import { joinKeys } from "../control/key-list.ts";
 import { createHandoffSink } from "../handoff/handoff-sink.ts";
 import { createHandoffSource } from "../handoff/handoff-source.ts";
 import { transferError } from "../transfer-error.ts";
-import { changeOf, keyText, type Tier, type TierBlock, type TierPlugin } from "./kv-tier.ts";
+import { createKnownBlocks } from "./known-blocks.ts";
+import type { Tier, TierBlock, TierPlugin } from "./kv-tier.ts";
 
 export interface SharedTierOptions {
   /** Of the process that keeps the blocks: `createTransferService({ agent, store })` there. */
@@ -17,16 +18,11 @@ export interface SharedTierOptions {
   readonly timeoutMs?: number;
 }
 
-type Name = Pick<TierBlock, "name" | "parent">;
-
 /** Blocks asked for together. */
 interface Asked {
   readonly keys: Uint8Array[];
   readonly answers: ((block: TierBlock | undefined) => void)[];
 }
-
-/** Keys whose presence is remembered; the oldest are forgotten. */
-const mostKnown = 262_144;
 
 /**
  * Blocks that another process keeps for all. It is asked once per prompt which of its blocks are there; bytes are read
@@ -39,24 +35,8 @@ export function sharedTier({ client, agent, timeoutMs = 2_000 }: SharedTierOptio
     open(onChange) {
       const source = createHandoffSource({ agent });
       const sink = createHandoffSink({ agent });
-      // What this process put there, with its names; `undefined` for what others did.
-      const known = new Map<string, Name | undefined>();
+      const known = createKnownBlocks(onChange);
       let asked: Asked | undefined;
-
-      const learn = (key: Uint8Array, name?: Name): void => {
-        const id = keyText(key);
-        const before = known.get(id);
-        known.delete(id);
-        known.set(id, before ?? name);
-        if (known.size > mostKnown) known.delete(known.keys().next().value as string);
-        if (before === undefined && name !== undefined)
-          onChange(changeOf("stored", "shared", { key, ...name }));
-      };
-      const unlearn = (key: Uint8Array): void => {
-        const name = known.get(keyText(key));
-        known.delete(keyText(key));
-        if (name !== undefined) onChange(changeOf("removed", "shared", { key, ...name }));
-      };
       const fetchAll = async (keys: readonly Uint8Array[]): Promise<readonly (TierBlock | undefined)[]> => {
         try {
           const signal = AbortSignal.timeout(timeoutMs);
@@ -80,11 +60,11 @@ export function sharedTier({ client, agent, timeoutMs = 2_000 }: SharedTierOptio
         get blocks() {
           return known.size;
         },
-        has: (key) => known.has(keyText(key)),
+        has: known.has,
         async find(keys) {
           try {
             const { leading } = await client.findBlocks({ keys: joinKeys(keys) }, { timeoutMs });
-            for (const key of keys.slice(0, leading)) learn(key);
+            for (const key of keys.slice(0, leading)) known.learn(key);
             return leading;
           } catch {
             return 0;
@@ -105,16 +85,16 @@ export function sharedTier({ client, agent, timeoutMs = 2_000 }: SharedTierOptio
             asked.keys.push(key);
             asked.answers.push(resolve);
           });
-          if (block === undefined) unlearn(key);
+          if (block === undefined) known.unlearn(key);
           return block;
         },
         async put({ key, name, parent, bytes }) {
-          if (known.has(keyText(key))) return true;
+          if (known.has(key)) return true;
           const offer = await source.offer({ blocks: [{ key, bytes }], leaseMs: timeoutMs });
           try {
             const names = { names: [name], parents: [parent ?? 0n], hasParent: [parent !== undefined] };
             await client.storeBlocks({ opaque: offer.opaque, keys: key, names }, { timeoutMs });
-            learn(key, { name, parent });
+            known.learn(key, { name, parent });
             return true;
           } catch {
             return false;
@@ -123,7 +103,7 @@ export function sharedTier({ client, agent, timeoutMs = 2_000 }: SharedTierOptio
           }
         },
         remove(key) {
-          unlearn(key);
+          known.unlearn(key);
           return Promise.resolve();
         },
         close: () => Promise.resolve(),

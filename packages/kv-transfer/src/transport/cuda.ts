@@ -2,12 +2,13 @@ import { unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { createDeviceLink } from "../cuda/device-link.ts";
 import { allocateDevice } from "../cuda/device-memory.ts";
-import { type DeviceRegion, openDevice, readDevice, writeDevice } from "../cuda/device-region.ts";
+import { openDevice, readDevice, writeDevice } from "../cuda/device-region.ts";
 import type { GpuContext, GpuDriver } from "../cuda/gpu.ts";
 import { loadTransferAddon } from "../native/transfer-addon.ts";
 import { defaultSharedDirectory, openHostControl } from "../shm/host-control.ts";
+import { createPeerRegions } from "../shm/peer-regions.ts";
 import { transferError } from "../transfer-error.ts";
-import type { RegionMemory, RemoteAgent, Transport, TransportHost } from "./transport.ts";
+import type { RegionMemory, Transport, TransportHost } from "./transport.ts";
 
 export interface CudaTransportOptions {
   /** `openCuda()` of @stator/cuda-bindings. */
@@ -65,29 +66,14 @@ export function cuda(options: CudaTransportOptions): Transport {
       const fdServer = isMapped ? new (addon as NonNullable<typeof addon>).FdServer(fdSocket) : undefined;
       const exported = new Map<number, Uint8Array>();
       const offered = new Map<number, number>();
-      const opened = new Map<string, DeviceRegion>();
+      const opened = createPeerRegions((peer, id) => {
+        const fdSocketThere = socketOf(control.addressOf(peer)?.socket ?? "absent.sock");
+        const resident = residents.get(peer.incarnation)?.region(id);
+        return openDevice({ addon, directory, fdSocket: fdSocketThere, peer, id, contextOf, resident });
+      });
       const info = control.info(new Uint8Array(0));
       let nextRegion = 0;
       residents.set(host.incarnation, host);
-      const open = (peer: RemoteAgent, id: number): DeviceRegion => {
-        const key = `${peer.incarnation}/${id}`;
-        let region = opened.get(key);
-        if (region === undefined) {
-          const fdSocketThere = socketOf(control.addressOf(peer)?.socket ?? "absent.sock");
-          const resident = residents.get(peer.incarnation)?.region(id);
-          region = openDevice({ addon, directory, fdSocket: fdSocketThere, peer, id, contextOf, resident });
-          opened.set(key, region);
-        }
-        return region;
-      };
-      const release = (region: DeviceRegion): void => {
-        if (region.isDropped && region.uses === 0) region.close();
-      };
-      const drop = (key: string, region: DeviceRegion): void => {
-        opened.delete(key);
-        region.isDropped = true;
-        release(region);
-      };
       return {
         name: "cuda",
         capabilities: {
@@ -154,7 +140,12 @@ export function cuda(options: CudaTransportOptions): Transport {
         },
         async connect(peer, signal) {
           const link = await control.connect(peer, signal);
-          return createDeviceLink({ host, control: link, open: (id) => open(peer, id), release });
+          return createDeviceLink({
+            host,
+            control: link,
+            open: (id) => opened.open(peer, id),
+            release: opened.release,
+          });
         },
         allocate(bytes, epochs) {
           nextRegion += 1;
@@ -169,20 +160,12 @@ export function cuda(options: CudaTransportOptions): Transport {
             }),
           );
         },
-        drop(peer, memory) {
-          for (const [key, region] of opened)
-            if (
-              memory === undefined
-                ? key.startsWith(`${peer.incarnation}/`)
-                : key === `${peer.incarnation}/${memory.id}`
-            )
-              drop(key, region);
-        },
+        drop: opened.drop,
         async close() {
           residents.delete(host.incarnation);
           fdServer?.close();
           if (fdServer !== undefined) unlinkSync(fdSocket);
-          for (const [key, region] of opened) drop(key, region);
+          opened.dropAll();
           await control.close();
         },
       };

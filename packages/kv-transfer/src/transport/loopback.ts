@@ -1,6 +1,7 @@
 import { checkEpochs } from "../stream/batch-codec.ts";
 import { asTransferError, type TransferError, transferError } from "../transfer-error.ts";
 import { checkBounds } from "../agent/region.ts";
+import { liveRegion } from "./check-regions.ts";
 import type { RegionMemory, RemoteAgent, Transport, TransportHost, Work } from "./transport.ts";
 
 /** Agents of this process by incarnation. Module state because it is the process: two agents find each other in it. */
@@ -63,12 +64,7 @@ export function loopback(): Transport {
           let isOpen = true;
           const gone = (): TransferError =>
             transferError("TRANSFER_PEER_LOST", `Agent ${peer.name} was closed.`, { peer: peer.name });
-          const local = (id: number): RegionMemory => {
-            const region = host.region(id);
-            if (region === undefined)
-              throw transferError("TRANSFER_REGION_GONE", `Region ${id} was deregistered.`, { region: id });
-            return region;
-          };
+          const local = (id: number): RegionMemory => liveRegion(host, id);
           return Promise.resolve({
             get isOpen() {
               return isOpen && find(peer) !== undefined;

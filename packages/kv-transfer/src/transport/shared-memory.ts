@@ -4,10 +4,11 @@ import { createByteWriter } from "../byte-codec.ts";
 import { loadTransferAddon } from "../native/transfer-addon.ts";
 import { defaultSharedDirectory, openHostControl } from "../shm/host-control.ts";
 import { allocateMemfd } from "../shm/memfd-memory.ts";
-import { type OpenedRegion, openRegion, serialOf } from "../shm/opened-region.ts";
+import { openRegion, serialOf } from "../shm/opened-region.ts";
+import { createPeerRegions } from "../shm/peer-regions.ts";
 import { allocateSharedFile } from "../shm/shared-file.ts";
 import { createSharedLink } from "../shm/shared-link.ts";
-import type { RemoteAgent, Transport } from "./transport.ts";
+import type { Transport } from "./transport.ts";
 
 export interface SharedMemoryOptions {
   /** Directory in memory that all agents of this host and user share. Default `/dev/shm/stator-<uid>`. */
@@ -30,27 +31,13 @@ export function sharedMemory(options: SharedMemoryOptions = {}): Transport {
       const control = await openHostControl("shm", host, directory);
       const fdSocket = join(directory, `${control.prefix}.fds`);
       const fdServer = addon === undefined ? undefined : new addon.FdServer(fdSocket);
-      const opened = new Map<string, OpenedRegion>();
+      const opened = createPeerRegions((peer, id) => openRegion(addon, directory, control, peer, id));
       let nextRegion = 0;
       const info = control.info(
         createByteWriter()
           .u8(addon === undefined ? 0 : 1)
           .finish(),
       );
-      const open = (peer: RemoteAgent, id: number): OpenedRegion => {
-        const key = `${peer.incarnation}/${id}`;
-        let region = opened.get(key);
-        if (region === undefined) opened.set(key, (region = openRegion(addon, directory, control, peer, id)));
-        return region;
-      };
-      const release = (region: OpenedRegion): void => {
-        if (region.isDropped && region.uses === 0) region.close();
-      };
-      const drop = (key: string, region: OpenedRegion): void => {
-        opened.delete(key);
-        region.isDropped = true;
-        release(region);
-      };
       return {
         name: "shm",
         capabilities: {
@@ -116,8 +103,8 @@ export function sharedMemory(options: SharedMemoryOptions = {}): Transport {
             peerName: peer.name,
             addon,
             control: link,
-            open: (id) => open(peer, id),
-            release,
+            open: (id) => opened.open(peer, id),
+            release: opened.release,
           });
         },
         allocate(bytes, epochs) {
@@ -131,19 +118,11 @@ export function sharedMemory(options: SharedMemoryOptions = {}): Transport {
                 ),
           );
         },
-        drop(peer, memory) {
-          for (const [key, region] of opened)
-            if (
-              memory === undefined
-                ? key.startsWith(`${peer.incarnation}/`)
-                : key === `${peer.incarnation}/${memory.id}`
-            )
-              drop(key, region);
-        },
+        drop: opened.drop,
         async close() {
           fdServer?.close();
           if (fdServer !== undefined) unlinkSync(fdSocket);
-          for (const [key, region] of opened) drop(key, region);
+          opened.dropAll();
           await control.close();
         },
       };
