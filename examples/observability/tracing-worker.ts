@@ -58,5 +58,5 @@ process.on("message", (message) => {
   if (message === "crash") engine.crash();
 });
 process.send?.("ready");
-await closeOnSignal(runtime);
+await closeOnSignal(runtime, engine, transfer);
 await transfer.close();

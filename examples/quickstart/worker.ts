@@ -7,4 +7,4 @@ const runtime = await createRuntime({ discovery: fileDiscovery() });
 const engine = await createLlamaEngine({ model: "tiny", modelPath: tinyModelPath() });
 const served = await runtime.serveEngine(engine, { role });
 console.log(`${role} worker ${served.worker.id} is ready`);
-await closeOnSignal(runtime);
+await closeOnSignal(runtime, engine);

@@ -82,7 +82,7 @@ const runtime = await createRuntime({ discovery: fileDiscovery() });
 const engine = await createLlamaEngine({ model: "tiny", modelPath: tinyModelPath() });
 const { worker } = await runtime.serveEngine(engine, { role });
 console.log(\`\${role} worker \${worker.id} is ready\`);
-await closeOnSignal(runtime);
+await closeOnSignal(runtime, engine);
 `,
     "layout.yaml": `models:
   tiny:

@@ -296,29 +296,33 @@ describe.skipIf(!isPresent)("createLlamaEngine", () => {
     await expect(run(own)).rejects.toMatchObject({ code: "ENGINES_CLOSED" });
   });
 
-  it("serves models with sliding windows aggregated only, and says why", async () => {
-    const modelPath = path.join(folder, "window.gguf");
+  it.each([
+    [
+      "attention.sliding_window",
+      64,
+      /sliding-window.*aggregated only/,
+      { kind: "sliding_window", windowTokens: 64 },
+    ],
+    ["ssm.state_size", 16, /recurrent state.*aggregated only/, { kind: "recurrent" }],
+  ])("serves models with %s aggregated only, and says why", async (key, value, sentence, group) => {
+    const modelPath = path.join(folder, `${key}.gguf`);
     await writeFile(
       modelPath,
       makeTinyModel({
-        extra: (entries: { u32(key: string, value: number): void }) =>
-          entries.u32("llama.attention.sliding_window", 64),
+        extra: (entries: { u32(key: string, value: number): void }) => entries.u32(`llama.${key}`, value),
       }),
     );
     const warnings: string[] = [];
     const nothing = (): void => {};
-    const windowed = await make({
+    const limited = await make({
       modelPath,
       logger: { debug: nothing, info: nothing, error: nothing, warn: (message) => warnings.push(message) },
     });
-    expect(warnings.join()).toMatch(/sliding-window.*aggregated only/);
-    expect(windowed.card).toMatchObject({
-      connectors: [],
-      kvGroups: [{ kind: "sliding_window", windowTokens: 64 }],
-    });
-    await expect(run(windowed, { mode: "prefill" })).rejects.toMatchObject({ code: "ENGINES_UNSUPPORTED" });
-    expect(await run(windowed)).toEqual(await run(engine));
-    expect(windowed.snapshot()?.events).toEqual([]);
+    expect(warnings.join()).toMatch(sentence);
+    expect(limited.card).toMatchObject({ connectors: [], kvGroups: [group] });
+    await expect(run(limited, { mode: "prefill" })).rejects.toMatchObject({ code: "ENGINES_UNSUPPORTED" });
+    expect(await run(limited)).toEqual(await run(engine));
+    expect(limited.snapshot()?.events).toEqual([]);
   });
 
   it("checks its options by name", async () => {
