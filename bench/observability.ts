@@ -1,6 +1,6 @@
 /**
  * What seeing costs: CPU per token of the frontend's process over the whole serving path, without anything, with metrics,
- * and with traces at 1 % too.
+ * and with traces at 1 % too; and, by samples, the share of that work which is done in the code of metrics and tracing.
  *
  *   npm run bench -- observability [--streams 64] [--tokens 4000] [--rounds 21] [--step-ms 0] [--json]
  *
@@ -29,6 +29,7 @@ import { createTracing } from "@stator/metrics/otel";
 import { createPool, migrating } from "@stator/router";
 import { createRuntime, fileDiscovery } from "@stator/runtime";
 import { createCountingClient } from "./parts/counting-client.ts";
+import { sampledShare } from "./parts/sampled-share.ts";
 
 interface What {
   readonly hasMetrics?: boolean;
@@ -45,6 +46,9 @@ const variants: Readonly<Record<string, What>> = {
   "metrics, traces 100 %": { hasMetrics: true, tracedShare: 1 },
 };
 const warmRounds = 3;
+const sampledRounds = 5;
+/** Code whose work is what seeing costs. */
+const seeing = /packages\/(?:metrics|console)\/|@opentelemetry\/|prom-client\//;
 
 interface Variant {
   readonly name: string;
@@ -92,6 +96,13 @@ export async function run(args: readonly string[]): Promise<unknown> {
           throw new Error(`${failures.length} streams of "${name}" broke off: ${failures[0]}`);
         if (round >= warmRounds) times[at]?.push((user + system) / (streams * tokens));
       }
+    const shares = [];
+    for (const { port } of running)
+      shares.push(
+        await sampledShare(seeing, async () => {
+          for (let round = 0; round < sampledRounds; round++) await client.run({ port, streams, body });
+        }),
+      );
     const plain = times[0] as number[];
     return {
       streams,
@@ -106,6 +117,7 @@ export async function run(args: readonly string[]): Promise<unknown> {
           cpuMicrosecondsPerToken: Number(quantile(own, 0.5).toFixed(3)),
           overPlainPercent: Number(quantile(over, 0.5).toFixed(2)),
           quartilesPercent: [quantile(over, 0.25), quantile(over, 0.75)].map((x) => Number(x.toFixed(2))),
+          sampled: shares[v],
         };
       }),
     };
