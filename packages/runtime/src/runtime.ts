@@ -172,6 +172,7 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
       server ??= startRpcServer({
         host,
         port,
+        silentConnectionMs: deadlines.silentConnectionMs,
         routes: (router) => sessionRoutes(router, (worker) => findHost(end, worker)),
       });
       const started = await server;

@@ -21,6 +21,11 @@ export interface Deadlines {
   readonly deadMs: number;
   /** Caller silence after which a worker aborts that caller's requests. */
   readonly callerSilentMs: number;
+  /**
+   * Silence of a whole connection after which its peer is asked by a ping, and after as much again given up: a host that
+   * vanished closes nothing.
+   */
+  readonly silentConnectionMs: number;
   /** More than half of the sessions silent together: how long none is given up before another speaks. */
   readonly commonSilenceMs: number;
   /** Our own loop late by more than this restarts all silence clocks. */
@@ -71,6 +76,7 @@ export const defaultDeadlines: Deadlines = {
   suspectMs: 500,
   deadMs: 1_000,
   callerSilentMs: 1_000,
+  silentConnectionMs: 30_000,
   commonSilenceMs: 5_000,
   lateLoopMs: 200,
   stuckMs: 2_000,

@@ -105,6 +105,7 @@ async function pair(
       host: "127.0.0.1",
       port: 0,
       routes: (router) => sessionRoutes(router, () => host),
+      silentConnectionMs: 30_000,
     });
     server = started;
     link = openH2Link({ authority: `http://127.0.0.1:${started.port}`, clock: systemClock, connectMs: 1000 });

@@ -19,6 +19,8 @@ export interface RpcServerOptions {
   /** 0 picks a free one. */
   readonly port: number;
   readonly routes: (router: ConnectRouter) => void;
+  /** A connection silent for this long is asked by a ping; one that does not answer for as long again is closed. */
+  readonly silentConnectionMs: number;
 }
 
 export async function startRpcServer(options: RpcServerOptions): Promise<RpcServer> {
@@ -37,6 +39,7 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
     session.once("close", () => sessions.delete(session));
     // A peer that resets its connection is seen by the streams' own handlers.
     session.on("error", () => session.destroy());
+    closeWhenGone(session, options.silentConnectionMs);
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -53,4 +56,18 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
         for (const session of sessions) session.destroy();
       }),
   };
+}
+
+/** A caller whose host vanished resets nothing, and its connection would stay for ever: silent ones are asked. */
+function closeWhenGone(session: http2.ServerHttp2Session, silentMs: number): void {
+  let isAsked = false;
+  session.setTimeout(silentMs);
+  session.on("timeout", () => {
+    if (session.destroyed) return;
+    if (isAsked) return session.destroy();
+    isAsked = true;
+    session.ping(() => (isAsked = false));
+    // It fires once, and then only after the next sign of life.
+    session.setTimeout(silentMs);
+  });
 }
