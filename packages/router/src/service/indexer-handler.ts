@@ -122,9 +122,9 @@ function workers(models: Readonly<Record<string, Selector>>): object[] {
   );
 }
 
-/** Numbers of 16 digits and more outside of strings become strings: JSON.parse would round them. */
+/** Numbers of 16 digits and more, SGLang's signed ones too, outside of strings become strings: JSON.parse would round them. */
 function quoteBigIntegers(json: string): string {
-  return json.replace(/"(?:[^"\\]|\\.)*"|\b\d{16,20}\b(?![.eE])/g, (match) =>
+  return json.replace(/"(?:[^"\\]|\\.)*"|-?\b\d{16,20}\b(?![.eE])/g, (match) =>
     match.startsWith('"') ? match : `"${match}"`,
   );
 }

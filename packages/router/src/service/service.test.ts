@@ -115,6 +115,9 @@ describe("indexer handler", () => {
     expect(await byTokens.json()).toEqual(expected);
     const bare = `{"model":"m","block_size":64,"seq_hashes":[${[...names].join(",")}]}`;
     expect(await (await post("/query_by_hash", bare)).json()).toEqual(expected);
+    const signed = `{"model":"m","seq_hashes":[${[...names].map((name) => BigInt.asIntN(64, name)).join(",")}]}`;
+    expect(signed).toContain("-");
+    expect(await (await post("/query_by_hash", signed)).json()).toEqual(expected);
     expect(
       await (
         await post("/query", { model: "m", token_ids: promptIds, instance_id: "a", tenant_id: "t" })

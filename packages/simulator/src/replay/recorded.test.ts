@@ -47,6 +47,7 @@ test("decisions recorded in production replay with other policies and worker cou
   expect(difference.hitRatio).toBeLessThan(0);
   expect(difference.moved).toBeGreaterThan(0);
   expect(difference.worst[0]!.after.ttftMs).toBeGreaterThan(difference.worst[0]!.before.ttftMs);
+  expect(() => replay(again, { ...cluster, blockTokens: 16, selector: {} })).toThrow("set blockTokens");
   expect(() => parseDecisions("{}")).toThrow("Line 1 is no recorded decision");
   expect(() => compareReplays(aware, replay(again.slice(1), { ...cluster, selector: {} }))).toThrow(
     "not of the same workload",

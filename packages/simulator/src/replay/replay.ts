@@ -15,7 +15,7 @@ export interface ReplayOptions {
   readonly interTokenMs: number | ((decoding: number) => number);
   /** KV blocks of each worker. */
   readonly kvBlocks: number;
-  /** Default 512. */
+  /** Of recorded decisions, their router's. Default 512, that of the public traces. */
   readonly blockTokens?: number;
   /** The selector under test; its clock and seed are set by the replay. */
   readonly selector: Omit<SelectorOptions, "clock" | "seed">;
@@ -40,6 +40,8 @@ export interface ReplayResult extends ReplaySummary {
 /**
  * Runs a workload through the real selector against simulated workers in virtual time. The selector knows what a real
  * one would: its own bookings, first tokens, progress, and KV events that arrive late; never the simulator's queues.
+ *
+ * @throws RangeError for recorded names of blocks of another size than `blockTokens`.
  */
 export function replay(workload: readonly TraceRequest[], options: ReplayOptions): ReplayResult {
   const blockTokens = options.blockTokens ?? TRACE_BLOCK_TOKENS;
@@ -81,7 +83,7 @@ export function replay(workload: readonly TraceRequest[], options: ReplayOptions
 
   function arrive(request: TraceRequest): void {
     const atMs = clock.now();
-    const names = request.names ?? traceBlockNames(request, blockTokens);
+    const names = namesOf(request, blockTokens);
     const select: SelectRequest = {
       names,
       promptTokens: request.inputTokens,
@@ -136,4 +138,17 @@ export function replay(workload: readonly TraceRequest[], options: ReplayOptions
 
   const computed = [...workers.values()].map((worker) => worker.computedTokens);
   return { ...replaySummary(outcomes, computed, blockTokens), outcomes };
+}
+
+/** @throws RangeError for recorded names of blocks of another size: every depth would be taken for another length. */
+function namesOf(request: TraceRequest, blockTokens: number): BigUint64Array {
+  const { names, inputTokens } = request;
+  if (names === undefined) return traceBlockNames(request, blockTokens);
+  const [least, most] = [Math.floor(inputTokens / blockTokens), Math.ceil(inputTokens / blockTokens)];
+  if (names.length < least || names.length > most) {
+    throw new RangeError(
+      `A request of ${inputTokens} tokens has ${names.length} recorded blocks, which are not blocks of ${blockTokens}: set blockTokens.`,
+    );
+  }
+  return names;
 }

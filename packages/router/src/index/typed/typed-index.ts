@@ -1,3 +1,4 @@
+// Longer than other files: storing, removing and evicting change the same links, and splitting them costs calls on the hot path.
 import { dumpTarget } from "../dump-target.ts";
 import {
   DEFAULT_INDEX_BYTES,
@@ -40,7 +41,6 @@ let emptyParts: IndexParts | undefined;
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
-// Longer than a file should be: storing, removing and evicting change the same links, and splitting them costs calls on the hot path.
 /** The index in JavaScript on typed arrays. Unlike the one in WebAssembly it can be shared with other threads, and reset. */
 export class TypedIndex implements PrefixIndex {
   readonly core = "typed";
