@@ -112,8 +112,16 @@ ${table(cross)}
 Leaving a model out also leaves out its whole kind here: MLA on sglang and TensorRT-LLM comes from DeepSeek-V3 alone, SGLang on Hopper mostly from
 Qwen3-32B. These figures are the honest ones for a model unlike all five. Spreads and priors of the fit were chosen by them. Of Llama-3.1-8B
 21 rows are the rate-limited ones below (without them half of its error), of Qwen3-32B 18 are runs on GB200 that took three to ten times the
-kernels' time. The last line leaves out configurations (engine, system, model, split and format) instead of models: what to expect of
-another deployment of a model of a known kind.
+kernels' time. Of DeepSeek-V3, 31 are of one SGLang release on B300 (0.5.10) whose prompts took seven times the kernels' time.
+The line of configurations leaves out engine, system, model, split and format together instead of models: what to expect of
+another deployment of a model of a known kind. The last two leave out a system, then an engine, with all its models.
+
+How requests arrived: all sources keep a closed loop but the files of one (\`aic-auto-gap-analysis\`, SGLang 0.5.1), which sent each run's requests at
+once: their first tokens take half the requests' prefills whatever the output length. Its 77 rows are predicted as a burst (TTFT error 18 % instead of 70).
+
+What mixtures of experts take beside their products: the tables' kernels move some 10 bytes per routed token and hidden value (30 in TensorRT-LLM's
+FP8-block path) to sort tokens by expert and to sum what comes back, and tensor parallelism does not divide it. Deployments are predicted with 12 for
+FP8-block, as their kernels fuse it.
 
 What releases are: on Blackwell the engines' releases of 2025 have step terms of their own (\`engineVersion\`), as their kernels were a
 tenth to a third slower. Rows without a release are older than those that name one.
@@ -163,7 +171,7 @@ ${pair("static decode step, roofline", stepTime({ ...four, batch: decode }), 10.
 
 
 Single steps: the published figures are sums of measured kernels, so the kernels alone are the comparison; the last columns are what deployments
-take, launches and host included. Deployments of DeepSeek and Kimi are two to three times faster in prefill, and a third faster in decode, than
+take, launches and host included. The published steps of experts in FP8 blocks hold the unfused path above. Deployments of DeepSeek and Kimi are two to three times faster in prefill, and a third faster in decode, than
 their published steps: the fit follows the deployments. Small dense models at batch 1 (Llama-3.1-8B) wait for the host in deployments.
 
 | | published | kernels alone | % | as served | % |

@@ -67,6 +67,16 @@ if (process.argv.includes("--cross-validate")) {
     return String(hash % 5);
   };
   score("configurations, a fifth at a time", leftOut(part), forms);
+  score(
+    "systems, one at a time",
+    leftOut(({ sample }) => sample.row.system),
+    forms,
+  );
+  score(
+    "engines, one at a time",
+    leftOut(({ sample }) => sample.engine),
+    forms,
+  );
   writeFileSync(
     new URL("cross-validation.json", import.meta.url),
     `${JSON.stringify(crossValidation, undefined, 2)}\n`,

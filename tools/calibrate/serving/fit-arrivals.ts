@@ -14,7 +14,6 @@ import { tpot } from "./fit-steps.ts";
 import type { FormedSample } from "./fit-steps.ts";
 import { addGradient, linearForm, valueOf } from "./linear-form.ts";
 import type { LinearForm } from "./linear-form.ts";
-import { isOneBurst } from "./samples.ts";
 import type { Sample } from "./samples.ts";
 import { solve } from "./solve.ts";
 import { generations, promptStepMs } from "./step-terms.ts";
@@ -26,7 +25,8 @@ export interface Arrival {
   readonly ownMs: number;
   readonly waitMs: number;
   readonly burstMs: number;
-  readonly transferMs: number;
+  /** KV transfer, and the queue of a burst: what has no fitted term. */
+  readonly knownMs: number;
 }
 
 export function arrivalOf(form: FormedSample, terms: Float64Array): Arrival {
@@ -39,13 +39,22 @@ export function arrivalOf(form: FormedSample, terms: Float64Array): Arrival {
     const { pipeline, data } = sample.worker.parallelism;
     const ownMs = first * Math.max(1, row.inputTokens / defaultStepTokens);
     const service = (Math.max(0.1, ownMs - stepMs) * data ** terms[form.dataStall]!) / pipeline;
+    if (row.arrival === "burst")
+      return {
+        sample,
+        stepMs,
+        ownMs,
+        waitMs: 0,
+        burstMs: 0,
+        knownMs: ((running - 1) / 2) * service,
+      };
     return {
       sample,
       stepMs,
       ownMs,
       waitMs: closedLoopResponseMs(running, ownMs, service, think) - ownMs,
       burstMs: service * running,
-      transferMs: 0,
+      knownMs: 0,
     };
   }
   const { prefill, prefillWorkers, decodeWorkers } = spec.spec;
@@ -59,7 +68,7 @@ export function arrivalOf(form: FormedSample, terms: Float64Array): Arrival {
     ownMs: first,
     waitMs: closedLoopResponseMs(clients, first + transferMs, service, think) - first - transferMs,
     burstMs: service * clients,
-    transferMs,
+    knownMs: transferMs,
   };
 }
 
@@ -108,8 +117,8 @@ function ttftForm(arrival: Arrival, h: Hierarchy): LinearForm {
   );
 }
 
-function constantMs({ sample, transferMs, stepMs }: Arrival): number {
-  return transferMs + (sample.spec.mode === "agg" ? pollSteps(sample.worker, sample.running) * stepMs : 0);
+function constantMs({ sample, knownMs, stepMs }: Arrival): number {
+  return knownMs + (sample.spec.mode === "agg" ? pollSteps(sample.worker, sample.running) * stepMs : 0);
 }
 
 /** Milliseconds to the first token. */
@@ -129,8 +138,8 @@ export function fitArrivals(train: readonly Arrival[], hierarchy: Hierarchy): Fl
         return Math.log(value / arrival.sample.row.ttftMs);
       };
     }),
-    weights: train.map(({ sample }) =>
-      isOneBurst(sample.row) ? 0 : sample.weight * (sample.generation === "blackwellEarly" ? earlyWeight : 1),
+    weights: train.map(
+      ({ sample }) => sample.weight * (sample.generation === "blackwellEarly" ? earlyWeight : 1),
     ),
     cutoff: 0.3,
     noise: 0.1,

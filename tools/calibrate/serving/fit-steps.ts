@@ -1,10 +1,9 @@
 // Time per output token of measured deployments as sums of terms, and the terms that explain them best.
-import { defaultStepTokens } from "../../../packages/configurator/src/serving/predict.ts";
+import { burstStall, defaultStepTokens } from "../../../packages/configurator/src/serving/predict.ts";
 import { termValues } from "./hierarchy.ts";
 import type { Hierarchy } from "./hierarchy.ts";
 import { addGradient, valueOf } from "./linear-form.ts";
 import type { LinearForm } from "./linear-form.ts";
-import { isOneBurst } from "./samples.ts";
 import type { Sample } from "./samples.ts";
 import { solve } from "./solve.ts";
 import type { Residual } from "./solve.ts";
@@ -35,19 +34,17 @@ export function formed(sample: Sample, h: Hierarchy): FormedSample {
   };
 }
 
-/** What is left of others' prefills where all requests of a run come at once: most are over before one's own tokens begin. */
-const burstShare = 0.7;
-
 /** Prefills of others that one output token waits for. Those during one's own prefill are part of the first token's time. */
 function shareOf(sample: Sample): number {
   const { running, together, row, worker } = sample;
   const sum = (parts: Sample["decode"]): number => parts.reduce((ms, [, part]) => ms + part, 0);
   const step = sum(sample.decode) + 1;
   const own = sum(sample.first) * Math.max(1, row.inputTokens / defaultStepTokens);
-  const others = (running - 1) / worker.parallelism.pipeline / together;
+  const all = (running - 1) / worker.parallelism.pipeline / together;
+  const others = row.arrival === "burst" ? all * burstStall : all;
   const generate = row.outputTokens * step + others * Math.max(0, sum(sample.mixed) - step);
   const apart = generate / (generate + own);
-  return (others / row.outputTokens) * apart * (isOneBurst(row) ? burstShare : 1);
+  return (others / row.outputTokens) * apart;
 }
 
 /** Milliseconds per output token. */

@@ -94,11 +94,6 @@ function sampleOf(row: MeasuredRow): Omit<Sample, "weight"> | undefined {
   };
 }
 
-/** This source sent all requests of a run at once and no more: no closed loop. */
-export function isOneBurst({ source }: MeasuredRow): boolean {
-  return /sglang\/0\.5\.1\.post1/.test(source);
-}
-
 /** Every row of the measured file that says enough. */
 export function readSamples(): Sample[] {
   const found = parseMeasuredRows(readFileSync(file, "utf8"))

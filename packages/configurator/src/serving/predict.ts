@@ -46,6 +46,9 @@ export interface Workload {
 
 export type Arrival = "closed" | "poisson" | "burst";
 
+/** Share of the others' prefills that stall an output token when all requests come at once: most are over before it. */
+export const burstStall = 0.7;
+
 /** Tokens one step computes at most: the engines' usual default. */
 export const defaultStepTokens = 8192;
 
@@ -98,7 +101,9 @@ export function predictAggregated(
   });
   const ownMs = first * Math.max(1, newTokens / defaultStepTokens);
   // Prefills of others stall an output token, but those during one's own prefill are part of the first token's time.
-  const stallMs = ((running - 1) / pipeline / together) * Math.max(0, mixed - step);
+  const isBurst = workload.arrival === "burst";
+  const others = ((running - 1) / pipeline / together) * (isBurst ? burstStall : 1);
+  const stallMs = others * Math.max(0, mixed - step);
   const apart = (outputTokens * step + stallMs) / (outputTokens * step + stallMs + ownMs);
   const tpotMs = step + (stallMs / outputTokens) * apart * stall * scheduling.prefillInterference;
   const serviceMs = (Math.max(0.1, ownMs - step) * stall) / pipeline;

@@ -1,4 +1,5 @@
 import type { BackendName, Parallelism } from "@stator/simulator/performance-model";
+import type { Arrival } from "../serving/predict.ts";
 
 /** One measured deployment, in the columns of AIConfigurator's silicon samples. */
 export interface MeasuredRow {
@@ -8,6 +9,8 @@ export interface MeasuredRow {
   readonly backend: BackendName;
   /** As the file says; empty where it does not. */
   readonly engineVersion: string;
+  /** How the source's load generator sent requests. */
+  readonly arrival: Arrival;
   readonly model: string;
   readonly system: string;
   readonly precision: string;
@@ -103,6 +106,7 @@ export function parseMeasuredCsv(csv: string): {
       source: at("silicon_data_source"),
       backend,
       engineVersion: at("backend_version"),
+      arrival: arrivalOf(at("silicon_data_source")),
       model: at("model_path"),
       system: at("system"),
       precision: at("precision"),
@@ -122,6 +126,14 @@ export function parseMeasuredCsv(csv: string): {
     });
   }
   return { rows, skipped };
+}
+
+// Sources do not say how they load an engine; nearly all keep a closed loop. Files of this one were made by sending each
+// run's requests at once and no more: their first tokens take half the requests' prefills, however long the outputs are.
+const burstSources = /gap-analysis\/data\/[^/]+\/sglang\/0\.5\.1\.post1\//;
+
+function arrivalOf(source: string): Arrival {
+  return burstSources.test(source) ? "burst" : "closed";
 }
 
 /** A split with its conventions undone, and the factor that turns the row's batch into one per attention rank. */

@@ -46,13 +46,13 @@ export function specOfRow(row: MeasuredRow): RowSpec | undefined {
   const system = findSystem(row.system);
   const quantization = quantizationOfRow(row, model, system);
   const release = releaseOf(row);
-  const worker = (split: Parallelism): WorkerSpec => ({
+  const worker = (written: Parallelism): WorkerSpec => ({
     model,
     system,
     quantization,
     backend: row.backend,
     ...(release === undefined ? {} : { engineVersion: release }),
-    parallelism: split,
+    parallelism: withWholeExperts(written, model),
   });
   const normalized = (raw: RawSplit): ReturnType<typeof normalizeSplit> =>
     normalizeSplit(raw, hasExperts(model));
@@ -80,6 +80,18 @@ export function specOfRow(row: MeasuredRow): RowSpec | undefined {
   return concurrency === undefined
     ? undefined
     : { mode: "disagg", isGuess: true, spec: usualDeployment(row, prefill, worker(split), concurrency) };
+}
+
+/** Columns of an expert's matrices below which engines do not cut: the scales of FP8 checkpoints are for blocks so wide. */
+const narrowestExpert = 128;
+
+/** Wide expert parallelism that a row writes as tensor parallelism: experts cut too narrow to run were never cut. */
+function withWholeExperts(split: Parallelism, model: ModelSpec): Parallelism {
+  const isTooNarrow = model.layers.some(
+    ({ feedForward }) =>
+      feedForward.kind === "experts" && feedForward.intermediate / split.expertTensor < narrowestExpert,
+  );
+  return isTooNarrow ? { ...split, expert: split.expert * split.expertTensor, expertTensor: 1 } : split;
 }
 
 /**

@@ -4,6 +4,8 @@ import type { BackendName } from "./backend-terms.ts";
  * Whether an engine release is one of the first that ran on Blackwell, in 2025: kernels that were replaced within months.
  */
 export function isEarlyBlackwellRelease(backend: BackendName, version: string): boolean {
+  // Nightly builds and branches name no release.
+  if (!/^v?\d/.test(version)) return false;
   const [major = 0, minor = 0, patch = 0] = version
     .split(/[.\-+]/)
     .map((part) => Number.parseInt(part, 10) || 0);

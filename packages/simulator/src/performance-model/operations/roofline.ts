@@ -254,7 +254,11 @@ function expertsTime(shape: ExpertsShape, system: SystemSpec, coefficients: Coef
     peakPerSecond: peakPerSecond(system, format),
     blocks: Math.max(active, routed / 128) * Math.ceil(Math.max(width, hidden) / 128),
   };
-  return curveTime(work, system, curve, coefficients.overlap);
+  const products = curveTime(work, system, curve, coefficients.overlap);
+  // Kernels of their own sort tokens by expert before the products and sum what comes back after them.
+  const moved =
+    (routed * hidden * curve.permutedBytes) / (system.memoryBytesPerSecond * coefficients.elementwise.memory);
+  return { floorMs: products.floorMs, workMs: products.workMs + moved * 1e3 };
 }
 
 function collectiveTime(

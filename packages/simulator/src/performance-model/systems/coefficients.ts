@@ -18,6 +18,8 @@ export interface ExpertsCurve extends EfficiencyCurve {
   readonly skew: number;
   /** Skewed routing visits as many experts as `tokens ** visited` tokens would if they chose evenly. */
   readonly visited: number;
+  /** Bytes moved per routed token and hidden value outside of the products: sorting by expert, quantizing, the weighted sum. Not divided by `expertTensor`. */
+  readonly permutedBytes: number;
 }
 
 /** Fitted or chosen numbers behind the roofline. See tools/calibrate for how each was got. */
