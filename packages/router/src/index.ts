@@ -59,6 +59,8 @@ export { lowest } from "./policies/lowest.ts";
 export type { GraphOptions, GraphRuntime } from "./layout/graph-from-layout.ts";
 export type { DecisionSink, DecisionStream } from "./explain/decision-stream.ts";
 export { decisionLog } from "./explain/decision-stream.ts";
+export type { RecordingOptions, RecordingSelector } from "./explain/recording.ts";
+export { recording } from "./explain/recording.ts";
 export { graphFromLayout } from "./layout/graph-from-layout.ts";
 export { policyByName, policyNames } from "./layout/policy-by-name.ts";
 

@@ -1,5 +1,5 @@
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import { silentLogger } from "@stator/core";
+import type { Logger } from "@stator/core";
 import { createPeerChannel, createReplicaGroup, type PeerChannel, type ReplicaGroup } from "@stator/router";
 import { openNatsChannel, routerName } from "../processes/open-replicas.ts";
 import type { RouterConfig } from "./router-config.ts";
@@ -13,15 +13,14 @@ export interface JoinedReplicas {
 }
 
 /** Joins the other routers of a configuration: over NATS, else peer to peer. An empty list of peers waits for theirs. */
-export async function joinReplicas({
-  nats,
-  peers: urls,
-  namespace,
-}: RouterConfig["replicas"] & object): Promise<JoinedReplicas> {
+export async function joinReplicas(
+  { nats, peers: urls, namespace }: RouterConfig["replicas"] & object,
+  logger: Logger,
+): Promise<JoinedReplicas> {
   const router = routerName("router");
   if (nats !== undefined) {
-    const channel = await openNatsChannel(nats, namespace, silentLogger);
-    const group = createReplicaGroup({ channel, router });
+    const channel = await openNatsChannel(nats, namespace, logger);
+    const group = createReplicaGroup({ channel, router, logger });
     return {
       group,
       peers: undefined,
@@ -32,7 +31,7 @@ export async function joinReplicas({
     };
   }
   const peers = createPeerChannel({ peers: urls.map((baseUrl) => createGrpcTransport({ baseUrl })) });
-  const group = createReplicaGroup({ channel: peers, router });
+  const group = createReplicaGroup({ channel: peers, router, logger });
   return {
     group,
     peers,

@@ -1,8 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { CoreError } from "@stator/core";
-import { policyByName, type SelectorOptions } from "@stator/router";
+import { policyByName, taints, type SelectorOptions } from "@stator/router";
 import { parse } from "yaml";
 import { z } from "zod";
+
+const weight = z.number().min(0).optional();
 
 const schema = z.strictObject({
   listen: z
@@ -16,7 +18,24 @@ const schema = z.strictObject({
   policy: z
     .strictObject({ name: z.string(), options: z.record(z.string(), z.unknown()).optional() })
     .prefault({ name: "kv-aware" }),
+  taints: z.boolean().default(false).describe("labels taint:NAME keep away whoever does not require them"),
   indexBytes: z.number().int().positive().optional().describe("memory of the prefix index"),
+  cost: z
+    .strictObject({
+      prefillExternality: weight,
+      transferFixedMs: weight,
+      transferMsPerToken: weight,
+      hostMsPerToken: weight,
+      diskMsPerToken: weight,
+      sharedMsPerToken: weight,
+    })
+    .optional()
+    .describe("CostOptions of @stator/router"),
+  speculativeTtlMs: weight.describe("how long a decision stands in for a worker's KV events"),
+  approximateTtlMs: weight.describe("how long a decision is believed where a worker sends no KV events"),
+  seed: z.number().int().optional().describe("of random choices"),
+  decisions: z.string().optional().describe("a file to which every decision is appended, for offline replay"),
+  logLevel: z.enum(["debug", "info", "warn", "error", "silent"]).default("warn"),
   replicas: z
     .strictObject({
       nats: z.string().optional().describe("nats://…: every router of the model there"),
@@ -33,6 +52,8 @@ export interface RouterConfig {
   readonly model: string;
   readonly selector: SelectorOptions;
   readonly leaseMs: number | undefined;
+  readonly decisions: string | undefined;
+  readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
   readonly replicas:
     | { readonly nats?: string | undefined; readonly peers: readonly string[]; readonly namespace: string }
     | undefined;
@@ -51,15 +72,28 @@ export async function readRouterConfig(file: string): Promise<RouterConfig> {
   });
   const result = schema.safeParse(parse(text, { maxAliasCount: 100 }));
   if (!result.success) throw fail(z.prettifyError(result.error));
-  const { listen, model, policy, indexBytes, leaseMs, replicas } = result.data;
+  const { listen, model, policy, indexBytes, leaseMs, replicas, decisions, logLevel, cost } = result.data;
+  const { speculativeTtlMs, approximateTtlMs, seed } = result.data;
   return {
     listen,
     model,
     leaseMs,
     replicas,
+    decisions,
+    logLevel,
     selector: {
       policy: policyByName(policy.name, policy.options),
+      ...(result.data.taints ? { filters: [taints()] } : {}),
       ...(indexBytes === undefined ? {} : { index: { maxBytes: indexBytes } }),
+      ...(cost === undefined ? {} : { cost: given(cost) }),
+      ...given({ speculativeTtlMs, approximateTtlMs, seed }),
     },
+  };
+}
+
+/** Without what was not given. */
+function given<T extends object>(options: T): { [K in keyof T]: NonNullable<T[K]> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: NonNullable<T[K]>;
   };
 }

@@ -1,9 +1,10 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { RouterService, WorkerRole } from "@stator/contracts";
+import { parseDecisions } from "@stator/router";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { readRouterConfig } from "./router-config.ts";
 import { runRouter, type RunningRouter } from "./run-router.ts";
@@ -48,6 +49,58 @@ test("workers that register over gRPC are chosen, and show in the indexer API", 
   });
   expect(query.status).toBe(200);
   expect((await fetch(`${router.httpUrl}/query`, { method: "POST", body: "{" })).status).toBe(400);
+});
+
+test("a configuration takes what a selector takes; decisions are recorded, and metrics exposed", async () => {
+  const file = path.join(folder, "full.yaml");
+  const decisions = path.join(folder, "decisions.jsonl");
+  await writeFile(
+    file,
+    `model: qwen\nlisten: { rpcPort: 0, httpPort: 0 }\npolicy: { name: dynamo-0.4, options: { overlapWeight: 4 } }\n` +
+      `taints: true\nindexBytes: 1048576\ncost: { prefillExternality: 0, hostMsPerToken: 1 }\n` +
+      `speculativeTtlMs: 1000\napproximateTtlMs: 2000\nseed: 7\nlogLevel: silent\ndecisions: ${decisions}\n`,
+  );
+  const config = await readRouterConfig(file);
+  expect(config.selector).toMatchObject({
+    cost: { prefillExternality: 0, hostMsPerToken: 1 },
+    index: { maxBytes: 1_048_576 },
+    speculativeTtlMs: 1000,
+    approximateTtlMs: 2000,
+    seed: 7,
+  });
+  const full = await runRouter(config);
+  try {
+    const client = createClient(RouterService, createGrpcTransport({ baseUrl: full.rpcUrl }));
+    const capacity = { requests: 8, kvBlocks: 100, queue: 8 };
+    const add = (id: string, labels: Record<string, string>) =>
+      client.addWorker({
+        blockTokens: 16,
+        worker: { id, epoch: "1", role: WorkerRole.BOTH, model: "qwen", ranks: 2, capacity, labels },
+      });
+    await add("a", {});
+    await add("kept", { "taint:batch": "yes" });
+    const promptIds = Array.from({ length: 64 }, (_, i) => i);
+    const { candidates } = await client.select({ prompt: { id: "1", promptIds }, explain: true });
+    expect(candidates.filter(({ worker }) => worker === "kept").map(({ excluded }) => excluded)).toEqual([
+      "not tolerated: taint:batch",
+      "not tolerated: taint:batch",
+    ]);
+    const { reservation, selection } = await client.reserve({ prompt: { id: "2", promptIds } });
+    expect(selection?.chosen).toMatchObject({ worker: "a" });
+    expect(selection?.policy).toBe("dynamo04");
+    await client.progress({ reservation, prefilled: true, cachedTokens: 0, outputTokens: 9 });
+    await client.release({ reservation });
+    const exposed = await fetch(`${full.httpUrl}/metrics`);
+    expect(await exposed.text()).toContain('worker="a"');
+  } finally {
+    await full.close();
+  }
+  expect(parseDecisions(await readFile(decisions, "utf8"))).toMatchObject([
+    { id: "2", worker: "a", promptTokens: 64, outputTokens: 9 },
+  ]);
+  await expect(runRouter({ ...config, decisions: path.join(folder, "none", "x") })).rejects.toThrow(
+    /decisions: .*none/,
+  );
 });
 
 test("a wrong configuration names the file and the field", async () => {

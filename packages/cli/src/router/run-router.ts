@@ -3,8 +3,11 @@ import { createServer as createHttp2Server, type ServerHttp2Session } from "node
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { createMetrics } from "@stator/metrics";
 import { createIndexerHandler, createRouterService, createSelector } from "@stator/router";
 import type { Closable } from "@stator/runtime";
+import { createLogger } from "../processes/logger.ts";
+import { openDecisionFile } from "./decision-file.ts";
 import { joinReplicas } from "./join-replicas.ts";
 import type { RouterConfig } from "./router-config.ts";
 
@@ -13,7 +16,7 @@ const mostBodyBytes = 64 * 2 ** 20;
 export interface RunningRouter extends Closable {
   /** Connect and gRPC over h2c. */
   readonly rpcUrl: string;
-  /** The Mooncake indexer API, and Connect over HTTP/1.1. */
+  /** The Mooncake indexer API, Connect over HTTP/1.1, and `/metrics`. */
   readonly httpUrl: string;
 }
 
@@ -24,10 +27,16 @@ export async function runRouter({
   selector: options,
   leaseMs,
   replicas,
+  decisions,
+  logLevel,
 }: RouterConfig): Promise<RunningRouter> {
-  const joined = replicas === undefined ? undefined : await joinReplicas(replicas);
-  const alone = createSelector(options);
-  const selector = joined?.group.join(model, alone, { sharesIndex: true }) ?? alone;
+  const logger = createLogger(logLevel, { process: "router" });
+  const metrics = createMetrics({ hierarchy: { component: "router" } });
+  const joined = replicas === undefined ? undefined : await joinReplicas(replicas, logger);
+  const alone = createSelector({ ...options, logger, meter: metrics });
+  const shared = joined?.group.join(model, alone, { sharesIndex: true }) ?? alone;
+  const file = decisions === undefined ? undefined : await openDecisionFile(decisions, logger);
+  const selector = file?.record(shared) ?? shared;
   const service = createRouterService({
     selector,
     ...(leaseMs === undefined ? {} : { leaseMs }),
@@ -45,7 +54,11 @@ export async function runRouter({
     sessions.add(session);
     session.on("close", () => sessions.delete(session));
   });
-  const answer = createIndexerHandler({ models: { [model]: selector } });
+  const query = createIndexerHandler({ models: { [model]: selector } });
+  const answer = async (request: Request): Promise<Response> =>
+    request.method === "GET" && new URL(request.url).pathname === "/metrics"
+      ? new Response(await metrics.expose(), { headers: { "content-type": metrics.contentType } })
+      : query(request);
   // Plain HTTP clients have Connect with JSON on the second port, beside the indexer API.
   const http = createHttpServer(
     connectNodeAdapter({
@@ -75,6 +88,7 @@ export async function runRouter({
       http.closeAllConnections();
       for (const session of sessions) session.destroy();
       await closed;
+      await file?.close();
     },
   };
 }

@@ -1,3 +1,4 @@
+import { RouterError } from "../errors/router-error.ts";
 import type { Booking, Decision, Selector } from "../selector/selector.ts";
 import type { ReplicaChosen, ReplicaMessage, ReplicaRequest } from "./replica-message.ts";
 
@@ -98,12 +99,13 @@ function bookForeign(
   { worker, epoch, rank, cachedTokens }: ReplicaChosen,
   request: ReplicaRequest,
 ): Booking | undefined {
-  const isKnown = selector
-    .loads()
-    .some((load) => load.worker === worker && load.epoch === epoch && load.rank === rank);
-  if (!isKnown) return undefined;
   const terms = { costMs: 0, errorMs: 0, queueMs: 0, prefillMs: 0, transferMs: 0, tierMs: 0, decodeMs: 0 };
   const chosen = { worker, epoch, rank, cachedTokens, predictedTokens: cachedTokens, ...terms };
   const decision: Decision = { chosen, request, reason: "another router's", policy: selector.policy };
-  return selector.book(decision);
+  try {
+    return selector.book(decision);
+  } catch (error) {
+    if (RouterError.isInstance(error) && error.code === "ROUTER_NOTHING_CHOSEN") return undefined;
+    throw error;
+  }
 }

@@ -39,6 +39,9 @@ export { softmaxIndex } from "../policies/softmax.ts";
 
 export type { RecordedDecision } from "../explain/decision-log.ts";
 export { encodeDecision, parseDecisions } from "../explain/decision-log.ts";
+export type { DecisionSink } from "../explain/decision-stream.ts";
+export type { RecordingOptions, RecordingSelector } from "../explain/recording.ts";
+export { recording } from "../explain/recording.ts";
 
 export type {
   DumpedBlocks,
