@@ -1,5 +1,6 @@
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import { repairTokenizerJson } from "./tokenizer-repair.ts";
+import { rememberWords } from "./word-ids.ts";
 
 /** Text to ids. Pure: the same in the main thread and in the tokenizer thread. */
 export interface TextEncoding {
@@ -18,11 +19,10 @@ export function createTextEncoding(bytes: Uint8Array): TextEncoding {
   const json = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>;
   const tokenizer = new HuggingFaceTokenizer(repairTokenizerJson(json), {});
   const { model } = tokenizer as { readonly model: { max_length_to_cache?: number } | null };
-  if (model?.max_length_to_cache !== undefined) model.max_length_to_cache = cachedWordCharacters;
-  return {
-    encode: (text) =>
-      text === ""
-        ? new Uint32Array(0)
-        : Uint32Array.from(tokenizer.encode(text, { add_special_tokens: false }).ids),
-  };
+  const remembered = rememberWords(tokenizer);
+  if (model?.max_length_to_cache !== undefined)
+    model.max_length_to_cache = remembered === undefined ? cachedWordCharacters : 0;
+  const encode =
+    remembered ?? ((text) => Uint32Array.from(tokenizer.encode(text, { add_special_tokens: false }).ids));
+  return { encode: (text) => (text === "" ? new Uint32Array(0) : encode(text)) };
 }
