@@ -55,7 +55,12 @@ export async function engineBesideServer(
   }
   const url = layout.url ?? `http://127.0.0.1:${spawned!.port}`;
   try {
-    const engine = await engineOf(layout, url, context);
+    const { kvEvents } = layout;
+    const started =
+      spawned === undefined || kvEvents === undefined
+        ? layout
+        : { ...layout, kvEvents: spawned.fill(kvEvents) };
+    const engine = await engineOf(started, url, context);
     const close = engine.close.bind(engine);
     engine.close = async () => {
       await close();

@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { createServer, type AddressInfo } from "node:net";
+import { createServer, type AddressInfo, type Server } from "node:net";
 import { CoreError, type Logger } from "@stator/core";
 import { guardGroup } from "./guard-group.ts";
 
 export interface SpawnServerOptions {
-  /** argv; `{port}` and `{rank}` are filled in. */
+  /** argv; `{port}`, `{rank}` and the names of `portRanges` are filled in. */
   readonly command: readonly string[];
+  /** Filled in likewise. */
   readonly environment?: Readonly<Record<string, string>> | undefined;
   /** Default: a free one. */
   readonly port?: number;
@@ -18,6 +18,8 @@ export interface SpawnServerOptions {
 /** An engine server that this process started. */
 export interface SpawnedServer {
   readonly port: number;
+  /** A text in which the same is filled in as in the command. */
+  fill(text: string): string;
   /** Ends it: SIGTERM, and SIGKILL after `stopMs`. */
   stop(): Promise<void>;
 }
@@ -26,15 +28,30 @@ export interface SpawnedServer {
 const stopMs = 30_000;
 
 /**
+ * What engines open beside their own port, so that those of one host need ranges of their own: KV events, their replay, and the
+ * side channel over which decode asks for KV. Rank `n` takes the nth port of a range.
+ */
+const portRanges = ["{events}", "{replay}", "{side}"] as const;
+/** Ports of a range: data-parallel ranks of one host, times tensor-parallel ones in vLLM's side channel until 0.11. */
+const rangePorts = 16;
+
+/**
  * Starts an engine server in a process group of its own, so that a Ctrl-C drains the worker before it ends the engine. The
  * group ends with this process, even where that is killed.
  */
 export async function spawnServer(options: SpawnServerOptions): Promise<SpawnedServer> {
   const { logger } = options;
   const port = options.port ?? (await freePort());
-  const argv = options.command.map((word) =>
-    word.replaceAll("{port}", String(port)).replaceAll("{rank}", process.env["STATOR_RANK"] ?? "0"),
-  );
+  const filled: [string, string][] = [
+    ["{port}", String(port)],
+    ["{rank}", process.env["STATOR_RANK"] ?? "0"],
+  ];
+  const words = [...options.command, ...Object.values(options.environment ?? {})];
+  for (const name of portRanges)
+    if (words.some((word) => word.includes(name))) filled.push([name, String(await freeRange())]);
+  const fill = (text: string): string =>
+    filled.reduce((result, [name, value]) => result.replaceAll(name, value), text);
+  const argv = options.command.map(fill);
   const [file, ...args] = argv;
   if (file === undefined) {
     throw new CoreError({
@@ -46,7 +63,12 @@ export async function spawnServer(options: SpawnServerOptions): Promise<SpawnedS
   const child = spawn(file, args, {
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
-    env: { ...process.env, ...options.environment },
+    env: {
+      ...process.env,
+      ...Object.fromEntries(
+        Object.entries(options.environment ?? {}).map(([name, value]) => [name, fill(value)]),
+      ),
+    },
   });
   const guard = child.pid === undefined ? undefined : guardGroup(child.pid);
   let isStopping = false;
@@ -88,6 +110,7 @@ export async function spawnServer(options: SpawnServerOptions): Promise<SpawnedS
 
   return {
     port,
+    fill,
     async stop() {
       isStopping = true;
       killGroup("SIGTERM");
@@ -99,11 +122,40 @@ export async function spawnServer(options: SpawnServerOptions): Promise<SpawnedS
 }
 
 async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
+  const server = await listening(0);
+  const { port } = server!.address() as AddressInfo;
+  await closed(server!);
   return port;
+}
+
+/** The first of `rangePorts` neighbours that nobody listens at. */
+async function freeRange(): Promise<number> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const first = await freePort();
+    const last = first + rangePorts - 1;
+    if (last > 65_535) continue;
+    const servers: (Server | undefined)[] = [];
+    for (let port = first; port <= last; port++) servers.push(await listening(port));
+    const isFree = servers.every((server) => server !== undefined);
+    await Promise.all(servers.map((server) => server && closed(server)));
+    if (isFree) return first;
+  }
+  throw new CoreError({
+    code: "CORE_UNSUPPORTED",
+    kind: "unavailable",
+    message: `This host has no ${rangePorts} free ports beside each other for an engine.`,
+  });
+}
+
+/** Undefined where somebody else listens. */
+function listening(port: number): Promise<Server | undefined> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once("error", () => resolve(undefined));
+    server.listen(port, "127.0.0.1", () => resolve(server));
+  });
+}
+
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => server.close(() => resolve()));
 }

@@ -61,6 +61,7 @@ function poolOf(
     undefined,
     overrides,
   );
+  const isOneNode = nodesOf(group, target.system.gpusPerNode) === 1;
   return {
     role: group.role,
     replicas: group.count,
@@ -69,13 +70,26 @@ function poolOf(
     engine: {
       kind: target.backend,
       // A worker of several nodes is one script, started on each of them.
-      command:
-        nodesOf(group, target.system.gpusPerNode) > 1
-          ? ["sh", `${group.role === "both" ? "aggregated" : group.role}.sh`, "{port}"]
-          : command,
-      ...(Object.keys(environment).length > 0 ? { environment } : {}),
-      ...(kvEvents === undefined ? {} : { kvEvents }),
+      command: isOneNode
+        ? command.map(ownPorts)
+        : ["sh", `${group.role === "both" ? "aggregated" : group.role}.sh`, "{port}"],
+      ...(Object.keys(environment).length > 0
+        ? { environment: isOneNode ? ownSideChannel(environment) : environment }
+        : {}),
+      ...(kvEvents === undefined
+        ? {}
+        : { kvEvents: isOneNode ? "tcp://127.0.0.1:{events}?replay={replay}" : kvEvents }),
       ...(connector === undefined ? {} : { connector }),
     },
   };
+}
+
+/** Replicas share a host: the supervisor finds ports for each. */
+function ownPorts(word: string): string {
+  return word.replace("tcp://*:5557", "tcp://*:{events}").replace("tcp://*:6557", "tcp://*:{replay}");
+}
+
+function ownSideChannel(environment: Readonly<Record<string, string>>): Record<string, string> {
+  const name = "VLLM_NIXL_SIDE_CHANNEL_PORT";
+  return name in environment ? { ...environment, [name]: "{side}" } : { ...environment };
 }

@@ -54,10 +54,13 @@ export type LayoutEngine =
       readonly kind: "vllm" | "sglang" | "trtllm" | "llama-server";
       /** An already running server; otherwise `command` is started. */
       readonly url?: string | undefined;
-      /** argv of the server; `{port}` and `{rank}` are filled in. */
+      /**
+       * argv of the server; `{port}` and `{rank}` are filled in, and so are `{events}`, `{replay}` and `{side}`: the first of 16
+       * free ports each for KV events, their replay and the KV side channel, so that replicas can share a host.
+       */
       readonly command?: readonly string[] | undefined;
       readonly environment?: Readonly<Record<string, string>> | undefined;
-      /** Address of the engine's event feed, `tcp://host:port`. */
+      /** Address of the engine's event feed, `tcp://host:port`; filled in as `command` and `environment` are. */
       readonly kvEvents?: string | undefined;
       /** `name` or `name=detail`: nixl, mooncake, p2p-nccl; bootstrap; context; slot-files. */
       readonly connector?: string | undefined;
@@ -148,7 +151,10 @@ const engine = z.discriminatedUnion("kind", [
       .enum(["vllm", "sglang", "trtllm", "llama-server"])
       .describe("an engine server beside the worker process"),
     url: z.url().optional().describe("an already running server; otherwise `command` is started"),
-    command: z.array(z.string()).optional().describe("argv of the server; {port} and {rank} are filled in"),
+    command: z
+      .array(z.string())
+      .optional()
+      .describe("argv of the server; {port}, {rank}, {events}, {replay} and {side} are filled in"),
     environment: z.record(z.string(), z.string()).optional(),
     kvEvents: z.string().optional().describe("address of the engine's event feed, tcp://host:port"),
     connector: z

@@ -17,6 +17,9 @@ export const defaultEngineVersions: Readonly<Record<BackendName, string>> = {
   trtllm: "1.2",
 };
 
+/** Where an engine that has its host for itself publishes its KV events. */
+export const kvFeed = "tcp://127.0.0.1:5557?replay=6557";
+
 export interface EngineCommand {
   /** argv; `{port}` and `{rank}` are filled in by the supervisor. */
   readonly command: readonly string[];
@@ -74,7 +77,7 @@ function plainCommand(backend: BackendName, settings: EngineSettings, version: s
         ? { VLLM_NIXL_SIDE_CHANNEL_PORT: settings.role === "prefill" ? "5600" : "5700" }
         : {},
       connector: isSplit ? "nixl" : undefined,
-      kvEvents: "tcp://127.0.0.1:5557?replay=6557",
+      kvEvents: kvFeed,
     };
   if (backend === "sglang")
     return {
@@ -90,7 +93,7 @@ function plainCommand(backend: BackendName, settings: EngineSettings, version: s
       ],
       environment: {},
       connector: isSplit ? "nixl" : undefined,
-      kvEvents: "tcp://127.0.0.1:5557?replay=6557",
+      kvEvents: kvFeed,
     };
   const file = `${settings.role === "both" ? "aggregated" : settings.role}.yaml`;
   return {

@@ -1,5 +1,6 @@
 import type { Layout, LayoutPool } from "@stator/core";
 import type { Target } from "../../target.ts";
+import { kvFeed } from "../engines/engine-command.ts";
 import { engineImages, statorImage } from "./images.ts";
 import { fromField, labelsOf, locked, nonRootPod, planes } from "./pod.ts";
 
@@ -127,7 +128,7 @@ function leaderSpec(
       workerContainer([
         ...["--model", target.model.name, "--role", spec.role],
         ...["--engine", target.backend, "--url", "http://127.0.0.1:8001"],
-        ...(kvEvents === undefined ? [] : ["--kv-events", kvEvents]),
+        ...(kvEvents === undefined ? [] : ["--kv-events", kvFeed]),
         ...(connector === undefined ? [] : ["--connector", connector]),
         ...["--namespace", name],
       ]),
