@@ -1,6 +1,7 @@
 import { deepseekAndKimi } from "./built-in/deepseek-and-kimi.ts";
 import { glm } from "./built-in/glm.ts";
 import { llamas } from "./built-in/llama.ts";
+import { nemotron } from "./built-in/nemotron.ts";
 import { others } from "./built-in/others.ts";
 import { qwen } from "./built-in/qwen.ts";
 import type { HfConfig } from "./config/fields.ts";
@@ -14,5 +15,6 @@ export const builtInModelConfigs: Readonly<Record<string, HfConfig>> = {
   ...qwen,
   ...deepseekAndKimi,
   ...glm,
+  ...nemotron,
   ...others,
 };

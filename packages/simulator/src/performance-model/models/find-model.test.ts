@@ -26,6 +26,8 @@ describe("findModel", () => {
     ["XiaomiMiMo/MiMo-V2-Flash", 48],
     ["nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-FP8", 52],
     ["nvidia/NVIDIA-Nemotron-3-Super-120B-A12B-NVFP4", 88],
+    ["nvidia/Llama-3_3-Nemotron-Super-49B-v1-FP8", 80],
+    ["nvidia/Llama-3_1-Nemotron-Ultra-253B-v1-FP8", 162],
   ])("%s is a checkpoint of %d layers", (name, layers) => {
     expect(layerCount(findModel(name))).toBe(layers);
   });
@@ -37,6 +39,8 @@ describe("findModel", () => {
     ["deepseek-ai/DeepSeek-V3", 671, 37],
     ["moonshotai/Kimi-K2", 1026, 32],
     ["openai/gpt-oss-120b", 117, 5.7],
+    ["nvidia/Llama-3_3-Nemotron-Super-49B-v1", 49.9, 49.9],
+    ["nvidia/Llama-3_1-Nemotron-Ultra-253B-v1", 253, 253],
     ["XiaomiMiMo/MiMo-V2-Flash", 309, 15],
     ["stepfun-ai/Step-3.7-Flash", 196, 11],
     ["nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B", 31.6, 3.6],
