@@ -1,6 +1,6 @@
 import type { Booking, SelectRequest } from "@stator/router/selector";
 import type { TraceRequest } from "../../workload/trace-request.ts";
-import type { Job } from "../engine/batching-rank.ts";
+import type { Job } from "../engine/rank.ts";
 import type { NumberedBlocks } from "../engine/block-numbers.ts";
 import type { EventQueue } from "./event-queue.ts";
 import type { Links } from "./links.ts";

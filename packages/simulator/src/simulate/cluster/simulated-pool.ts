@@ -1,7 +1,8 @@
 import { hashSchemeXxh3, type KvEvent, type LayoutPool } from "@stator/core";
 import { policyByName } from "@stator/router";
 import { createSelector, type Selector } from "@stator/router/selector";
-import { createBatchingRank, type BatchingRank, type Job } from "../engine/batching-rank.ts";
+import { createBatchingRank } from "../engine/batching-rank.ts";
+import type { BatchingRank, Job } from "../engine/rank.ts";
 import type { BlockNumbers } from "../engine/block-numbers.ts";
 import type { EventQueue } from "./event-queue.ts";
 import type { Histogram } from "../report/histogram.ts";
