@@ -11,7 +11,7 @@ export interface Notification {
 }
 
 export interface Inbox {
-  /** Takes a message once; resolves when it has a place. Repeated and late ones are dropped and acknowledged. */
+  /** Takes a message once; resolves when it has a place. Repeated ones are dropped and acknowledged, early ones wait for those before them. */
   accept(
     from: { readonly name: string; readonly incarnation: string },
     message: WireNotification,
@@ -28,6 +28,15 @@ interface Expectation {
   readonly resolve: () => void;
 }
 
+const earlyLimit = 4096;
+
+/** One sender's messages of one kind. */
+interface Sender {
+  last: number;
+  /** Came before their time: their number, and what lets them in. Bounded by what a sender has under way. */
+  readonly early: Map<number, { readonly follows: number; readonly admit: () => void }>;
+}
+
 /**
  * Received notifications: ordered per peer, each at most once, at most `limit` waiting. When it is full, senders wait for
  * their acknowledgement, so a slow reader slows the senders and memory stays bounded.
@@ -41,7 +50,7 @@ export function createInbox(
   ) => void,
 ): Inbox {
   const queue: Notification[] = [];
-  const lastSequence = new Map<string, number>();
+  const senders = new Map<string, Sender>();
   const expectations: Expectation[] = [];
   const waitingForRoom: (() => void)[] = [];
   let wakeReader: (() => void) | undefined;
@@ -51,34 +60,56 @@ export function createInbox(
     waitingForRoom.shift()?.();
     return next;
   };
+  /** Undefined where there is room at once. */
+  const place = (
+    from: { readonly name: string; readonly incarnation: string },
+    message: WireNotification,
+  ): Promise<void> | undefined => {
+    if (message.kind === "lease") {
+      onLease(from, message.tag, message.payload);
+      return undefined;
+    }
+    const expected = expectations.find((wait) => wait.peer === from.name && wait.tag === message.tag);
+    if (expected !== undefined) {
+      expected.missing -= 1;
+      if (expected.missing === 0) {
+        expectations.splice(expectations.indexOf(expected), 1);
+        expected.resolve();
+      }
+      return undefined;
+    }
+    queue.push({
+      peer: from.name,
+      incarnation: from.incarnation,
+      tag: message.tag,
+      payload: Uint8Array.from(message.payload),
+    });
+    wakeReader?.();
+    if (queue.length <= limit || isClosed) return undefined;
+    return new Promise((resolve) => waitingForRoom.push(resolve));
+  };
   return {
     async accept(from, message) {
+      const name = `${message.kind}\0${from.name}\0${from.incarnation}`;
+      let sender = senders.get(name);
+      if (sender === undefined) senders.set(name, (sender = { last: 0, early: new Map() }));
+      const { early } = sender;
       // Deduplicated before any wait, so that a resend over another transport can't overtake or double the first copy.
-      const sender = `${from.name}\0${from.incarnation}`;
-      if (message.sequence <= (lastSequence.get(sender) ?? 0)) return;
-      lastSequence.set(sender, message.sequence);
-      if (message.kind === "lease") {
-        onLease(from, message.tag, message.payload);
-        return;
+      if (message.sequence <= sender.last || early.has(message.sequence)) return;
+      if (message.follows > sender.last) {
+        // More than any sender has under way: not one of ours.
+        if (early.size > earlyLimit) return;
+        await new Promise<void>((admit) => early.set(message.sequence, { follows: message.follows, admit }));
+        early.delete(message.sequence);
+        // Given up by its sender, who has gone on without it.
+        if (message.sequence <= sender.last) return;
       }
-      const expected = expectations.find((wait) => wait.peer === from.name && wait.tag === message.tag);
-      if (expected !== undefined) {
-        expected.missing -= 1;
-        if (expected.missing === 0) {
-          expectations.splice(expectations.indexOf(expected), 1);
-          expected.resolve();
-        }
-        return;
-      }
-      queue.push({
-        peer: from.name,
-        incarnation: from.incarnation,
-        tag: message.tag,
-        payload: Uint8Array.from(message.payload),
-      });
-      wakeReader?.();
-      if (queue.length > limit && !isClosed)
-        await new Promise<void>((resolve) => waitingForRoom.push(resolve));
+      sender.last = message.sequence;
+      const placed = place(from, message);
+      if (early.size > 0)
+        for (const [sequence, { follows, admit }] of early)
+          if (follows === sender.last || sequence < sender.last) admit();
+      await placed;
     },
     notifications(signal) {
       return {
@@ -144,6 +175,7 @@ export function createInbox(
       isClosed = true;
       wakeReader?.();
       for (const resolve of waitingForRoom.splice(0)) resolve();
+      for (const { early } of senders.values()) for (const { admit } of [...early.values()]) admit();
     },
   };
 }

@@ -1,20 +1,13 @@
 import type { Clock } from "@stator/core";
 import { asTransferError, type TransferError, transferError } from "../transfer-error.ts";
-import type {
-  Link,
-  OpenTransport,
-  Reach,
-  RegionMemory,
-  RemoteMemory,
-  WireNotification,
-} from "../transport/transport.ts";
+import type { Link, OpenTransport, Reach, RegionMemory, RemoteMemory } from "../transport/transport.ts";
 import type { AgentMetadata } from "./metadata.ts";
+import { createOutbox } from "./outbox.ts";
 import type { Peer, PeerRecord, RemoteRegion } from "./transfer-agent.ts";
 
 /** Pause of a transport to a peer after it failed, doubling up to the limit: rail cool-down as TENT does it. */
 const coolDownMs = 1000;
 const coolDownLimitMs = 60_000;
-const notifyBatch = 256;
 
 interface Rail {
   link: Link | undefined;
@@ -181,9 +174,9 @@ export function createPeerEntry(options: PeerEntryOptions): PeerEntry {
           });
         return region;
       },
-      notify: (tag, payload) => userOutbox.send("user", tag, payload ?? new Uint8Array(0)),
-      renewLease: (id) => leaseOutbox.send("lease", "renew", new TextEncoder().encode(id)),
-      releaseLease: (id) => leaseOutbox.send("lease", "release", new TextEncoder().encode(id)),
+      notify: (tag, payload) => userOutbox.send(tag, payload ?? new Uint8Array(0)),
+      renewLease: (id) => leaseOutbox.send("renew", new TextEncoder().encode(id)),
+      releaseLease: (id) => leaseOutbox.send("release", new TextEncoder().encode(id)),
       onLost(listener) {
         if (loss !== undefined) listener(loss);
         else lostListeners.add(listener);
@@ -244,56 +237,8 @@ export function createPeerEntry(options: PeerEntryOptions): PeerEntry {
       })
     );
   };
-  const userOutbox = createOutbox(notifyLink);
-  const leaseOutbox = createOutbox(notifyLink);
+  const userOutbox = createOutbox("user", notifyLink);
+  const leaseOutbox = createOutbox("lease", notifyLink);
   entry.merge(options.metadata);
   return entry;
-}
-
-interface Outbox {
-  send(kind: WireNotification["kind"], tag: string, payload: Uint8Array): Promise<void>;
-}
-
-/** Sends in order; after a link failed, what was not acknowledged goes again over the next one with the same number, so the receiver drops doubles. */
-function createOutbox(
-  findLink: (excluded: ReadonlySet<OpenTransport>) => Promise<{ link: Link; transport: OpenTransport }>,
-): Outbox {
-  const waiting: { message: WireNotification; resolve: () => void; reject: (error: unknown) => void }[] = [];
-  let sequence = 0;
-  let isPumping = false;
-  const pump = async (): Promise<void> => {
-    const failed = new Set<OpenTransport>();
-    while (waiting.length > 0) {
-      let found: Awaited<ReturnType<typeof findLink>>;
-      try {
-        found = await findLink(failed);
-      } catch (error) {
-        // Before anybody is told: who is may send again at once.
-        isPumping = false;
-        for (const item of waiting.splice(0)) item.reject(error);
-        return;
-      }
-      const batch = waiting.slice(0, notifyBatch);
-      const results = await Promise.allSettled(batch.map((item) => found.link.notify?.(item.message)));
-      const firstFailure = results.findIndex((result) => result.status === "rejected");
-      const done = firstFailure < 0 ? batch.length : firstFailure;
-      const sent = waiting.splice(0, done);
-      if (waiting.length === 0) isPumping = false;
-      for (const item of sent) item.resolve();
-      if (!isPumping) return;
-      if (firstFailure >= 0) failed.add(found.transport);
-    }
-  };
-  return {
-    send(kind, tag, payload) {
-      sequence += 1;
-      const message: WireNotification = { kind, sequence, tag, payload };
-      return new Promise((resolve, reject) => {
-        waiting.push({ message, resolve, reject });
-        if (isPumping) return;
-        isPumping = true;
-        void pump();
-      });
-    },
-  };
 }

@@ -4,7 +4,7 @@ import { type TransferError, transferError, transferErrorCodes } from "../transf
 import type { RemoteAgent, TransportHost } from "../transport/transport.ts";
 import { type FrameHeader, frameType } from "./frame.ts";
 
-const protocolVersion = 2;
+const protocolVersion = 3;
 /** Before the handshake is done, a stranger can make us keep no more than this. */
 export const handshakeHeadLimit = 4096;
 

@@ -209,10 +209,10 @@ export function createStreamLink(options: StreamLinkOptions): StreamLink {
   const onNotify = (header: FrameHeader, head: Uint8Array): void => {
     const reader = createByteReader(head, "Notification");
     const kind = reader.u8() === 1 ? "lease" : "user";
-    const sequence = reader.offset();
     const message: WireNotification = {
       kind,
-      sequence,
+      sequence: reader.offset(),
+      follows: reader.offset(),
       tag: reader.text(4096),
       payload: reader.bytes(requestHeadLimit),
     };
@@ -331,6 +331,7 @@ export function createStreamLink(options: StreamLinkOptions): StreamLink {
       const head = createByteWriter(64 + message.payload.length)
         .u8(message.kind === "lease" ? 1 : 0)
         .offset(message.sequence)
+        .offset(message.follows)
         .text(message.tag)
         .bytes(message.payload)
         .finish();

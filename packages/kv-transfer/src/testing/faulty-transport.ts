@@ -29,6 +29,8 @@ export type NotifyFault =
   | { readonly kind: "drop" }
   | { readonly kind: "duplicate" }
   | { readonly kind: "fail" }
+  /** Comes after the one that follows it. */
+  | { readonly kind: "swap" }
   | { readonly kind: "delay"; readonly until: Promise<void> };
 
 /** Decides what goes wrong; `undefined` leaves the operation alone. Numbers count from 0 per agent. */
@@ -76,6 +78,7 @@ function wrapLink(
 ): Link {
   const held = new Set<Work>();
   const inner = new Map<Work, Work>();
+  let afterNext: (() => void) | undefined;
   const post = (work: Work, batch: RunBatch, settle: Work["settle"]): void => {
     const through: Work = {
       ...work,
@@ -118,7 +121,8 @@ function wrapLink(
           });
           return;
         case "cut":
-          post(work, work.batch, (error, left) => work.settle(error ?? injected(name, "a cut link"), left));
+          // However its own end calls it: to whoever uses it, it broke.
+          post(work, work.batch, (_error, left) => work.settle(injected(name, "a cut link"), left));
           void link.close();
       }
     },
@@ -131,7 +135,11 @@ function wrapLink(
       if (fault?.kind === "fail") throw injected(name, "notify");
       if (fault?.kind === "drop") return;
       if (fault?.kind === "delay") await fault.until;
-      await link.notify?.(message);
+      if (fault?.kind === "swap") await new Promise<void>((resolve) => (afterNext = resolve));
+      const sent = link.notify?.(message);
+      afterNext?.();
+      afterNext = undefined;
+      await sent;
       if (fault?.kind === "duplicate") await link.notify?.(message);
     },
     async close() {

@@ -1,9 +1,12 @@
 export type {
+  AgentChange,
   AgentPair,
   BoundCase,
   CaseContext,
   ConformanceCase,
+  ProcessChange,
   TransportFixture,
+  TransportSuiteOptions,
 } from "./transport-suite.ts";
 export { transportSuite } from "./transport-suite.ts";
 export type { FaultPlan, NotifyFault, PostFault } from "./faulty-transport.ts";

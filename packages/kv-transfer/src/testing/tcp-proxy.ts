@@ -8,6 +8,8 @@ export interface TcpProxyOptions {
   readonly cutAfterBytes?: number;
   /** Flips a bit of this byte from the server. */
   readonly flipAtByte?: number;
+  /** Is shown every byte, of both sides. */
+  see?(chunk: Uint8Array): void;
 }
 
 /** A TCP proxy of this host that cuts or damages what flows from the server. */
@@ -20,7 +22,9 @@ export async function openTcpProxy(
     sockets.add(down).add(up);
     let seen = 0;
     down.pipe(up);
+    if (options.see !== undefined) down.on("data", options.see);
     up.on("data", (chunk: Buffer) => {
+      options.see?.(chunk);
       const flip = options.flipAtByte;
       if (flip !== undefined && flip >= seen && flip < seen + chunk.length)
         chunk[flip - seen] = (chunk[flip - seen] as number) ^ 0x10;

@@ -107,7 +107,17 @@ export function cma(options: CmaOptions = {}): Transport {
 
 /** Private memory for which huge pages are asked: CMA copies it at twice the speed of 4 KiB pages. */
 function allocateHuge(addon: TransferAddon, bytes: number, blockBytes: number | undefined): AllocatedMemory {
-  const buffer = addon.hugeAllocate(bytes);
+  let buffer: ArrayBuffer;
+  try {
+    buffer = addon.hugeAllocate(bytes);
+  } catch (error) {
+    throw transferError(
+      "TRANSFER_LIMIT",
+      `No memory of ${bytes} bytes: ${(error as Error).message}.`,
+      { bytes },
+      error,
+    );
+  }
   const data = new Uint8Array(buffer, 0, bytes);
   const status = createStatus(bytes, blockBytes);
   return {

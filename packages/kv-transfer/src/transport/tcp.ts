@@ -4,12 +4,13 @@ import {
   createServer as createTlsServer,
   type ConnectionOptions,
   type TlsOptions,
+  TLSSocket,
 } from "node:tls";
 import { createByteReader, createByteWriter } from "../byte-codec.ts";
 import { loadTransferAddon } from "../native/transfer-addon.ts";
 import { readInto } from "../stream/rewrap-socket.ts";
 import { connectStreams, createStreamAcceptor, type Dial } from "../stream/stream-transport.ts";
-import { transferError } from "../transfer-error.ts";
+import { transferError, type TransferErrorCode } from "../transfer-error.ts";
 import { connectWire } from "../wire/connect-wire.ts";
 import { createWireHub } from "../wire/wire-hub.ts";
 import type { OpenTransport, RemoteAgent, Transport, TransportHost } from "./transport.ts";
@@ -27,6 +28,14 @@ export interface TcpOptions {
   readonly connections?: number;
   /** TLS on both sides. `server` takes key, cert and, for mutual TLS, ca with requestCert; `client` what `tls.connect` takes. */
   readonly tls?: { readonly server: TlsOptions; readonly client: ConnectionOptions };
+}
+
+/** Where a peer listens, and what it speaks there. */
+interface TcpAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly hasTls: boolean;
+  readonly isNative: boolean;
 }
 
 /**
@@ -78,6 +87,10 @@ export async function openTcp(
   server.on("error", (error) =>
     host.logger.error(`${name} transport: listening failed`, { reason: error.message }),
   );
+  // Who is refused by TLS is told next to nothing: the reason is for this side's operator.
+  server.on("tlsClientError", (error: Error) =>
+    host.logger.warn(`${name} transport: refused a TLS connection`, { reason: error.message }),
+  );
   server.unref();
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
@@ -87,13 +100,16 @@ export async function openTcp(
     .u8(options.tls === undefined ? 0 : 1)
     .u8(hub === undefined ? 0 : 1)
     .finish();
-  const target = (peer: RemoteAgent): { host: string; port: number; isNative: boolean } | undefined => {
+  const target = (peer: RemoteAgent): TcpAddress | undefined => {
     const raw = infoOf(peer);
     if (raw === undefined) return undefined;
     const reader = createByteReader(raw, "TCP address");
-    const to = { host: reader.text(1024), port: reader.u32() };
-    reader.u8();
-    return { ...to, isNative: reader.u8() === 1 };
+    return {
+      host: reader.text(1024),
+      port: reader.u32(),
+      hasTls: reader.u8() === 1,
+      isNative: reader.u8() === 1,
+    };
   };
   const dial =
     (peer: RemoteAgent): Dial =>
@@ -106,20 +122,19 @@ export async function openTcp(
               peer: peer.name,
             }),
           );
+        const { host: address, port: at } = to;
         const socket: Socket =
           options.tls === undefined
-            ? connect({ ...to, noDelay: true, onread: readInto(onChunk) })
-            : connectTls({ ...to, ...options.tls.client });
+            ? connect({ host: address, port: at, noDelay: true, onread: readInto(onChunk) })
+            : connectTls({ host: address, port: at, ...options.tls.client });
         const event = options.tls === undefined ? "connect" : "secureConnect";
         const fail = (error: Error): void => {
           signal.removeEventListener("abort", onAbort);
           socket.destroy();
-          // Nobody listens there any more: the process is gone.
-          const isGone = (error as NodeJS.ErrnoException).code === "ECONNREFUSED";
           reject(
             transferError(
-              isGone ? "TRANSFER_PEER_LOST" : "TRANSFER_TRANSPORT_FAILED",
-              `Peer ${peer.name} at ${to.host}:${to.port}: ${error.message}.`,
+              dialFailureCode(error, socket),
+              `Peer ${peer.name} at ${address}:${at}: ${error.message}.`,
               { peer: peer.name, transport: name },
               error,
             ),
@@ -130,7 +145,7 @@ export async function openTcp(
           reject(
             transferError(
               "TRANSFER_DEADLINE",
-              `Connecting to ${peer.name} at ${to.host}:${to.port} took too long.`,
+              `Connecting to ${peer.name} at ${address}:${at} took too long.`,
               { peer: peer.name },
             ),
           );
@@ -168,6 +183,13 @@ export async function openTcp(
     reach(peer, local, remote) {
       const to = target(peer);
       if (to === undefined) return { isReachable: false, reason: `the peer has no ${name} transport` };
+      if (to.hasTls !== (options.tls !== undefined))
+        return {
+          isReachable: false,
+          reason: to.hasTls
+            ? "the peer's tcp speaks TLS and this agent's does not: give both `tls`"
+            : "this agent's tcp speaks TLS and the peer's does not: give both `tls`",
+        };
       // Bytes of a device are copied to host memory by whoever sends or gets them.
       const isStaged = local?.memory === "device" || remote?.memory === "device";
       return {
@@ -201,4 +223,13 @@ export async function openTcp(
       });
     },
   };
+}
+
+function dialFailureCode(error: Error, socket: Socket): TransferErrorCode {
+  const code = (error as NodeJS.ErrnoException).code ?? "";
+  // Nobody listens there any more: the process is gone.
+  if (code === "ECONNREFUSED") return "TRANSFER_PEER_LOST";
+  // A certificate that does not prove who it should is no reason to try a way that asks for none.
+  if (socket instanceof TLSSocket && Boolean(socket.authorizationError)) return "TRANSFER_UNAUTHORIZED";
+  return code.startsWith("ERR_SSL_") ? "TRANSFER_INCOMPATIBLE" : "TRANSFER_TRANSPORT_FAILED";
 }

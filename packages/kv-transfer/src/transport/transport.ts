@@ -140,10 +140,13 @@ export type Reach =
     }
   | { readonly isReachable: false; readonly reason: string };
 
-/** A message to a peer's agent. `sequence` rises by one per sender incarnation and receiver. */
+/** A message to a peer's agent. */
 export interface WireNotification {
   readonly kind: "user" | "lease";
+  /** Rises by one per sender incarnation, receiver and kind. */
   readonly sequence: number;
+  /** The message that comes before it: one less, or where the sender gave some up, the last that it did not. */
+  readonly follows: number;
   readonly tag: string;
   readonly payload: Uint8Array;
 }

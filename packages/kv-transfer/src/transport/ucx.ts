@@ -8,7 +8,8 @@ import type { RegionMemory, RemoteAgent, Transport } from "./transport.ts";
 /** UCX's library as the loader finds it. */
 export const defaultUcxLibrary = "libucp.so.0";
 
-export interface UcxOptions extends TcpOptions {
+/** Of `TcpOptions` what concerns the connection beside UCX. There is no TLS: UCX would carry the data in the clear beside it. */
+export interface UcxOptions extends Pick<TcpOptions, "host" | "port" | "advertise"> {
   /** Library to open. Default `libucp.so.0`. Versions 1.13 to 1.22 are served by one build. */
   readonly library?: string;
 }

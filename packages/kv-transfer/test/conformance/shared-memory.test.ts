@@ -6,6 +6,7 @@ import { conforms, hasAddon, ownFolder, specifier } from "./suite.ts";
 conforms("shared memory through files", {
   transport: () => sharedMemory({ backing: "files" }),
   isSparse: true,
+  needsLoopOf: "initiator",
   module: { specifier, export: "sharedMemory", options: { backing: "files" } },
 });
 
@@ -18,6 +19,7 @@ if (hasAddon()) {
     "a memfd seen without the addon",
     {
       transport: () => sharedMemory({ backing: "files" }),
+      needsLoopOf: "initiator",
       module: { specifier, export: "sharedMemory" },
     },
     /two processes: (reads|blocks)/,

@@ -10,10 +10,14 @@ import { type TransportFixture, transportSuite } from "@stator/kv-transfer/testi
 /** Where a second process finds the factories. */
 export const specifier: string = fileURLToPath(new URL("../../src/index.ts", import.meta.url));
 
+/** `STATOR_ENDURANCE=1` runs what takes most of a minute per transport in full. */
+const isEndurance = process.env.STATOR_ENDURANCE === "1";
+
 /** Every case of the suite as a test, or those whose names fit `only`. */
 export function conforms(transport: string, fixture: TransportFixture, only?: RegExp): void {
   describe(transport, () => {
-    for (const { name, run } of transportSuite(fixture)) if (only?.test(name) !== false) it(name, run);
+    for (const { name, run } of transportSuite(fixture, { isEndurance }))
+      if (only?.test(name) !== false) it(name, { timeout: isEndurance ? 600_000 : 60_000 }, run);
   });
 }
 

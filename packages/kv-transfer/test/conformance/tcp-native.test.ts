@@ -5,16 +5,17 @@ import { conforms, hasAddon, specifier } from "./suite.ts";
 if (hasAddon()) {
   conforms("tcp by native threads", {
     transport: () => tcp(),
-    module: { specifier, export: "tcp" },
+    module: { specifier, export: "tcp", takesPort: true },
   });
   conforms("tcp by native threads with three connections", {
     transport: () => tcp({ connections: 3 }),
-    module: { specifier, export: "tcp", options: { connections: 3 } },
+    module: { specifier, export: "tcp", options: { connections: 3 }, takesPort: true },
   });
   conforms(
     "tcp to a peer without the addon",
     {
       transport: () => tcp(),
+      needsLoopOf: "both",
       module: { specifier, export: "tcp", options: { dataPath: "typescript" } },
     },
     /two processes: (reads|blocks)/,

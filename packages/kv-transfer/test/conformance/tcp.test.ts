@@ -4,7 +4,8 @@ import { conforms, specifier } from "./suite.ts";
 conforms("loopback", { transport: () => loopback() });
 conforms("tcp in TypeScript", {
   transport: () => tcp({ dataPath: "typescript" }),
-  module: { specifier, export: "tcp", options: { dataPath: "typescript" } },
+  needsLoopOf: "both",
+  module: { specifier, export: "tcp", options: { dataPath: "typescript" }, takesPort: true },
 });
 conforms("tcp in TypeScript with three connections", {
   transport: () => tcp({ dataPath: "typescript", connections: 3 }),

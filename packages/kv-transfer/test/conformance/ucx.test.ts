@@ -15,7 +15,10 @@ const reason = await createAgent({ transports: [ucx(options)] }).then(
   (error: Error) => error.message,
 );
 if (reason === undefined)
-  conforms("UCX", { transport: () => ucx(options), module: { specifier, export: "ucx", options } });
+  conforms("UCX", {
+    transport: () => ucx(options),
+    module: { specifier, export: "ucx", options, takesPort: true },
+  });
 else console.log(`skipped: UCX: ${reason}`);
 
 describe.skipIf(!isThere)("which UCX", () => {

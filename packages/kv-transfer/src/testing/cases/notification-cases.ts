@@ -1,30 +1,23 @@
 import assert from "node:assert/strict";
-import { describe } from "../../agent/descriptors.ts";
+import { defaultInboxMessages } from "../../agent/create-agent.ts";
+import { collectGarbage } from "../collect-garbage.ts";
+import type { FaultPlan } from "../faulty-transport.ts";
 import { fillPattern, patternBytes } from "../pattern.ts";
-import { rejectsWith } from "./transfer-cases.ts";
 import type { ConformanceCase } from "../transport-suite.ts";
+import { isSame, pairEnds, processEnds, rejectsWith, turns } from "./ends.ts";
 
 /** Messages: in order, once, bounded; leases. */
 export const notificationCases: readonly ConformanceCase[] = [
   {
     name: "a transfer's notification comes after its data is visible",
-    async run({ pair }) {
-      const { initiator, target, peer, allocate } = await pair();
+    async run(context) {
       const bytes = 2_000_000;
-      const { there, remote } = await allocate(bytes);
-      const here = initiator.register(new Uint8Array(bytes));
+      const { initiator, target, there, here, ask } = await pairEnds(context, { bytes });
       for (let round = 1; round <= 5; round += 1) {
         await fillPattern(here, round);
-        const piece = [{ offset: 0, bytes }];
         const seen = target.expect(initiator.name, `round-${round}`, 1).then(() => there.read(0, bytes));
-        await initiator.transfer({
-          operation: "write",
-          peer,
-          local: describe(here, piece),
-          remote: describe(remote, piece),
-          notify: { tag: `round-${round}` },
-        });
-        assert.equal(Buffer.compare(await seen, patternBytes(round, 0, bytes)), 0);
+        await initiator.transfer({ ...ask("write"), notify: { tag: `round-${round}` } });
+        assert.ok(isSame(await seen, patternBytes(round, 0, bytes)));
       }
     },
   },
@@ -44,29 +37,31 @@ export const notificationCases: readonly ConformanceCase[] = [
       await sent;
       got.forEach(([tag, payload], i) => {
         assert.equal(tag, tags[i]);
-        assert.equal(Buffer.compare(payload, payloads[i] as Uint8Array), 0);
+        assert.ok(isSame(payload, payloads[i] as Uint8Array));
       });
     },
   },
   {
-    name: "a slow reader slows the sender and loses nothing",
+    name: "notifications that a network doubles, delays or puts in another order arrive once and in order",
     async run({ pair }) {
-      const { target, peer } = await pair();
-      const count = 10_000;
-      let acknowledged = 0;
-      const sent = Array.from({ length: count }, (_, i) =>
-        peer.notify("n", Uint8Array.of(i & 255, i >> 8)).then(() => {
-          acknowledged += 1;
-        }),
-      );
-      let next = 0;
+      const count = 200;
+      const later = turns(50);
+      const plan: FaultPlan = {
+        notify(number) {
+          if (number % 7 === 2) return { kind: "duplicate" };
+          if (number % 11 === 5) return { kind: "swap" };
+          return number % 13 === 8 ? { kind: "delay", until: later } : undefined;
+        },
+      };
+      const { target, peer } = await pair({ plan });
+      const sent = Promise.all(Array.from({ length: count }, (_, i) => peer.notify("n", Uint8Array.of(i))));
+      const got: (number | undefined)[] = [];
       for await (const message of target.notifications()) {
-        assert.equal((message.payload[0] as number) + (message.payload[1] as number) * 256, next);
-        next += 1;
-        if (next === 1) assert.ok(acknowledged < count, "the inbox is bounded");
-        if (next === count) break;
+        got.push(message.payload[0]);
+        if (got.length === count) break;
       }
-      await Promise.all(sent);
+      await sent;
+      assert.deepEqual(got, [...Array(count).keys()]);
     },
   },
   {
@@ -84,10 +79,12 @@ export const notificationCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "a peer renews and releases a lease; silence ends it",
+    name: "a peer renews and releases a lease, also after notifications; silence ends it",
     async run({ pair }) {
       const { target, peer } = await pair();
       const ends: string[] = [];
+      // What is said about leases has numbers of its own.
+      for (let i = 0; i < 5; i += 1) await peer.notify("before");
       const kept = target.lease(60_000, (end) => ends.push(`kept ${end}`));
       await peer.renewLease(kept.id);
       assert.equal(kept.isHeld, true);
@@ -98,6 +95,45 @@ export const notificationCases: readonly ConformanceCase[] = [
       assert.equal(await expired, "expired");
       assert.deepEqual(ends, ["kept released"]);
       assert.equal(target.heldLeases, 0);
+    },
+  },
+];
+
+const megabyte = 1 << 20;
+
+export const notificationTwoProcessCases: readonly ConformanceCase[] = [
+  {
+    name: "two processes: notifications to a slow reader: the sender waits, memory stays, none is lost",
+    async run(context) {
+      const { initiator, child } = await processEnds(context, { bytes: 1 });
+      const count = context.repeats(1_000_000);
+      const ownBlob = Buffer.from(initiator.exportMetadata()).toString("base64");
+      await child.call({ do: "import", blob: ownBlob });
+      const memory = async (): Promise<readonly [number, number]> => {
+        collectGarbage();
+        return [process.memoryUsage().rss, (await child.call({ do: "residentBytes" })) as number];
+      };
+      const acknowledged = async (): Promise<number> => (await child.call({ do: "acknowledged" })) as number;
+      const sent = child.call({ do: "notify", peer: initiator.name, tag: "n", count });
+      // Nobody reads: what is acknowledged stops at the inbox.
+      while ((await acknowledged()) < defaultInboxMessages) await turns(10);
+      const before = await memory();
+      assert.equal(await acknowledged(), defaultInboxMessages, "the inbox is bounded");
+      let next = 0;
+      for await (const { payload } of initiator.notifications()) {
+        assert.equal(new DataView(payload.buffer, payload.byteOffset).getUint32(0, true), next);
+        next += 1;
+        if (next === count) break;
+        // Slower than the messages come.
+        if (next % 256 === 0) await turns(1);
+      }
+      await sent;
+      const after = await memory();
+      for (const side of [0, 1] as const)
+        assert.ok(
+          after[side] - before[side] < 96 * megabyte,
+          `${side === 0 ? "the reader" : "the sender"} grew by ${(after[side] - before[side]) / megabyte} MiB`,
+        );
     },
   },
 ];

@@ -1,20 +1,24 @@
 import { createHash } from "node:crypto";
 import { closeSync, existsSync, openSync, writeFileSync } from "node:fs";
+import { silentLogger } from "@stator/core";
 import { createAgent } from "../../agent/create-agent.ts";
 import { describe } from "../../agent/descriptors.ts";
 import type { Region } from "../../agent/region.ts";
-import type { TransferAgent } from "../../agent/transfer-agent.ts";
+import type { Peer, TransferAgent } from "../../agent/transfer-agent.ts";
 import type { Transport } from "../../transport/transport.ts";
 import { createHandoffSink } from "../../handoff/handoff-sink.ts";
 import { createHandoffSource } from "../../handoff/handoff-source.ts";
+import { collectGarbage } from "../collect-garbage.ts";
 import { endWorkerInTransfer } from "./ended-worker.ts";
 import { fillPattern, patternBytes } from "../pattern.ts";
 import type { PeerCommand } from "./peer-process.ts";
-import { accessOf } from "../region-access.ts";
+import { accessOf, type RegionAccess } from "../region-access.ts";
 
 let agent: TransferAgent | undefined;
 const regions = new Map<number, Region>();
+const warnings: string[] = [];
 let isChurning = false;
+let acknowledged = 0;
 const hoard: number[] = [];
 const need = (): TransferAgent => {
   if (agent === undefined) throw new Error("open comes first");
@@ -29,19 +33,29 @@ const regionOf = (id: number): Region => {
 async function run(command: PeerCommand): Promise<unknown> {
   switch (command.do) {
     case "open": {
-      const module = (await import(command.module)) as Record<string, (options?: unknown) => Transport>;
+      const transports: Transport[] = [];
+      for (const wanted of command.transports) {
+        const module = (await import(wanted.module ?? command.module)) as Record<
+          string,
+          (options?: unknown) => Transport
+        >;
+        transports.push((module[wanted.export] as (options?: unknown) => Transport)(wanted.options));
+      }
       agent = await createAgent({
         name: command.name,
         connectDeadlineMs: 10_000,
-        transports: command.transports.map((wanted) =>
-          (module[wanted.export] as (options?: unknown) => Transport)(wanted.options),
-        ),
+        transports,
+        logger: {
+          ...silentLogger,
+          warn: (message, data) => warnings.push(`${message} ${JSON.stringify(data ?? {})}`),
+        },
       });
       return agent.incarnation;
     }
     case "close":
       isChurning = false;
       regions.clear();
+      warnings.length = 0;
       await agent?.close();
       agent = undefined;
       return undefined;
@@ -61,11 +75,18 @@ async function run(command: PeerCommand): Promise<unknown> {
           ? need().register(new Uint8Array(command.bytes), blocks)
           : await need().allocate({ bytes: command.bytes, memory: command.memory ?? "host", ...blocks });
       regions.set(region.id, region);
-      await fillPattern(accessOf(need(), region), command.fill);
+      if (command.fill !== undefined) await fillPattern(accessOf(need(), region), command.fill);
       return region.id;
     }
     case "metadata":
       return Buffer.from(need().exportMetadata()).toString("base64");
+    case "pid":
+      return process.pid;
+    case "residentBytes":
+      collectGarbage();
+      return process.memoryUsage().rss;
+    case "warnings":
+      return warnings;
     case "import":
       return need().importMetadata(Buffer.from(command.blob, "base64")).name;
     case "digest": {
@@ -77,8 +98,6 @@ async function run(command: PeerCommand): Promise<unknown> {
     case "fill":
       await fillPattern(accessOf(need(), regionOf(command.region)), command.fill);
       return undefined;
-    case "bump":
-      return String(regionOf(command.region).epochs?.bump(command.block));
     case "churn": {
       // Reuses a block as an engine does, in bursts, until told to stop: an odd epoch while its bytes are written, then an even one, which they begin with.
       isChurning = true;
@@ -104,11 +123,31 @@ async function run(command: PeerCommand): Promise<unknown> {
       await regionOf(command.region).deregister();
       return undefined;
     case "notify": {
-      const peer = need().peer(command.peer);
-      const payload = Buffer.from(command.payload, "base64");
-      await Promise.all(Array.from({ length: command.count }, () => peer?.notify(command.tag, payload)));
+      await notifyAll(need().peer(command.peer), command);
       return undefined;
     }
+    case "acknowledged":
+      return acknowledged;
+    case "tags": {
+      const tags: string[] = [];
+      for await (const message of need().notifications()) {
+        tags.push(message.tag);
+        if (message.tag === command.until) break;
+      }
+      return tags;
+    }
+    case "killAt":
+      return killAt(accessOf(need(), regionOf(command.region)), command);
+    case "tellWritten": {
+      const access = accessOf(need(), regionOf(command.region));
+      while ((await access.read(command.offset, 1))[0] === 0)
+        await new Promise((resolve) => setImmediate(resolve));
+      writeFileSync(command.file, "");
+      return undefined;
+    }
+    case "exitInTransfer":
+      await postToSelf(need(), regionOf(command.region));
+      process.exit(command.code);
     case "expect":
       await need().expect(command.peer, command.tag, command.count);
       return undefined;
@@ -152,6 +191,59 @@ async function run(command: PeerCommand): Promise<unknown> {
       while (!existsSync(command.release)) Atomics.wait(never, 0, 0, 5);
       return undefined;
     }
+  }
+}
+
+async function killAt(
+  region: RegionAccess,
+  { fill, places, changed }: Extract<PeerCommand, { readonly do: "killAt" }>,
+): Promise<never> {
+  const unchanged = new Set(places);
+  for (;;) {
+    for (const place of unchanged) {
+      const [byte] = await region.read(place, 1);
+      if (byte !== patternBytes(fill, place, 1)[0]) unchanged.delete(place);
+      if (places.length - unchanged.size >= changed) process.kill(process.pid, "SIGKILL");
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** Not more under way than a careful sender would have. */
+const notifyWindow = 4096;
+
+async function notifyAll(
+  peer: Peer | undefined,
+  { tag, count, payload }: Extract<PeerCommand, { readonly do: "notify" }>,
+): Promise<void> {
+  acknowledged = 0;
+  let next = 0;
+  const fixed = payload === undefined ? undefined : Buffer.from(payload, "base64");
+  const lane = async (): Promise<void> => {
+    while (next < count) {
+      const bytes = fixed ?? new Uint8Array(Uint32Array.of(next).buffer);
+      next += 1;
+      await peer?.notify(tag, bytes);
+      acknowledged += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(count, notifyWindow) }, lane));
+}
+
+/** Transfers that still run when this returns. */
+async function postToSelf(agent: TransferAgent, region: Region): Promise<void> {
+  const self = agent.importMetadata(agent.exportMetadata({ regions: [region] }));
+  const piece = [{ offset: 0, bytes: region.bytes }];
+  for (let i = 0; i < 4; i += 1) {
+    const ask = {
+      operation: "read",
+      peer: self,
+      local: describe(agent.register(new Uint8Array(region.bytes)), piece),
+      remote: describe(self.region(region.id), piece),
+    } as const;
+    // Connected first: what only waits for its connection has no thread at work.
+    if (i === 0) await agent.transfer(ask);
+    else agent.createTransfer(ask).post();
   }
 }
 

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { accessSync, constants, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { builtPath, hasCurrentBuild } from "./compiled.ts";
 import type { MemoryKind } from "../../transport/transport.ts";
@@ -10,13 +10,19 @@ export type PeerCommand =
       readonly do: "open";
       readonly name: string;
       readonly module: string;
-      readonly transports: readonly { readonly export: string; readonly options?: unknown }[];
+      /** Each from `module`, or from one of its own. */
+      readonly transports: readonly {
+        readonly module?: string;
+        readonly export: string;
+        readonly options?: unknown;
+      }[];
     }
   | {
       readonly do: "allocate";
       readonly bytes: number;
       readonly blockBytes?: number;
-      readonly fill: number;
+      /** Seed of the pattern it begins with. Default: none, zeros. */
+      readonly fill?: number;
       readonly isRegistered?: boolean;
       readonly memory?: MemoryKind;
     }
@@ -25,10 +31,29 @@ export type PeerCommand =
   /** Takes every file descriptor that the process may still have, and gives them back. */
   | { readonly do: "exhaust" | "relax" }
   | { readonly do: "metadata" }
+  /** Its pid, where a command is between it and us. */
+  | { readonly do: "pid" }
+  /** Bytes of resident memory after a collection. */
+  | { readonly do: "residentBytes" }
+  /** What its agent has warned of. */
+  | { readonly do: "warnings" }
+  /** Kills itself when so many of the places no longer hold the pattern. */
+  | {
+      readonly do: "killAt";
+      readonly region: number;
+      readonly fill: number;
+      readonly places: readonly number[];
+      readonly changed: number;
+    }
+  /** Makes a file when the byte is no longer 0. */
+  | { readonly do: "tellWritten"; readonly region: number; readonly offset: number; readonly file: string }
+  /** Ends the process with this code while transfers of its own run. */
+  | { readonly do: "exitInTransfer"; readonly region: number; readonly code: number }
+  /** Notifications up to one with this tag, as tags. */
+  | { readonly do: "tags"; readonly until: string }
   | { readonly do: "import"; readonly blob: string }
   | { readonly do: "digest"; readonly region: number }
   | { readonly do: "fill"; readonly region: number; readonly fill: number }
-  | { readonly do: "bump"; readonly region: number; readonly block: number }
   | { readonly do: "churn"; readonly region: number; readonly blockBytes: number }
   | { readonly do: "stopChurn" }
   | { readonly do: "deregister"; readonly region: number }
@@ -36,9 +61,12 @@ export type PeerCommand =
       readonly do: "notify";
       readonly peer: string;
       readonly tag: string;
-      readonly payload: string;
+      /** Default: the number of the message, 4 bytes. */
+      readonly payload?: string;
       readonly count: number;
     }
+  /** Notifications that were acknowledged since the last `notify` began. */
+  | { readonly do: "acknowledged" }
   | { readonly do: "expect"; readonly peer: string; readonly tag: string; readonly count: number }
   | {
       readonly do: "write";
@@ -72,6 +100,8 @@ export interface PeerProcess {
   /** Sends without waiting for the answer. */
   tell(command: PeerCommand): void;
   signal(name: NodeJS.Signals): void;
+  /** How it ended. */
+  readonly end: () => { readonly code: number | null; readonly signal: NodeJS.Signals | null };
   /** SIGSTOP; resolves when every thread stands still, which a busy machine may put off. */
   stop(): Promise<void>;
   readonly exited: Promise<void>;
@@ -82,12 +112,41 @@ export interface SpawnPeerOptions {
   /** Command that starts it with fewer rights or resources, as `["prlimit", "--nofile=64"]`. */
   readonly within?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
+  /** Pid it shall have, if this user may choose; `PeerProcess.pid` says which it got. */
+  readonly pid?: number;
+}
+
+const lastPidFile = "/proc/sys/kernel/ns_last_pid";
+const pidAttempts = 200;
+
+/** Starts processes until one has the wanted pid: others of this machine may take it first. */
+function spawnAs(pid: number | undefined, start: () => ChildProcess): ChildProcess {
+  if (pid === undefined || !mayChoosePids()) return start();
+  let child: ChildProcess | undefined;
+  for (let attempt = 0; attempt < pidAttempts; attempt += 1) {
+    child?.kill("SIGKILL");
+    writeFileSync(lastPidFile, String(pid - 1));
+    child = start();
+    if (child.pid === pid) return child;
+  }
+  return child as ChildProcess;
+}
+
+/** Whether this user may say which pid the next process gets. */
+export function mayChoosePids(): boolean {
+  try {
+    accessSync(lastPidFile, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Starts a peer process: from the build where it is current, else from sources through tsx. */
 export async function spawnPeer({
   within = [],
   environment = {},
+  pid,
 }: SpawnPeerOptions = {}): Promise<PeerProcess> {
   const isSource = import.meta.url.endsWith(".ts") && !hasCurrentBuild();
   const here = import.meta.url.endsWith(".ts") ? "./peer-main.ts" : "./peer-main.js";
@@ -99,11 +158,13 @@ export async function spawnPeer({
     ...(isSource ? ["--import", "tsx", "--conditions=@stator/source"] : []),
     script,
   ];
-  const child: ChildProcess = spawn(command[0] as string, command.slice(1), {
-    stdio: ["ignore", "inherit", "inherit", "ipc"],
-    serialization: "json",
-    env: { ...process.env, ...environment },
-  });
+  const child = spawnAs(pid, () =>
+    spawn(command[0] as string, command.slice(1), {
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+      serialization: "json",
+      env: { ...process.env, ...environment },
+    }),
+  );
   let isUntouched = true;
   const waits = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
   let next = 1;
@@ -123,16 +184,18 @@ export async function spawnPeer({
   const peer: PeerProcess = {
     pid: child.pid ?? 0,
     get isUntouched() {
-      return isUntouched && child.exitCode === null;
+      return isUntouched && child.exitCode === null && child.signalCode === null;
     },
     exited,
+    end: () => ({ code: child.exitCode, signal: child.signalCode }),
     call(command) {
       const id = next++;
       return new Promise((resolve, reject) => {
         waits.set(id, { resolve, reject });
-        child.send({
-          id,
-          command: "module" in command ? { ...command, module: built(command.module) } : command,
+        const message = { id, command: withBuilt(command, built) };
+        child.send(message, (error) => {
+          // It ended before it could be asked.
+          if (error !== null && waits.delete(id)) reject(error);
         });
       });
     },
@@ -163,4 +226,17 @@ export async function spawnPeer({
     waits.set(0, { resolve: () => resolve(), reject });
   });
   return peer;
+}
+
+/** The command with built modules in place of sources. */
+function withBuilt(command: PeerCommand, built: (path: string) => string): PeerCommand {
+  if (command.do === "endWorker") return { ...command, module: built(command.module) };
+  if (command.do !== "open") return command;
+  return {
+    ...command,
+    module: built(command.module),
+    transports: command.transports.map((wanted) =>
+      wanted.module === undefined ? wanted : { ...wanted, module: built(wanted.module) },
+    ),
+  };
 }
