@@ -17,6 +17,7 @@ import {
   ucx,
 } from "@stator/kv-transfer";
 import { spawnPeer } from "@stator/kv-transfer/testing";
+import { measureLoopbackLimit } from "./parts/loopback-limit.ts";
 
 /** One line of the result. `ratioToMemcpy` is the median over pairs of memcpy time over transfer time for the same pieces. */
 export interface TransferResult {
@@ -319,6 +320,8 @@ export async function run(args: readonly string[]): Promise<unknown> {
     loadAverage,
     pairs,
     transfers,
+    // Of the same minute: what a request of these sizes takes in plain C over the same network stack.
+    loopbackLimit: measureLoopbackLimit([4096, 65_536, 1_048_576]),
     post: await measurePost(),
     peerDeath: deaths,
   };

@@ -124,6 +124,7 @@ export function createWireLink(
         plan.parts,
         work.epochs.length === 0 ? noChecks : checksOf(work.epochs),
       );
+      if (job === 0) return work.settle(undefined);
       running.set(work, { connection, job });
       const { views } = plan;
       hub.onSettled(job, (error, arrivedBytes) => {

@@ -82,7 +82,7 @@ class Wire : public Napi::ObjectWrap<Wire> {
     return info.Env().Undefined();
   }
 
-  // transfer(connection, isRead, batch, localViews, parts { regions, segments, keys, bytes }, checks { regions, blocks, expected }) -> job
+  // transfer(connection, isRead, batch, localViews, parts { regions, segments, keys, bytes }, checks { regions, blocks, expected }) -> job, or 0 where it is done
   Napi::Value Transfer(const Napi::CallbackInfo& info) {
     Napi::Env env = info.Env();
     Engine& engine = Up(env);
@@ -112,7 +112,7 @@ class Wire : public Napi::ObjectWrap<Wire> {
     job->body = EncodeRequest(job->owned.runs, parts, checks);
     if (job->body.size() > kBodyLimit) Throw(env, "LIMIT", "a batch of " + std::to_string(job->owned.runs.count) + " runs is too long for one request");
     job->id = engine.NextJob();
-    engine.WorkerOf(connection).Post(connection, job);
+    if (engine.WorkerOf(connection).PostInline(connection, job)) return Napi::Number::New(env, 0);
     return Napi::Number::New(env, static_cast<double>(job->id));
   }
 

@@ -13,6 +13,12 @@ constexpr size_t kStaging = 16u << 10;
 constexpr size_t kServedLimit = 4096;
 }  // namespace
 
+uint64_t Job::bytes() const {
+  uint64_t sum = 0;
+  for (size_t i = 0; i < owned.runs.count; i += 1) sum += static_cast<uint64_t>(owned.runs.piece_bytes[i]) * owned.runs.pieces[i];
+  return sum;
+}
+
 Connection::Connection(int fd, bool is_dialer, const RegionTable& regions, Listener listener) : fd_(fd), is_dialer_(is_dialer), regions_(regions), listener_(std::move(listener)), staging_(kStaging) {
   const int one = 1;
   setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));

@@ -1,6 +1,7 @@
 // One data connection. The dialling end asks, the accepting end answers; all of it runs on the connection's progress thread.
 #pragma once
 #include <atomic>
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -28,6 +29,7 @@ struct Job {
   std::string body;
   Cursor cursor;
   uint64_t total = 0;
+  uint64_t bytes() const;
   // What a read's caller has already, in the order of its pieces. Of a write it is known only at the end.
   uint64_t arrived() const { return is_read ? total - cursor.left() : 0; }
   uint32_t request = 0;
@@ -57,6 +59,9 @@ class Connection {
   int fd() const { return fd_; }
   bool is_open() const { return fd_ >= 0; }
   bool wants_write() const { return is_blocked_; }
+  bool has_jobs() const { return !jobs_.empty(); }
+  // Nothing is on its way, in either direction.
+  bool is_idle() const { return is_open() && jobs_.empty() && served_.empty() && streams_.empty() && out_.empty(); }
 
   void Greet(std::string bytes) { Queue(std::move(bytes)); }
   void Post(std::shared_ptr<Job> job);
@@ -64,6 +69,8 @@ class Connection {
   // Moves what can be moved without waiting. True if anything moved.
   bool Receive();
   bool Send();
+  // Until there is something to receive, or that time has passed.
+  void Await(std::chrono::nanoseconds most) const;
   void Close(const std::string& reason);
 
  private:

@@ -1,8 +1,10 @@
 // What comes in on a connection: frames, and data straight to the memory where it belongs.
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <ctime>
 
 #include "connection.h"
 
@@ -38,6 +40,13 @@ bool Connection::Receive() {
     return true;
   }
   return has_moved;
+}
+
+void Connection::Await(std::chrono::nanoseconds most) const {
+  if (fd_ < 0 || most.count() <= 0) return;
+  pollfd entry{fd_, POLLIN, 0};
+  const timespec time{0, static_cast<long>(std::min<int64_t>(most.count(), 999'999'999))};
+  ppoll(&entry, 1, &time, nullptr);
 }
 
 // Reads the payload of a DATA frame to where it belongs, and into the staging buffer what follows it.

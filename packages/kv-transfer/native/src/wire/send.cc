@@ -61,7 +61,9 @@ bool Connection::Send() {
       msghdr message{};
       message.msg_iov = vector;
       message.msg_iovlen = count;
-      sent = sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+      // A request and the data that follows it at once are one packet, and one wake at the other end.
+      const int more = !streams_.empty() && !streams_.front().is_stopped() ? MSG_MORE : 0;
+      sent = sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT | more);
       for (ssize_t left = sent; left > 0;) {
         const size_t here = out_.front().size() - out_done_;
         if (static_cast<size_t>(left) < here) {
