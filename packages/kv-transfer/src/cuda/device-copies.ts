@@ -3,15 +3,15 @@ import type { RegionMemory, RunBatch, TransferOperation } from "../transport/tra
 import type { DeviceRegion } from "./device-region.ts";
 import type { GpuContext, GpuMemory, GpuStream } from "./gpu.ts";
 import { createRegroupTable } from "./regroup-table.ts";
+import { type Staging, stagingBytes } from "./staging-pool.ts";
 
 /** From here on a piece is worth a copy of its own: the driver's is the fastest there is, and costs microseconds to ask for. */
 const wholeBytes = 1024 * 1024;
 /** Between host and device such copies pay earlier: what is smaller goes through a staging buffer, many at once. */
 const hostWholeBytes = 65_536;
-const stagingBytes = 4 * 1024 * 1024;
 
 /** Copies of a batch, given to a stream step by step. Between steps it may be abandoned; `finish` ends a step once the stream has done it. */
-export type DeviceSteps = Iterator<{ finish?(): void }, void>;
+export type DeviceSteps = Generator<{ finish?(): void }, void>;
 
 export interface DeviceCopyOptions {
   readonly operation: TransferOperation;
@@ -72,10 +72,9 @@ export function planDeviceCopies(options: DeviceCopyOptions): (stream: GpuStream
 }
 
 /** Between host memory here and device memory there. Small pieces are gathered on the device and cross the bus together. */
-export function* hostSteps(options: DeviceCopyOptions): DeviceSteps {
+export function* hostSteps(options: DeviceCopyOptions, { device, host }: Staging): DeviceSteps {
   const { batch, operation, context, stream } = options;
   const isRead = operation === "read";
-  let staging: { readonly device: GpuMemory; readonly host: Uint8Array } | undefined;
   let table = createRegroupTable();
   let held: {
     readonly region: RegionMemory;
@@ -84,14 +83,13 @@ export function* hostSteps(options: DeviceCopyOptions): DeviceSteps {
     readonly bytes: number;
   }[] = [];
   let filled = 0;
-  try {
-    const flush = (): { finish?(): void; free(): void } => {
-      const { device, host } = staging as NonNullable<typeof staging>;
-      const [pieces, bytes] = [held, filled];
-      const launch = table.upload(context);
-      table = createRegroupTable();
-      held = [];
-      filled = 0;
+  const flush = function* (): DeviceSteps {
+    const [pieces, bytes] = [held, filled];
+    const launch = table.upload(context);
+    table = createRegroupTable();
+    held = [];
+    filled = 0;
+    try {
       if (isRead) {
         launch.launch(stream);
         context.copy(host, device, { bytes, stream });
@@ -99,59 +97,48 @@ export function* hostSteps(options: DeviceCopyOptions): DeviceSteps {
         context.copy(device, host, { bytes, stream });
         launch.launch(stream);
       }
-      const free = (): void => launch.memory.close();
-      if (!isRead) return { free };
-      return {
-        free,
+      yield {
         finish() {
+          if (!isRead) return;
           for (const { region, offset, at, bytes: length } of pieces)
             region.scatter(offset, host.subarray(at, at + length));
         },
       };
-    };
-    for (let run = 0; run < batch.runs; run += 1) {
-      const region = options.local(batch.localRegion[run] as number);
-      const there = options.remote(batch.remoteRegion[run] as number).device;
-      const bytes = batch.pieceBytes[run] as number;
-      for (let k = 0; k < (batch.pieces[run] as number); k += 1) {
-        const l = (batch.localOffset[run] as number) + k * (batch.localStride[run] as number);
-        const r = (batch.remoteOffset[run] as number) + k * (batch.remoteStride[run] as number);
-        const view = bytes < hostWholeBytes ? undefined : viewOf(region, l, bytes);
-        if (view !== undefined) {
-          if (isRead) context.copy(view, there, { sourceOffset: r, bytes, stream });
-          else context.copy(there, view, { targetOffset: r, bytes, stream });
-          continue;
+    } finally {
+      launch.memory.close();
+    }
+  };
+  for (let run = 0; run < batch.runs; run += 1) {
+    const region = options.local(batch.localRegion[run] as number);
+    const there = options.remote(batch.remoteRegion[run] as number).device;
+    const bytes = batch.pieceBytes[run] as number;
+    for (let k = 0; k < (batch.pieces[run] as number); k += 1) {
+      const l = (batch.localOffset[run] as number) + k * (batch.localStride[run] as number);
+      const r = (batch.remoteOffset[run] as number) + k * (batch.remoteStride[run] as number);
+      const view = bytes < hostWholeBytes ? undefined : viewOf(region, l, bytes);
+      if (view !== undefined) {
+        if (isRead) context.copy(view, there, { sourceOffset: r, bytes, stream });
+        else context.copy(there, view, { targetOffset: r, bytes, stream });
+        continue;
+      }
+      for (let done = 0; done < bytes;) {
+        const take = Math.min(bytes - done, stagingBytes - filled);
+        const [far, near] = [there.address + BigInt(r + done), device.address + BigInt(filled)];
+        if (isRead) {
+          table.add(far, near, take, take, take, 1);
+          held.push({ region, offset: l + done, at: filled, bytes: take });
+        } else {
+          host.set(region.gather(l + done, take), filled);
+          table.add(near, far, take, take, take, 1);
         }
-        for (let done = 0; done < bytes;) {
-          staging ??= { device: context.allocate(stagingBytes), host: context.pinned(stagingBytes) };
-          const take = Math.min(bytes - done, stagingBytes - filled);
-          const [far, near] = [there.address + BigInt(r + done), staging.device.address + BigInt(filled)];
-          if (isRead) {
-            table.add(far, near, take, take, take, 1);
-            held.push({ region, offset: l + done, at: filled, bytes: take });
-          } else {
-            staging.host.set(region.gather(l + done, take), filled);
-            table.add(near, far, take, take, take, 1);
-          }
-          filled += take;
-          done += take;
-          if (filled < stagingBytes) continue;
-          const step = flush();
-          yield step;
-          step.free();
-        }
+        filled += take;
+        done += take;
+        if (filled === stagingBytes) yield* flush();
       }
     }
-    if (filled === 0) {
-      yield {};
-      return;
-    }
-    const step = flush();
-    yield step;
-    step.free();
-  } finally {
-    staging?.device.close();
   }
+  if (filled === 0) yield {};
+  else yield* flush();
 }
 
 function viewOf(region: RegionMemory, offset: number, bytes: number): Uint8Array | undefined {

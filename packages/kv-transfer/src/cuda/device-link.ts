@@ -5,6 +5,7 @@ import type { Link, RegionMemory, RunBatch, TransportHost, Work } from "../trans
 import { hostSteps, planDeviceCopies } from "./device-copies.ts";
 import type { DeviceRegion } from "./device-region.ts";
 import type { GpuContext, GpuStream } from "./gpu.ts";
+import { createStagingPool, type StagingPool } from "./staging-pool.ts";
 
 export interface DeviceLinkOptions {
   readonly host: TransportHost;
@@ -26,6 +27,7 @@ interface Kept {
 /** Copies by the initiator's driver, on a stream of its own per device; the peer does nothing. */
 export function createDeviceLink({ host, control, open, release }: DeviceLinkOptions): Link {
   const streams = new Map<GpuContext, GpuStream>();
+  const stagings = new Map<GpuContext, StagingPool>();
   const running = new Map<Work, { isStopped: boolean }>();
   const kept = new WeakMap<RunBatch, Kept>();
   let isClosed = false;
@@ -35,6 +37,11 @@ export function createDeviceLink({ host, control, open, release }: DeviceLinkOpt
     return stream;
   };
   const localOf = (id: number): RegionMemory => liveRegion(host, id);
+  const stagingsOf = (context: GpuContext): StagingPool => {
+    let pool = stagings.get(context);
+    if (pool === undefined) stagings.set(context, (pool = createStagingPool(context)));
+    return pool;
+  };
   const isDone = (stream: GpuStream): boolean => {
     const until = performance.now() + spinMicros / 1000;
     do if (stream.isIdle) return true;
@@ -74,7 +81,10 @@ export function createDeviceLink({ host, control, open, release }: DeviceLinkOpt
       const stream = streamOf(context);
       const options = { operation, batch, stream, context, local: localOf, remote };
       if (local.some((region) => region.device === undefined)) {
-        const steps = hostSteps(options);
+        const pool = stagingsOf(context);
+        const taken = pool.take();
+        const staging = taken instanceof Promise ? await taken : taken;
+        const steps = hostSteps(options, staging);
         try {
           for (let step = steps.next(); step.done !== true; step = steps.next()) {
             if (!isDone(stream)) await stream.synchronize();
@@ -82,7 +92,8 @@ export function createDeviceLink({ host, control, open, release }: DeviceLinkOpt
             step.value.finish?.();
           }
         } finally {
-          steps.return?.();
+          steps.return();
+          pool.give(staging);
         }
       } else {
         let plan = kept.get(batch);
@@ -128,6 +139,7 @@ export function createDeviceLink({ host, control, open, release }: DeviceLinkOpt
     async close() {
       isClosed = true;
       for (const stream of streams.values()) stream.close();
+      for (const pool of stagings.values()) pool.close();
       await control.close();
     },
   };
