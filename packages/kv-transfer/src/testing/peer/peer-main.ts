@@ -147,7 +147,7 @@ async function run(command: PeerCommand): Promise<unknown> {
     }
     case "exitInTransfer":
       await postToSelf(need(), regionOf(command.region));
-      process.exit(command.code);
+      return process.exit(command.code);
     case "expect":
       await need().expect(command.peer, command.tag, command.count);
       return undefined;
