@@ -107,6 +107,13 @@ static u32 parent_node(u32 bit) {
   return at;
 }
 
+/* Touches the second node of each chain, of whose first ones `found` names the successors; most have none. */
+static inline u32 warm_successors(u32 count) {
+  u32 sum = 0;
+  for (u32 k = 0; k < count; k++) sum ^= node_at(found[k])->next;
+  return sum;
+}
+
 /* Touches what a chunk of stores will read. */
 static inline void warm_store(u32 bit, const u64 *key, const u64 *name, u32 count) {
   u32 sum = 0;
@@ -114,8 +121,8 @@ static inline void warm_store(u32 bit, const u64 *key, const u64 *name, u32 coun
     found[k] = *head_of(hash_of(bit, key[k]));
     sum ^= warm_slot(&device_table, name[k]);
   }
-  for (u32 k = 0; k < count; k++) sum ^= node_at(found[k])->next;
-  noise = sum;
+  for (u32 k = 0; k < count; k++) found[k] = node_at(found[k])->next;
+  noise = sum ^ warm_successors(count);
 }
 
 /* One block; the node that it has now, or 0 if there was no room. */
@@ -168,8 +175,12 @@ EXPORT(store) u32 store(u32 target, u32 count, u32 has_keys, u32 has_parent, u32
 static inline void warm_remove(u32 bit, const u64 *key, u32 count) {
   u32 sum = 0;
   for (u32 k = 0; k < count; k++) found[k] = *head_of(hash_of(bit, key[k]));
-  for (u32 k = 0; k < count; k++) sum ^= warm_slot(&device_table, node_at(found[k])->name);
-  noise = sum;
+  for (u32 k = 0; k < count; k++) {
+    const struct node *node = node_at(found[k]);
+    sum ^= warm_slot(&device_table, node->name);
+    found[k] = node->next;
+  }
+  noise = sum ^ warm_successors(count);
 }
 
 /* `count` blocks, by key, left a tier of a target; unknown ones are ignored. */

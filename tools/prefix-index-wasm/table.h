@@ -67,9 +67,11 @@ static inline int table_has(const struct table *table, u64 name, u32 bit) {
   return slot && at < stride && (slot[at] >> (bit & 31)) & 1;
 }
 
+/* Touches where a name is or would be, and half a cache line on: slots straddle lines, and probes go on to the next one. */
 static inline u32 warm_slot(const struct table *table, u64 name) {
   u32 entry = entry_of(table, name);
-  return *word(arena + ((entry >> 8) << BLOCK_BITS) + ((u32)name & SLOT_MASK) * (entry & 0xff));
+  const u32 *slot = word(arena + ((entry >> 8) << BLOCK_BITS) + ((u32)name & SLOT_MASK) * (entry & 0xff));
+  return slot[0] ^ slot[8];
 }
 
 /* Directory entries of one segment are neighbours: those that share its `depth` upper bits. */
@@ -156,17 +158,20 @@ static int table_add(struct table *table, u64 name, u32 bit) {
 }
 
 /* Clears a holder; the entry goes with its last one, and those behind it close up. */
-static void table_remove(struct table *table, u64 name, u32 bit) {
-  u32 entry = entry_of(table, name);
-  u32 stride = entry & 0xff;
-  u32 *slot = probe(entry, name);
+static inline __attribute__((always_inline)) void remove_in(struct table *table, u32 entry, const u32 stride, u64 name,
+                                                            u32 bit) {
+  u32 *base = word(arena + ((entry >> 8) << BLOCK_BITS));
+  u32 hole = (u32)name & SLOT_MASK;
+  u32 *slot = base + hole * stride;
+  while (pair(slot) != name && *slot != 0) {
+    hole = (hole + 1) & SLOT_MASK;
+    slot = base + hole * stride;
+  }
   u32 at = (bit >> 5) + 2;
   if (*slot == 0 || at >= stride) return;
   slot[at] &= ~(1u << (bit & 31));
   for (u32 k = 2; k < stride; k++)
     if (slot[k]) return;
-  u32 *base = word(arena + ((entry >> 8) << BLOCK_BITS));
-  u32 hole = (u32)(slot - base) / stride;
   u32 i = hole;
   for (;;) {
     i = (i + 1) & SLOT_MASK;
@@ -180,4 +185,12 @@ static void table_remove(struct table *table, u64 name, u32 bit) {
   for (u32 k = 0; k < stride; k++) slot[k] = 0;
   used_slots[entry >> 8]--;
   table->entries--;
+}
+
+static void table_remove(struct table *table, u64 name, u32 bit) {
+  u32 entry = entry_of(table, name);
+  u32 stride = entry & 0xff;
+  /* Up to 32 targets, and so mostly: a width that the compiler knows makes moves of the loops over it. */
+  if (stride == 3) remove_in(table, entry, 3, name, bit);
+  else remove_in(table, entry, stride, name, bit);
 }

@@ -1,12 +1,4 @@
-import {
-  createBlockNamer,
-  hashSchemeXxh3,
-  noopMeter,
-  silentLogger,
-  systemClock,
-  type GenerateRequest,
-  type Worker,
-} from "@stator/core";
+import { noopMeter, silentLogger, systemClock } from "@stator/core";
 import { routerError } from "../errors/router-error.ts";
 import { explain, reasonOf } from "../explain/explain.ts";
 import { createPrefixIndex } from "../index/create-prefix-index.ts";
@@ -23,6 +15,7 @@ import { createBooking, type BookingContext } from "./booking.ts";
 import { createCosting } from "./costing.ts";
 import { applyBatch, snapshotOf, type EventStream } from "./event-intake.ts";
 import { exclusionOf } from "./exclusions.ts";
+import { createFleetAgreement } from "./fleet-agreement.ts";
 import {
   DEFAULT_APPROXIMATE_TTL_MS,
   DEFAULT_SPECULATIVE_TTL_MS,
@@ -30,17 +23,10 @@ import {
   resolveCost,
   type SelectorOptions,
 } from "./options.ts";
-import { createSelectorMetrics } from "./selector-metrics.ts";
+import { prepareRequest } from "./prepare-request.ts";
 import { seededRandom } from "./random.ts";
-import type {
-  Chosen,
-  Decision,
-  PolicyInput,
-  SelectRequest,
-  Selector,
-  SelectorCard,
-  TargetLoad,
-} from "./selector.ts";
+import { createSelectorMetrics } from "./selector-metrics.ts";
+import type { Chosen, Decision, PolicyInput, SelectRequest, Selector, TargetLoad } from "./selector.ts";
 import { survivorsOf } from "./survivors.ts";
 import { createTargetState, queueMsOf, reconcile, type TargetState } from "./target-state.ts";
 import { createWorkerTrust, isToldAll } from "./worker-trust.ts";
@@ -84,8 +70,7 @@ export function createSelector(options: SelectorOptions = {}): Selector {
   const seriesOf = createSelectorMetrics(options.meter ?? noopMeter);
   const workers = new Map<string, EventStream>();
   let targets: TargetState[] = [];
-  let blockTokens: number | undefined;
-  let tokenizerDigest: string | undefined;
+  const agreement = createFleetAgreement();
   let meanOutputTokens = INITIAL_OUTPUT_TOKENS;
   const trust = createWorkerTrust({
     logger,
@@ -113,32 +98,6 @@ export function createSelector(options: SelectorOptions = {}): Selector {
       trust.predicted(target, predictedTokens, actualTokens),
   };
 
-  function checkCard(worker: Worker, card: SelectorCard): void {
-    if (card.hashScheme !== hashSchemeXxh3) {
-      throw routerError(
-        "ROUTER_HASH_SCHEME_MISMATCH",
-        `Worker ${worker.id} names blocks by ${card.hashScheme}; this router by ${hashSchemeXxh3}. Upgrade one of them.`,
-        { worker: worker.id },
-      );
-    }
-    const digest = card.tokenizer?.digest || undefined;
-    if (workers.size === 0) tokenizerDigest = undefined;
-    if (digest !== undefined && tokenizerDigest !== undefined && digest !== tokenizerDigest) {
-      throw routerError(
-        "ROUTER_TOKENIZER_MISMATCH",
-        `Worker ${worker.id} has tokenizer ${digest}; the others here have ${tokenizerDigest}. The same text would get other token ids there and never match: give it a pool of its own, or the same tokenizer.`,
-        { worker: worker.id, digest, expected: tokenizerDigest },
-      );
-    }
-    if (blockTokens !== undefined && workers.size > 0 && card.blockTokens !== blockTokens) {
-      throw routerError(
-        "ROUTER_BLOCK_SIZE_MISMATCH",
-        `Worker ${worker.id} has blocks of ${card.blockTokens} tokens; the others here have ${blockTokens}. Start it with the same block size.`,
-        { worker: worker.id, blockTokens: card.blockTokens, expected: blockTokens },
-      );
-    }
-  }
-
   function removeWorker(id: string, epoch?: string): void {
     const known = workers.get(id);
     if (known === undefined || (epoch !== undefined && known.worker.epoch !== epoch)) return;
@@ -164,16 +123,14 @@ export function createSelector(options: SelectorOptions = {}): Selector {
   return {
     policy: policy.name,
     get blockTokens() {
-      return blockTokens;
+      return agreement.blockTokens;
     },
     sharedIndex: index.shared,
     addWorker(worker, card) {
       const known = workers.get(worker.id);
       if (known?.worker.epoch === worker.epoch) return;
       if (known !== undefined) removeWorker(worker.id);
-      checkCard(worker, card);
-      blockTokens = card.blockTokens;
-      tokenizerDigest ??= card.tokenizer?.digest || undefined;
+      agreement.join(worker, card, workers.size === 0);
       const ranks = Array.from({ length: Math.max(1, worker.ranks) }, (_, rank) => {
         const number = index.addTarget();
         speculative.addTarget(number);
@@ -207,7 +164,7 @@ export function createSelector(options: SelectorOptions = {}): Selector {
       return known?.worker.epoch === batch.epoch ? applyBatch(index, known, batch) : "stale";
     },
     nextSequence: (worker) => workers.get(worker)?.next,
-    prepare: (request) => prepare(request, blockTokens),
+    prepare: (request) => prepareRequest(request, agreement.blockTokens),
     select(request, selectOptions) {
       const startedMs = clock.now();
       trust.prove(startedMs, targets);
@@ -354,33 +311,5 @@ function chosenOf(target: TargetState): Chosen {
     transferMs,
     tierMs,
     decodeMs,
-  };
-}
-
-/** Names the blocks of prompt and output so far, as an engine that resumes would compute them. */
-function prepare(request: GenerateRequest, blockTokens: number | undefined): SelectRequest {
-  let names = new BigUint64Array(0);
-  if (blockTokens !== undefined) {
-    const namer = createBlockNamer({
-      blockTokens,
-      ...(request.adapter === undefined ? {} : { adapter: request.adapter }),
-      ...(request.tenantSalt === undefined ? {} : { salt: request.tenantSalt }),
-      ...(request.media === undefined ? {} : { media: request.media }),
-    });
-    namer.append(request.promptIds);
-    if (request.outputIds.length > 0) namer.append(request.outputIds);
-    names = namer.names() as BigUint64Array<ArrayBuffer>;
-  }
-  const expectedOutputTokens = request.hints?.expectedOutputTokens;
-  return {
-    id: request.id,
-    names,
-    promptTokens: request.promptIds.length + request.outputIds.length,
-    ...(expectedOutputTokens === undefined ? {} : { expectedOutputTokens }),
-    ...(request.adapter === undefined ? {} : { adapter: request.adapter }),
-    ...(request.hints === undefined ? {} : { hints: request.hints }),
-    ...(request.priority === undefined ? {} : { priority: request.priority }),
-    avoid: request.avoid,
-    phase: request.mode === "prefill" ? "prefill" : request.handoff === undefined ? "full" : "decode",
   };
 }
