@@ -17,7 +17,7 @@ export { monotoneCurve } from "./interpolation/monotone-curve.ts";
 
 export { arimaForecaster } from "./forecast/forecasters/arima.ts";
 export type { BacktestOptions, BacktestScore } from "./forecast/backtest.ts";
-export { backtest, chooseForecaster } from "./forecast/backtest.ts";
+export { backtest, calibratedForecaster, chooseForecaster } from "./forecast/backtest.ts";
 export { constantForecaster } from "./forecast/forecasters/constant.ts";
 export type { Forecast, ForecastOptions, Forecaster } from "./forecast/forecasters/forecaster.ts";
 export { defaultCoverage } from "./forecast/forecasters/forecaster.ts";

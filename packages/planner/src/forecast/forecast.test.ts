@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { arimaForecaster } from "./forecasters/arima.ts";
-import { backtest, chooseForecaster } from "./backtest.ts";
+import { backtest, calibratedForecaster, chooseForecaster } from "./backtest.ts";
+import { deviationsToCover } from "./calibration.ts";
 import { constantForecaster } from "./forecasters/constant.ts";
 import { normalQuantile } from "./forecasters/forecaster.ts";
 import { harmonicForecaster } from "./forecasters/harmonic.ts";
@@ -58,6 +59,25 @@ test("the backtest picks what fits the series", () => {
   expect(scores[0]!.mase).toBeLessThan(scores[scores.length - 1]!.mase);
 });
 
+test("calibrated intervals hold what models that do not fit are too sure of", () => {
+  // A wave through a climb: it fits what was seen, and its mean turns down where the climb goes on.
+  const series = Array.from({ length: 160 }, (_, t) => 10 + t / 4 + 3 * Math.sin(t * t));
+  const own = backtest(harmonicForecaster(), series, { horizonSteps: 2, origins: 60 });
+  expect(own.coverage).toBeLessThan(0.5);
+  expect(own.calibratedCoverage).toBeGreaterThan(own.coverage + 0.2);
+  const plain = harmonicForecaster().forecast(series, { horizonSteps: 2 });
+  const calibrated = calibratedForecaster(harmonicForecaster()).forecast(series, { horizonSteps: 2 });
+  expect(calibrated.mean).toEqual(plain.mean);
+  expect(calibrated.upper[1]! - calibrated.mean[1]!).toBeGreaterThan(plain.upper[1]! - plain.mean[1]!);
+});
+
+test("deviations to cover are a rank of the errors, and the normal ones while few are known", () => {
+  const errors = Array.from({ length: 19 }, (_, i) => (i + 1) / 10);
+  expect(deviationsToCover(errors, 0.8)).toBe(1.6);
+  expect(deviationsToCover(errors, 0.99)).toBeCloseTo(normalQuantile(0.995), 6);
+  expect(deviationsToCover(errors.slice(0, 5), 0.8)).toBeCloseTo(normalQuantile(0.9), 6);
+});
+
 test("normal quantiles", () => {
   expect(normalQuantile(0.975)).toBeCloseTo(1.959964, 5);
   expect(normalQuantile(0.01)).toBeCloseTo(-2.326348, 5);
@@ -68,9 +88,13 @@ test("ARIMA follows a ramp and survives constants and noise", () => {
   expect(arimaForecaster().forecast(new Array<number>(12).fill(3), { horizonSteps: 2 }).mean).toEqual([3, 3]);
 });
 
-test("Prophet follows a trend with its intervals around it", async () => {
+test("Prophet follows a trend with its intervals around it, and goes on with series that have no noise", async () => {
   const prophet = await loadProphetForecaster({ stepSeconds: 3600 });
-  const { mean, lower, upper } = prophet.forecast(ramp(48), { horizonSteps: 4 });
+  expect(prophet.forecast(new Array<number>(40).fill(3000), { horizonSteps: 2 }).mean).toEqual([3000, 3000]);
+  const jump = Array.from({ length: 40 }, (_, t) => (t < 39 ? 0 : 1e-9));
+  expect(prophet.forecast(jump, { horizonSteps: 2 }).mean).toHaveLength(2);
+  const waving = ramp(48).map((value, t) => value + 2 * Math.sin(1.7 * t));
+  const { mean, lower, upper } = prophet.forecast(waving, { horizonSteps: 4 });
   expect(mean[3]!).toBeGreaterThan(5 + 2 * 50 - 8);
   expect(mean[3]!).toBeLessThan(5 + 2 * 52 + 8);
   expect(lower[3]!).toBeLessThanOrEqual(mean[3]!);

@@ -1,11 +1,10 @@
+import { oneDeviation } from "./calibration.ts";
 import type { Forecaster } from "./forecasters/forecaster.ts";
 
 /** A sample that far above its forecast, in standard deviations, is no chance. */
 const surpriseDeviations = 3.5;
 /** A surge whose newest sample is that far above its first, in standard deviations of counting, goes on rising. */
 const risingDeviations = 1;
-/** Share of normal outcomes within one standard deviation of the mean. */
-const oneDeviation = 0.682689;
 
 /**
  * The level that a load has jumped to within the last horizon, when it has: the mean since the newest sample that lies

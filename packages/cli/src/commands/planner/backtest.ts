@@ -18,6 +18,7 @@ interface Flags {
   intervalSeconds: number;
   horizonSeconds: number;
   origins: number;
+  coverage: number;
   prophet?: boolean;
   json?: boolean;
 }
@@ -30,7 +31,8 @@ export function backtestCommand(): Command {
     .option("--load <kind,key=value…>", "or generated (default sine)")
     .option("--interval-seconds <s>", "length of one step", positive, 30)
     .option("--horizon-seconds <s>", "how far ahead", positive, 60)
-    .option("--origins <n>", "forecasts of each forecaster", positive, 12)
+    .option("--origins <n>", "forecasts of each forecaster", positive, 24)
+    .option("--coverage <share>", "of outcomes that intervals should hold, below 1", positive, 0.8)
     .option("--prophet", "Prophet too: about a second for each forecast")
     .option("--json", "print one JSON object")
     .action(async (flags: Flags) => {
@@ -69,18 +71,20 @@ export function backtestCommand(): Command {
       const rows = Object.entries(measures).flatMap(([measure, series]) =>
         forecasters.map((forecaster) => {
           terminal.progress(`${measure}: ${forecaster.name}`);
-          return { measure, ...backtest(forecaster, series, { horizonSteps, origins: flags.origins }) };
+          const { errors: _, ...score } = backtest(forecaster, series, { horizonSteps, ...flags });
+          return { measure, ...score };
         }),
       );
       terminal.json({ steps, horizonSteps, scores: rows });
       terminal.print(
         table([
-          ["", "forecaster", "MASE", "coverage", "origins"],
-          ...rows.map(({ measure, name, mase, coverage, origins }) => [
+          ["", "forecaster", "MASE", "own coverage", "calibrated", "origins"],
+          ...rows.map(({ measure, name, mase, coverage, calibratedCoverage, origins }) => [
             measure,
             name,
             mase.toFixed(3),
             `${Math.round(coverage * 100)} %`,
+            `${Math.round(calibratedCoverage * 100)} %`,
             origins,
           ]),
         ]),

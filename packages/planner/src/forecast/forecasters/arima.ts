@@ -1,5 +1,6 @@
 import ARIMA from "arima";
 import { defaultCoverage, withIntervals, type Forecaster } from "./forecaster.ts";
+import { continued, straightSlope } from "./straight-line.ts";
 
 /**
  * Auto-ARIMA (the `arima` package: ctsa in WebAssembly). A search that ends at (0, d, 0), which only repeats the last
@@ -11,11 +12,8 @@ export function arimaForecaster(): Forecaster {
     minimumPoints: 8,
     forecast(series, { horizonSteps, coverage = defaultCoverage }) {
       const slope = straightSlope(series);
-      if (slope !== undefined) {
-        const last = series[series.length - 1]!;
-        const mean = Array.from({ length: horizonSteps }, (_, h) => last + slope * (h + 1));
-        return withIntervals(mean, () => 0, coverage);
-      }
+      if (slope !== undefined)
+        return withIntervals(continued(series, slope, horizonSteps), () => 0, coverage);
       const plain = search(series, horizonSteps);
       if (plain !== undefined && !isFlat(plain.mean))
         return withIntervals(plain.mean, (h) => plain.deviation[h - 1]!, coverage);
@@ -36,15 +34,6 @@ export function arimaForecaster(): Forecaster {
       return withIntervals(mean, (h) => log.deviation[h - 1]! * (1 + mean[h - 1]!), coverage);
     },
   };
-}
-
-/** The step of a series that is a straight line within rounding; undefined for any other. */
-function straightSlope(series: readonly number[]): number | undefined {
-  const slope = series[1]! - series[0]!;
-  const tolerance = 1e-6 * Math.max(1e-9, ...series.map(Math.abs));
-  return series.every((value, t) => t === 0 || Math.abs(value - series[t - 1]! - slope) <= tolerance)
-    ? slope
-    : undefined;
 }
 
 interface Outcome {

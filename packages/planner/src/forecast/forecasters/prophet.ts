@@ -1,6 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { defaultCoverage, type Forecaster } from "./forecaster.ts";
+import { constantForecaster } from "./constant.ts";
+import { defaultCoverage, withIntervals, type Forecaster } from "./forecaster.ts";
+import { continued, straightSlope } from "./straight-line.ts";
 
 export interface ProphetForecasterOptions {
   /** Seconds of one step, which decide what days and weeks mean. Default 60. */
@@ -9,7 +11,8 @@ export interface ProphetForecasterOptions {
 
 /**
  * Prophet (Taylor and Letham 2018) with its Stan model in WebAssembly, from the `augurs` packages. About a second a fit:
- * for long histories with days and weeks in them, off the main thread.
+ * for long histories with days and weeks in them, off the main thread. Its optimiser fails on series without any noise: a
+ * straight one is continued instead, and where it fails all the same the last value goes on.
  */
 export async function loadProphetForecaster({
   stepSeconds = 60,
@@ -28,6 +31,9 @@ export async function loadProphetForecaster({
     name: "prophet",
     minimumPoints: 10,
     forecast(series, { horizonSteps, coverage = defaultCoverage }) {
+      const slope = straightSlope(series);
+      if (slope !== undefined)
+        return withIntervals(continued(series, slope, horizonSteps), () => 0, coverage);
       const model = new Prophet({ optimizer, intervalWidth: coverage });
       try {
         model.fit({ ds: series.map((_, t) => t * stepSeconds), y: [...series] });
@@ -46,6 +52,8 @@ export async function loadProphetForecaster({
               ? mean
               : cut(yhat.intervals.upper).map((value, i) => Math.max(value, mean[i]!)),
         };
+      } catch {
+        return constantForecaster().forecast(series, { horizonSteps, coverage });
       } finally {
         model.free();
       }

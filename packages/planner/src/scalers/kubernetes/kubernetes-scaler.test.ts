@@ -11,7 +11,6 @@ import {
 } from "./testing/api-server-stand-in.ts";
 import { kubeconfigAccess } from "./kubernetes-access.ts";
 import { kubernetesScaler, type KubernetesScaler } from "./kubernetes-scaler.ts";
-import { createTestCluster, type TestCluster } from "./testing/real-cluster.ts";
 import type { ScaleTarget } from "./scale-target.ts";
 import { deletionCost } from "./worker-pods.ts";
 
@@ -244,44 +243,4 @@ test("a kubeconfig's current context gives server, authority and login; one with
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-});
-
-const kubeconfig = process.env["STATOR_KUBECONFIG"];
-if (kubeconfig === undefined)
-  process.stdout.write("skipped: the Kubernetes scaler on a real cluster (no STATOR_KUBECONFIG)\n");
-describe.skipIf(kubeconfig === undefined)("on the cluster of STATOR_KUBECONFIG", () => {
-  let cluster: TestCluster;
-  beforeEach(async () => {
-    cluster = await createTestCluster(kubeconfig!);
-  }, 60_000);
-  afterEach(() => cluster[Symbol.asyncDispose](), 60_000);
-
-  test("Deployments and StatefulSets grow, are ready, and shrink by the emptiest", async () => {
-    await cluster.add("StatefulSet", "prefill", 1);
-    await cluster.add("Deployment", "decode", 3);
-    const loads = new Map<string, number>();
-    await using scaler = kubernetesScaler({
-      access: cluster.access,
-      namespace: cluster.namespace,
-      prefill: { kind: "StatefulSet", name: "prefill" },
-      decode: deployment("decode"),
-      loads: () => Promise.resolve(loads),
-    });
-    const ready = async (prefill: number, decode: number): Promise<void> =>
-      void (await vi.waitFor(
-        async () => expect((await scaler.state(signal)).ready).toEqual({ prefill, decode }),
-        {
-          timeout: 120_000,
-          interval: 200,
-        },
-      ));
-    await ready(1, 3);
-    const names = await cluster.pods("decode");
-    names.forEach((name, i) => loads.set(name, [5, 0, 9][i]!));
-    await scaler.scale({ prefill: 2, decode: 2 }, signal);
-    await ready(2, 2);
-    await vi.waitFor(async () => expect(await cluster.pods("decode")).not.toContain(names[1]), {
-      timeout: 60_000,
-    });
-  }, 240_000);
 });
