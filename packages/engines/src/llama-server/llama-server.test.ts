@@ -103,6 +103,30 @@ test("what the server has not is refused before it is asked", async () => {
   ).rejects.toMatchObject(refused);
 });
 
+test("a prompt beyond the context is the client's fault, in the server's words", async () => {
+  const fake = await start();
+  const long = { ...request, promptIds: new Uint32Array(5_000).fill(40) };
+  await expect(batches(llamaServer({ url: fake.url }), long)).rejects.toMatchObject({
+    kind: "invalid",
+    code: "ENGINES_SERVER_REFUSED",
+    message: expect.stringContaining("exceeds the available context size") as string,
+  });
+});
+
+test("requests that the server defers wait there, count as waiting, and are served in the end", async () => {
+  const inner = createSimulatedEngine({ contextTokens: 2048, maxRunning: 1, stepTime: () => 2 });
+  const fake = await start({ engine: inner, slots: 1 });
+  const engine = llamaServer({ url: fake.url, pollMs: 5 });
+  let mostWaiting = 0;
+  engine.onStatus?.(({ load }) => (mostWaiting = Math.max(mostWaiting, load.waiting)));
+  const limits = { maxTokens: 100, ignoreEos: true };
+  const runs = [1, 2, 3].map((n) => collectIds(engine, { ...request, id: `r${n}`, limits }));
+  await expect.poll(() => mostWaiting).toBeGreaterThan(0);
+  const alone = await collectIds(createSimulatedEngine({ contextTokens: 2048 }), { ...request, limits });
+  expect(await Promise.all(runs)).toEqual([alone, alone, alone]);
+  await engine.close();
+});
+
 test("slots go over as files, which go with their handoff or their lease", async () => {
   const states = new Map<string, SavedState>();
   const clock = createVirtualClock();

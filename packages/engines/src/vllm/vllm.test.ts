@@ -162,11 +162,18 @@ describe("vllm", () => {
     await expect.poll(() => fake.running).toBe(0);
   });
 
-  test("load comes from its metrics", async () => {
-    const { fake } = await start();
-    const engine = vllm({ url: fake.url, pollMs: 20 });
-    const status = await new Promise((resolve) => engine.onStatus?.(resolve));
-    expect(status).toMatchObject({ load: { running: 0, waiting: 0 } });
+  test.each(["0.10", "0.29"] as const)("load comes from the metrics of %s, under its names", async (era) => {
+    const inner = createSimulatedEngine({ contextTokens: 2048, kvBlocks: 100, stepTime: () => 2 });
+    const { fake } = await start({ era, engine: inner });
+    const engine = vllm({ url: fake.url, pollMs: 5 });
+    let most = { running: 0, kvBlocksUsed: 0, kvBlocksTotal: 0 };
+    engine.onStatus?.(({ load }) => {
+      if (load.kvBlocksUsed > most.kvBlocksUsed) most = load;
+    });
+    const run = collectIds(engine, { ...request, limits: { maxTokens: 100, ignoreEos: true } });
+    await expect.poll(() => most.kvBlocksUsed).toBeGreaterThanOrEqual(6);
+    expect(most).toMatchObject({ running: 1, waiting: 0 });
+    await run;
     await engine.close();
   });
 });
