@@ -52,3 +52,14 @@ test("one that does not is told where", async () => {
     reason: expect.stringContaining("finish") as string,
   });
 }, 30_000);
+
+test("a model with fewer ids than the range has is asked with those that it takes", async () => {
+  const fake = await startVllmFake({ engine: createSimulatedEngine({ contextTokens: 512 }) });
+  closing.push(() => fake.close());
+  const report = await runConformance({
+    engine: { kind: "vllm", url: fake.url, vocabulary: 256 },
+    firstId: 1_000,
+    lastId: 30_000,
+  });
+  expect(report.cases.filter(({ outcome }) => outcome === "failed")).toEqual([]);
+}, 30_000);

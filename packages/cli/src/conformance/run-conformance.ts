@@ -1,4 +1,11 @@
-import { createRequest, nameBlocks, silentLogger, type Engine, type ModelCard } from "@stator/core";
+import {
+  createRequest,
+  nameBlocks,
+  silentLogger,
+  StatorError,
+  type Engine,
+  type ModelCard,
+} from "@stator/core";
 import { disaggregated, always, createPool } from "@stator/router";
 import { engineBesideServer, type ServerLayoutEngine } from "../processes/engine-beside-server.ts";
 
@@ -6,7 +13,7 @@ export interface ConformanceOptions {
   readonly engine: ServerLayoutEngine;
   /** A second server of the same model: KV is handed over to it. */
   readonly decode?: ServerLayoutEngine;
-  /** Prompts are made of ids from here to `lastId`. */
+  /** Prompts are made of ids from here to `lastId`; lower ones where the server refuses that one. */
   readonly firstId: number;
   readonly lastId: number;
   /** Longest time of one case, ms. Default 120,000. */
@@ -41,7 +48,8 @@ const notForServers = new Set([
 
 /** Runs the engine suite's cases that hold for servers, and those of handover and events, against live servers. */
 export async function runConformance(options: ConformanceOptions): Promise<ConformanceReport> {
-  const { firstId, lastId, caseMs = 120_000 } = options;
+  const { caseMs = 120_000 } = options;
+  let { firstId, lastId } = options;
   const { engineSuite } = await import("@stator/engines/testing");
   // Another prompt at each run: a live server's cache is not ours to empty.
   const run = Math.floor(Math.random() * 2 ** 31);
@@ -60,6 +68,8 @@ export async function runConformance(options: ConformanceOptions): Promise<Confo
 
   const probe = await create(options.engine);
   const card = probe.card!;
+  lastId = await knownId(probe, lastId, caseMs);
+  if (firstId >= lastId) firstId = Math.floor(lastId / 2);
   const request = createRequest({
     id: "conformance",
     model: "conformance",
@@ -169,4 +179,24 @@ async function idsOf(engine: Engine, request: Parameters<Engine["generate"]>[0])
   const signal = new AbortController().signal;
   for await (const batch of engine.generate(request, { signal })) ids.push(...batch.ids);
   return ids;
+}
+
+/** The greatest of `lastId`, half of it, and so on, that the server takes: models for trials have few ids. */
+async function knownId(engine: Engine, lastId: number, caseMs: number): Promise<number> {
+  for (let id = lastId; id > 16; id = Math.floor(id / 2)) {
+    const asked = createRequest({
+      id: `id-${id}`,
+      model: "conformance",
+      promptIds: Uint32Array.of(id),
+      limits: { maxTokens: 1, ignoreEos: true },
+    });
+    try {
+      for await (const _ of engine.generate(asked, { signal: AbortSignal.timeout(caseMs) })) break;
+      return id;
+    } catch (error) {
+      // Whatever else is wrong shows in the cases.
+      if (!StatorError.isInstance(error) || error.kind !== "invalid") return lastId;
+    }
+  }
+  return lastId;
 }
