@@ -20,7 +20,13 @@ etcd=http://127.0.0.1:$((port + 1))
 token=$(openssl rand -hex 16)
 
 pids=()
-finish() { trap - EXIT; for pid in "${pids[@]}"; do kill "$pid" 2> "$state/found" || true; done; wait; }
+finish() { # the newest first: an API server without its etcd takes a minute to end
+  trap - EXIT
+  for ((i = ${#pids[@]} - 1; i >= 0; i--)); do
+    kill "${pids[i]}" 2> "$state/found" || true
+    wait "${pids[i]}" || true
+  done
+}
 trap finish EXIT
 trap 'exit 0' INT TERM
 start() { local name=$1; shift; "$@" > "$state/$name.log" 2>&1 & pids+=($!); }
