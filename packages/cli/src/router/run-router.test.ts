@@ -85,8 +85,9 @@ test("a configuration takes what a selector takes; decisions are recorded, and m
       "not tolerated: taint:batch",
       "not tolerated: taint:batch",
     ]);
-    const { reservation, selection } = await client.reserve({ prompt: { id: "2", promptIds } });
-    expect(selection?.chosen).toMatchObject({ worker: "a" });
+    const pinned = { id: "2", promptIds, pinWorker: "a", pinRank: 1 };
+    const { reservation, selection } = await client.reserve({ prompt: pinned });
+    expect(selection?.chosen).toMatchObject({ worker: "a", rank: 1 });
     expect(selection?.policy).toBe("dynamo04");
     await client.progress({ reservation, prefilled: true, cachedTokens: 0, outputTokens: 9 });
     await client.release({ reservation });
@@ -96,7 +97,7 @@ test("a configuration takes what a selector takes; decisions are recorded, and m
     await full.close();
   }
   expect(parseDecisions(await readFile(decisions, "utf8"))).toMatchObject([
-    { id: "2", worker: "a", promptTokens: 64, outputTokens: 9 },
+    { id: "2", worker: "a", rank: 1, promptTokens: 64, outputTokens: 9 },
   ]);
   await expect(runRouter({ ...config, decisions: path.join(folder, "none", "x") })).rejects.toThrow(
     /decisions: .*none/,

@@ -64,6 +64,14 @@ export function createRouterService(options: RouterServiceOptions): RouterServic
     const hints = {
       ...(message.sessionId === "" ? {} : { sessionId: message.sessionId }),
       ...(Object.keys(message.requireLabels).length === 0 ? {} : { requireLabels: message.requireLabels }),
+      ...(message.pinWorker === ""
+        ? {}
+        : {
+            pin: {
+              worker: message.pinWorker,
+              ...(message.pinRank === undefined ? {} : { rank: message.pinRank }),
+            },
+          }),
     };
     const avoid = message.avoid.map((life) => {
       const at = life.lastIndexOf("@");
@@ -155,6 +163,7 @@ export function createRouterService(options: RouterServiceOptions): RouterServic
             predictedTokens: BigInt(Math.round(prediction.predictedTokens)),
             actualTokens: BigInt(Math.round(prediction.actualTokens)),
             distrusted: prediction.isDistrusted,
+            understated: prediction.isUnderstated,
           })),
         }),
       });
