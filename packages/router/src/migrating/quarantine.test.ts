@@ -29,3 +29,21 @@ it("a request that dies with its worker at the same token each time is a poison"
 it("a request that came further each time only was where workers were killed", () => {
   expect(threeDeaths([3, 9, 15])).toBe(false);
 });
+
+it("lives that ended with a poison are known once it is blocked, others are not", () => {
+  const clock = createVirtualClock();
+  const quarantine = createQuarantine({ clock, quarantineMs: 600_000 });
+  const suspect = quarantine.suspect(
+    createRequest({ id: "r", model: "m", promptIds: Uint32Array.of(1, 2, 3) }),
+  );
+  const lives = [0, 1, 2].map((i) => ({ worker: `w${i}`, epoch: "1" }));
+  for (const life of lives) {
+    clock.advance(5_000);
+    suspect.placed(life);
+    expect(quarantine.hasPoisoned(life)).toBe(false);
+    suspect.died(life);
+    suspect.cleared();
+  }
+  expect(lives.map(quarantine.hasPoisoned)).toEqual([true, true, true]);
+  expect(quarantine.hasPoisoned({ worker: "w0", epoch: "2" })).toBe(false);
+});

@@ -37,6 +37,8 @@ export interface Quarantine {
   /** The time until which this request's fingerprint is blocked, if it is. */
   blockedForMs(request: GenerateRequest): number | undefined;
   suspect(request: GenerateRequest): Suspect;
+  /** Whether a request that is blocked since died there: that death tells nothing of the others that died with it. */
+  hasPoisoned(life: WorkerEpoch): boolean;
   readonly blocked: number;
 }
 
@@ -49,12 +51,15 @@ interface View {
 /** A request dies with at most this many workers before its fingerprint is blocked. */
 export const deathsToQuarantine: number = 3;
 const mostBlocked = 10_000;
+const mostPoisoned = 1_000;
 
 export function createQuarantine({ clock, quarantineMs, burstMs = 1_000 }: QuarantineOptions): Quarantine {
   const blocked = new Map<bigint, number>();
   const suspectsAt = new Map<string, Set<object>>();
   const livesAt = new Map<string, WorkerEpoch>();
   const views = new Set<View>();
+  /** Lives that ended with a request that is blocked since, the latest last. */
+  const poisoned = new Set<string>();
   /** Deaths of the last moments: life and time. */
   let recent: { readonly key: string; readonly atMs: number }[] = [];
 
@@ -85,6 +90,7 @@ export function createQuarantine({ clock, quarantineMs, burstMs = 1_000 }: Quara
       blocked.delete(fingerprint);
       return undefined;
     },
+    hasPoisoned: (life) => poisoned.has(keyOf(life)),
     suspect(request) {
       const self = {};
       const diedWith = new Set<string>();
@@ -150,6 +156,10 @@ export function createQuarantine({ clock, quarantineMs, burstMs = 1_000 }: Quara
           if (wasSole) blames += 1;
           if (blames < 2 && !(deaths >= deathsToQuarantine && wasSole)) return false;
           block(fingerprintOf(request));
+          for (const one of diedWith) {
+            if (poisoned.size >= mostPoisoned) poisoned.delete(poisoned.values().next().value!);
+            poisoned.add(one);
+          }
           return true;
         },
         gone: leave,

@@ -227,17 +227,35 @@ export function runRequest(
       tell(last, "finishedLocally", 0);
       return { firstIndex: journal.next, ids: [], finish };
     }
+    const isLast = counted >= fleet.attempts;
+    // Whoever killed the worker may be found out a moment after this request heard of the death.
+    if (isLast && isDeath(rule)) await sleep(clock, deadlines.retryBackoffMs, whole.signal);
+    const isVictim = isLast && isDeath(rule) && dead.some(fleet.quarantine.hasPoisoned);
     const { next } = journal;
     const { card } = inner;
     const refusal = refusalToMove(
-      { request, next, card, isMigratable, counted, free, attempts: fleet.attempts },
+      {
+        request,
+        next,
+        card,
+        isMigratable,
+        counted: isVictim ? counted - 1 : counted,
+        free,
+        attempts: fleet.attempts,
+      },
       error,
     );
     if (refusal !== undefined) {
       tell(last, "failed", 0);
       throw refusal;
     }
-    if (rule.migrate === "free" || rule.migrate === "anywhere" || rule.migrate === "oncePerWorker") free += 1;
+    if (
+      isVictim ||
+      rule.migrate === "free" ||
+      rule.migrate === "anywhere" ||
+      rule.migrate === "oncePerWorker"
+    )
+      free += 1;
     else counted += 1;
 
     move = { ...last, outcome: next > 0 ? "resumed" : "restarted", tokens: journal.tokens };

@@ -122,11 +122,14 @@ const pidAttempts = 200;
 /** Starts processes until one has the wanted pid: others of this machine may take it first. */
 function spawnAs(pid: number | undefined, start: () => ChildProcess): ChildProcess {
   if (pid === undefined || !mayChoosePids()) return start();
+  // Others' pids go on from where they were, so that this one stays free for who asks for it again.
+  const before = readFileSync(lastPidFile, "utf8");
   let child: ChildProcess | undefined;
   for (let attempt = 0; attempt < pidAttempts; attempt += 1) {
     child?.kill("SIGKILL");
     writeFileSync(lastPidFile, String(pid - 1));
     child = start();
+    writeFileSync(lastPidFile, before);
     if (child.pid === pid) return child;
   }
   return child as ChildProcess;
