@@ -44,7 +44,12 @@ test("reads what JSON.parse would, where nothing is large", () => {
 });
 
 test("writes ids as a list, beside whatever else there is", () => {
-  const body = { prompt: Uint32Array.of(1, 4_294_967_295), seed: -(2n ** 63n), left: undefined, a: { b: [2n ** 60n] } };
+  const body = {
+    prompt: Uint32Array.of(1, 4_294_967_295),
+    seed: -(2n ** 63n),
+    left: undefined,
+    a: { b: [2n ** 60n] },
+  };
   expect(stringifyExactJson(body)).toBe(
     '{"prompt":[1,4294967295],"seed":-9223372036854775808,"a":{"b":[1152921504606846976]}}',
   );
