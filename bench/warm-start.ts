@@ -160,6 +160,7 @@ async function start(folder: string, name: string, replicas: string): Promise<Ro
 }
 
 async function kill({ child }: RouterProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = once(child, "exit");
   child.kill("SIGKILL");
   await gone;

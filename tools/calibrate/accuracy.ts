@@ -116,8 +116,8 @@ kernels' time. Of DeepSeek-V3, 31 are of one SGLang release on B300 (0.5.10) who
 The line of configurations leaves out engine, system, model, split and format together instead of models: what to expect of
 another deployment of a model of a known kind. The last two leave out a system, then an engine, with all its models.
 
-How requests arrived: all sources keep a closed loop but the files of one (\`aic-auto-gap-analysis\`, SGLang 0.5.1), which sent each run's requests at
-once: their first tokens take half the requests' prefills whatever the output length. Its 77 rows are predicted as a burst (TTFT error 18 % instead of 70).
+How requests arrived: predicted as a closed loop, unless the file has a column \`arrival\` (closed, poisson or burst). 77 rows of SGLang 0.5.1 on Hopper, all of
+Qwen3-32B, look as if each run's requests had been sent at once: no source says so, so they are predicted as the others, and missed by some 70 %.
 
 What mixtures of experts take beside their products: the tables' kernels move some 10 bytes per routed token and hidden value (30 in TensorRT-LLM's
 FP8-block path) to sort tokens by expert and to sum what comes back, and tensor parallelism does not divide it. Deployments are predicted with 12 for

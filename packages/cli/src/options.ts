@@ -59,3 +59,10 @@ export function sizes(text: string): number[] {
     return value;
   });
 }
+
+/** The object without keys whose value is undefined. */
+export function withoutUndefined<T extends object>(object: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}

@@ -1,6 +1,6 @@
 // A server that speaks S3, for tests: moto, or whatever STATOR_S3_ENDPOINT names.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { createServer } from "node:net";
+import { freePort } from "../src/testing/free-port.ts";
 
 export interface S3Server {
   readonly endpoint: string;
@@ -28,14 +28,4 @@ export async function startS3Server(): Promise<S3Server | undefined> {
   }
   child.kill("SIGKILL");
   return undefined;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address !== null ? address.port : 0;
 }

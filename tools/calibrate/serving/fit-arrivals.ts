@@ -8,6 +8,7 @@ import {
   pollSteps,
   prefillRankScaling,
 } from "../../../packages/configurator/src/serving/predict.ts";
+import { isEarlyBlackwellRelease } from "../../../packages/simulator/src/performance-model/engines/releases.ts";
 import { createHierarchy, termValues } from "./hierarchy.ts";
 import type { Hierarchy } from "./hierarchy.ts";
 import { tpot } from "./fit-steps.ts";
@@ -102,6 +103,12 @@ export function arrivalHierarchy(): Hierarchy {
 /** Early releases had first tokens seconds later than any of their steps: they are no generation of their own here, and weigh little. */
 const earlyWeight = 0.2;
 
+/** Of the releases of 2025, whatever it runs on. */
+function isEarly({ worker, engine }: Sample): boolean {
+  const { engineVersion } = worker;
+  return engineVersion !== undefined && isEarlyBlackwellRelease(engine, engineVersion);
+}
+
 export function arrivalGeneration(generation: Generation): Generation {
   return generation === "blackwellEarly" ? "blackwell" : generation;
 }
@@ -138,9 +145,7 @@ export function fitArrivals(train: readonly Arrival[], hierarchy: Hierarchy): Fl
         return Math.log(value / arrival.sample.row.ttftMs);
       };
     }),
-    weights: train.map(
-      ({ sample }) => sample.weight * (sample.generation === "blackwellEarly" ? earlyWeight : 1),
-    ),
+    weights: train.map(({ sample }) => sample.weight * (isEarly(sample) ? earlyWeight : 1)),
     cutoff: 0.3,
     noise: 0.1,
   });

@@ -3,6 +3,7 @@ import { CoreError } from "@stator/core";
 import { policyByName, taints, type SelectorOptions } from "@stator/router";
 import { parse } from "yaml";
 import { z } from "zod";
+import { withoutUndefined } from "../options.ts";
 
 const weight = z.number().min(0).optional();
 
@@ -85,15 +86,8 @@ export async function readRouterConfig(file: string): Promise<RouterConfig> {
       policy: policyByName(policy.name, policy.options),
       ...(result.data.taints ? { filters: [taints()] } : {}),
       ...(indexBytes === undefined ? {} : { index: { maxBytes: indexBytes } }),
-      ...(cost === undefined ? {} : { cost: given(cost) }),
-      ...given({ speculativeTtlMs, approximateTtlMs, seed }),
+      ...(cost === undefined ? {} : { cost: withoutUndefined(cost) }),
+      ...withoutUndefined({ speculativeTtlMs, approximateTtlMs, seed }),
     },
-  };
-}
-
-/** Without what was not given. */
-function given<T extends object>(options: T): { [K in keyof T]: NonNullable<T[K]> } {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]: NonNullable<T[K]>;
   };
 }

@@ -104,6 +104,20 @@ test("a configuration takes what a selector takes; decisions are recorded, and m
   );
 });
 
+test("a port that is taken is named, and nothing of it stays open", async () => {
+  const file = path.join(folder, "taken.yaml");
+  await writeFile(file, "model: qwen\nlisten: { rpcPort: 0, httpPort: 0 }\n");
+  const config = await readRouterConfig(file);
+  const first = await runRouter(config);
+  const taken = Number(new URL(first.rpcUrl).port);
+  try {
+    const listen = { ...config.listen, rpcPort: taken };
+    await expect(runRouter({ ...config, listen })).rejects.toThrow(/EADDRINUSE.*rpcPort/);
+  } finally {
+    await first.close();
+  }
+});
+
 test("a wrong configuration names the file and the field", async () => {
   const file = path.join(folder, "wrong.yaml");
   await writeFile(file, "model: qwen\npolicy: { name: fastest }\n");

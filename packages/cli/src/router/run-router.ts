@@ -3,6 +3,7 @@ import { createServer as createHttp2Server, type ServerHttp2Session } from "node
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { CoreError } from "@stator/core";
 import { createMetrics } from "@stator/metrics";
 import { createIndexerHandler, createRouterService, createSelector } from "@stator/router";
 import type { Closable } from "@stator/runtime";
@@ -32,10 +33,11 @@ export async function runRouter({
 }: RouterConfig): Promise<RunningRouter> {
   const logger = createLogger(logLevel, { process: "router" });
   const metrics = createMetrics({ hierarchy: { component: "router" } });
+  // First, because what fails here must not leave a connection to the others open.
+  const file = decisions === undefined ? undefined : await openDecisionFile(decisions, logger);
   const joined = replicas === undefined ? undefined : await joinReplicas(replicas, logger);
   const alone = createSelector({ ...options, logger, meter: metrics });
   const shared = joined?.group.join(model, alone, { sharesIndex: true }) ?? alone;
-  const file = decisions === undefined ? undefined : await openDecisionFile(decisions, logger);
   const selector = file?.record(shared) ?? shared;
   const service = createRouterService({
     selector,
@@ -72,24 +74,37 @@ export async function runRouter({
       },
     }),
   );
+  const close = async (): Promise<void> => {
+    await joined?.close();
+    const closed = [rpc, http].filter((server) => server.listening).map((server) => once(server, "close"));
+    rpc.close();
+    http.close();
+    http.closeAllConnections();
+    for (const session of sessions) session.destroy();
+    await Promise.all(closed);
+    await file?.close();
+  };
   rpc.listen(listen.rpcPort, listen.host);
   http.listen(listen.httpPort, listen.host);
-  await Promise.all([once(rpc, "listening"), once(http, "listening")]);
+  // Both have to settle: one that starts to listen after it was closed would stay.
+  const starts = await Promise.allSettled([once(rpc, "listening"), once(http, "listening")]);
+  const failed = starts.find((start) => start.status === "rejected");
+  if (failed !== undefined) {
+    await close();
+    const cause = failed.reason as Error;
+    throw new CoreError({
+      code: "CORE_OPTION_INVALID",
+      kind: "invalid",
+      message: `listen: ${cause.message}; give free ports as rpcPort and httpPort, or 0.`,
+      cause,
+    });
+  }
   const portOf = (server: { address(): AddressInfo | string | null }): number =>
     (server.address() as AddressInfo).port;
   return {
     rpcUrl: `http://${listen.host}:${portOf(rpc)}`,
     httpUrl: `http://${listen.host}:${portOf(http)}`,
-    async close() {
-      await joined?.close();
-      const closed = Promise.all([once(rpc, "close"), once(http, "close")]);
-      rpc.close();
-      http.close();
-      http.closeAllConnections();
-      for (const session of sessions) session.destroy();
-      await closed;
-      await file?.close();
-    },
+    close,
   };
 }
 

@@ -1,3 +1,4 @@
+import { seededRandom } from "@stator/simulator/workload";
 import type { Candidate, WorkerGroup } from "../search/candidate.ts";
 import type { Target, WorkloadOptions } from "../target.ts";
 import { kvTransferMs } from "./predict.ts";
@@ -6,7 +7,6 @@ import { createEvents } from "./simulation/events.ts";
 import { percentiles } from "./simulation/percentiles.ts";
 import type { Percentiles } from "./simulation/percentiles.ts";
 import { createPrefillPool } from "./simulation/prefill-pool.ts";
-import { random } from "./simulation/random.ts";
 import { createRank } from "./simulation/rank.ts";
 import type { Request } from "./simulation/request.ts";
 
@@ -41,7 +41,7 @@ export function simulateCandidate(
   options: SimulateOptions = {},
 ): Simulated {
   const { rounds = Math.max(3, Math.min(8, Math.round(4000 / candidate.concurrency))), seed = 1 } = options;
-  const draw = random(seed);
+  const draw = seededRandom(seed);
   const spread = (tokens: number): number => Math.max(1, Math.round(tokens * (0.8 + 0.4 * draw())));
   const done: Request[] = [];
   const newRequest = (atMs: number, round: number): Request => ({

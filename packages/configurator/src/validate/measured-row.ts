@@ -9,7 +9,7 @@ export interface MeasuredRow {
   readonly backend: BackendName;
   /** As the file says; empty where it does not. */
   readonly engineVersion: string;
-  /** How the source's load generator sent requests. */
+  /** How the load generator sent requests: the column `arrival`, `closed` where the file has none. */
   readonly arrival: Arrival;
   readonly model: string;
   readonly system: string;
@@ -106,7 +106,7 @@ export function parseMeasuredCsv(csv: string): {
       source: at("silicon_data_source"),
       backend,
       engineVersion: at("backend_version"),
-      arrival: arrivalOf(at("silicon_data_source")),
+      arrival: arrivalOf(at("arrival")),
       model: at("model_path"),
       system: at("system"),
       precision: at("precision"),
@@ -128,12 +128,11 @@ export function parseMeasuredCsv(csv: string): {
   return { rows, skipped };
 }
 
-// Sources do not say how they load an engine; nearly all keep a closed loop. Files of this one were made by sending each
-// run's requests at once and no more: their first tokens take half the requests' prefills, however long the outputs are.
-const burstSources = /gap-analysis\/data\/[^/]+\/sglang\/0\.5\.1\.post1\//;
+const arrivals: readonly Arrival[] = ["closed", "poisson", "burst"];
 
-function arrivalOf(source: string): Arrival {
-  return burstSources.test(source) ? "burst" : "closed";
+/** Sources that do not say how they sent requests kept a closed loop, as far as they are known. */
+function arrivalOf(written: string): Arrival {
+  return arrivals.find((arrival) => arrival === written.toLowerCase()) ?? "closed";
 }
 
 /** A split with its conventions undone, and the factor that turns the row's batch into one per attention rank. */

@@ -51,6 +51,16 @@ describe("validate", () => {
     expect([a?.ttftMs, a?.tpotMs, a?.excludedFor]).toEqual([b?.ttftMs, b?.tpotMs, b?.excludedFor]);
   });
 
+  test("how requests arrived is read from its column, and from nowhere else", () => {
+    const line = row("Qwen/Qwen3-32B", "32", 126, 10.73);
+    const ttft = (head: string, one: string): number =>
+      validateRows([head, one].join("\n")).rows[0]?.ttftMs ?? Number.NaN;
+    const closed = ttft(header, line);
+    expect(ttft(header, line.replace("own, test", "elsewhere/sglang/0.5.1.post1"))).toBe(closed);
+    expect(ttft(`${header},arrival`, `${line},closed`)).toBe(closed);
+    expect(ttft(`${header},arrival`, `${line},burst`)).toBeGreaterThan(closed);
+  });
+
   test("never excludes more than 15 % of the rows", () => {
     const lines = Array.from({ length: 40 }, (_, index) =>
       row("Qwen/Qwen3-32B", index < 20 ? "4000" : "8", 500, 20),

@@ -15,6 +15,7 @@ import { inClusterAccess, kubeconfigAccess, kubernetesScaler } from "@stator/pla
 import { createPlannerService } from "@stator/planner/service";
 import { closeOnSignal } from "@stator/runtime";
 import { servePlanner } from "../../planner/planner-server.ts";
+import { withoutUndefined } from "../../options.ts";
 import { createLogger } from "../../processes/logger.ts";
 import { createTerminal } from "../../terminal.ts";
 import { backtestCommand } from "./backtest.ts";
@@ -138,11 +139,4 @@ function describe(
   return [line, ...plan.reasons.map(({ role, code, message }) => `    ${role} ${code}: ${message}`)].join(
     "\n",
   );
-}
-
-/** The object without keys whose value is undefined. */
-function withoutUndefined<T extends object>(object: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]: Exclude<T[K], undefined>;
-  };
 }

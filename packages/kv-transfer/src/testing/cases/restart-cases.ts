@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { describe } from "../../agent/descriptors.ts";
+import { freePort } from "../free-port.ts";
 import { mayChoosePids } from "../peer/peer-process.ts";
 import { fillPattern, patternBytes } from "../pattern.ts";
 import { accessOf } from "../region-access.ts";
@@ -72,16 +72,6 @@ function farPid(): { readonly pid?: number } {
   if (!mayChoosePids()) return {};
   const most = Number(readFileSync("/proc/sys/kernel/pid_max", "utf8"));
   return { pid: Math.floor(most * (0.6 + 0.35 * Math.random())) };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address !== null ? address.port : 0;
 }
 
 /** Kills a process and gives its pid to another before it returns; false where this machine does not let it. */
