@@ -6,12 +6,16 @@ export interface Message {
 export interface Piece {
   readonly id: string;
   readonly text: string;
+  /** What the model thinks before it answers. */
+  readonly reasoning: string;
 }
 
 interface Chunk {
   readonly id?: string;
   readonly error?: { readonly message?: string };
-  readonly choices?: readonly { readonly delta?: { readonly content?: string | null } }[];
+  readonly choices?: readonly {
+    readonly delta?: { readonly content?: string | null; readonly reasoning_content?: string | null };
+  }[];
 }
 
 /** Streams an answer from this process' own OpenAI route. Throws with the server's message. */
@@ -38,7 +42,8 @@ export async function* chatStream(
       if (!event.startsWith("data: ") || event === "data: [DONE]") continue;
       const chunk = JSON.parse(event.slice(6)) as Chunk;
       if (chunk.error !== undefined) throw new Error(chunk.error.message ?? "The stream broke.");
-      yield { id: chunk.id ?? "", text: chunk.choices?.[0]?.delta?.content ?? "" };
+      const delta = chunk.choices?.[0]?.delta;
+      yield { id: chunk.id ?? "", text: delta?.content ?? "", reasoning: delta?.reasoning_content ?? "" };
     }
   }
 }

@@ -12,9 +12,10 @@ export type {
   TextUsage,
 } from "./text/text-request.ts";
 export type { ChatMessage, ChatToolCall } from "./text/chat-template.ts";
-export type { ChoiceFinish, ChoiceStep } from "./text/run-choice.ts";
+export type { ChoiceStep } from "./text/run-choice.ts";
+export type { ReasoningFormatName } from "./text/reasoning/reasoning-format.ts";
 export type { ToolCallFormatName, ToolCallPiece } from "./text/tool-calls/tool-call-format.ts";
-export type { DecodedBatch, TextPiece, TokenText } from "./text/tokens/choice-decoder.ts";
+export type { ChoiceFinish, DecodedBatch, TextPiece, TokenText } from "./text/tokens/choice-decoder.ts";
 export type { OffLoop, OffLoopOptions } from "./text/off-loop/off-loop.ts";
 export { createOffLoop } from "./text/off-loop/off-loop.ts";
 export type { Detokenizer } from "./text/tokens/detokenizer.ts";

@@ -25,6 +25,15 @@ const controlTokens = [
   "<|tool_call_argument_begin|>",
   "<|tool_call_end|>",
   "<|tool_calls_section_end|>",
+  "<|start|>",
+  "<|channel|>",
+  "<|message|>",
+  "<|constrain|>",
+  "<|end|>",
+  "<|call|>",
+  "[THINK]",
+  "[/THINK]",
+  "｜DSML｜",
 ];
 const anyControlToken = new RegExp(
   `(${controlTokens.map((mark) => mark.replace(/[|[\]]/g, "\\$&")).join("|")})`,

@@ -11,6 +11,7 @@ interface Flags {
   gpuMetrics?: boolean;
   discovery?: string;
   toolCallFormat?: string;
+  reasoningFormat?: string;
   logLevel: FrontendProcessOptions["logLevel"];
 }
 
@@ -23,14 +24,18 @@ export function frontendCommand(): Command {
     .option("--host <address>", "interface to listen on")
     .option("--discovery <address>", "file, redis://… or nats://…; the layout's when absent")
     .option("--tool-call-format <name>", "how the model writes calls to tools; `none`: they stay text")
+    .option("--reasoning-format <name>", "how the model sets its thoughts apart; `none`: they stay text")
     .option("--gpu-metrics", "measure the GPUs of this machine; one process of a machine does")
     .addOption(
       new Option("--log-level <level>").choices(["silent", "error", "warn", "info", "debug"]).default("warn"),
     )
     .action(async (file: string, flags: Flags) => {
       const given = await readLayout(file);
-      const { toolCallFormat } = flags;
-      const read = toolCallFormat === undefined ? given : overrideLayout(given, { toolCallFormat });
+      const { toolCallFormat, reasoningFormat } = flags;
+      const read = overrideLayout(given, {
+        ...(toolCallFormat === undefined ? {} : { toolCallFormat }),
+        ...(reasoningFormat === undefined ? {} : { reasoningFormat }),
+      });
       const layout =
         flags.discovery === undefined
           ? read

@@ -22,6 +22,7 @@ interface Flags {
   sharedCache?: string;
   engine?: "llama" | "simulated";
   toolCallFormat?: string;
+  reasoningFormat?: string;
   namespace?: string;
   logLevel: UpOptions["logLevel"];
 }
@@ -43,6 +44,7 @@ export function upCommand(): Command {
     .option("--shared-cache <name>", "llama: a `stator transfer store` of the namespace")
     .addOption(new Option("--engine <kind>", "another engine").choices(["llama", "simulated"]))
     .option("--tool-call-format <name>", "how the model writes calls to tools; `none`: they stay text")
+    .option("--reasoning-format <name>", "how the model sets its thoughts apart; `none`: they stay text")
     .option(
       "--namespace <name>",
       "separates deployments; one of its own when neither flag nor layout names it",
@@ -67,6 +69,7 @@ export function upCommand(): Command {
         ...(flags.sharedCache === undefined ? {} : { sharedCache: flags.sharedCache }),
         ...(flags.engine === undefined ? {} : { engine: flags.engine }),
         ...(flags.toolCallFormat === undefined ? {} : { toolCallFormat: flags.toolCallFormat }),
+        ...(flags.reasoningFormat === undefined ? {} : { reasoningFormat: flags.reasoningFormat }),
         ...(flags.namespace === undefined ? {} : { namespace: flags.namespace }),
       });
       const running = await up({

@@ -182,7 +182,12 @@ interface Chunk {
   };
   readonly choices?: readonly {
     readonly text?: string;
-    readonly delta?: { readonly content?: string };
+    readonly delta?: {
+      readonly content?: string | null;
+      /** Thoughts, as SGLang and DeepSeek name them, and as vLLM does. */
+      readonly reasoning_content?: string | null;
+      readonly reasoning?: string | null;
+    };
     readonly finish_reason?: string | null;
   }[];
 }
@@ -232,8 +237,10 @@ async function sendOne(run: Run, index: number): Promise<RequestOutcome> {
         usage = chunk.usage ?? usage;
         const choice = chunk.choices?.[0];
         finishReason = choice?.finish_reason ?? finishReason;
-        const piece = choice?.delta?.content ?? choice?.text;
-        if (piece === undefined || piece === "") return;
+        const delta = choice?.delta;
+        const thought = delta?.reasoning_content ?? delta?.reasoning;
+        const piece = `${thought ?? ""}${delta?.content ?? choice?.text ?? ""}`;
+        if (piece === "") return;
         text += piece;
         if (firstMs === undefined) firstMs = atMs;
         else itlMs.push(atMs - lastMs);

@@ -1,6 +1,6 @@
 import { createConsole } from "@stator/console";
 import type { Layout } from "@stator/core";
-import { createOpenAIServer, type ToolCallFormatName } from "@stator/frontend";
+import { createOpenAIServer, type ReasoningFormatName, type ToolCallFormatName } from "@stator/frontend";
 import { createMetrics } from "@stator/metrics";
 import { graphFromLayout } from "@stator/router";
 import { closeOnSignal, createRuntime, notifyReady, watchSupervisor } from "@stator/runtime";
@@ -42,7 +42,8 @@ export async function runFrontend(options: FrontendProcessOptions): Promise<void
       logger,
       ...(replicas === undefined ? {} : { replicas: replicas.group }),
     }),
-    toolCallFormats: toolCallFormatsOf(layout),
+    toolCallFormats: namedBy<ToolCallFormatName>(layout, "toolCallFormat"),
+    reasoningFormats: namedBy<ReasoningFormatName>(layout, "reasoningFormat"),
     metrics,
     logger,
     observers: [page.observer],
@@ -60,9 +61,12 @@ export async function runFrontend(options: FrontendProcessOptions): Promise<void
 }
 
 /** Of the models that name one; the server refuses what it does not know. */
-function toolCallFormatsOf({ models }: Layout): Record<string, ToolCallFormatName | "none"> {
-  const named = Object.entries(models).flatMap(([name, { toolCallFormat }]) =>
-    toolCallFormat === undefined ? [] : [[name, toolCallFormat as ToolCallFormatName] as const],
+function namedBy<T extends string>(
+  { models }: Layout,
+  field: "toolCallFormat" | "reasoningFormat",
+): Record<string, T | "none"> {
+  const named = Object.entries(models).flatMap(([name, { [field]: format }]) =>
+    format === undefined ? [] : [[name, format as T] as const],
   );
   return Object.fromEntries(named);
 }

@@ -18,6 +18,8 @@ export interface LayoutOverrides {
   readonly engine?: "llama" | "simulated";
   /** Of every model. */
   readonly toolCallFormat?: string;
+  /** Of every model. */
+  readonly reasoningFormat?: string;
   readonly namespace?: string;
 }
 
@@ -33,6 +35,7 @@ export function overrideLayout(layout: Layout, overrides: LayoutOverrides): Layo
       {
         ...model,
         toolCallFormat: overrides.toolCallFormat ?? model.toolCallFormat,
+        reasoningFormat: overrides.reasoningFormat ?? model.reasoningFormat,
         pools: poolsOf(model.pools, overrides),
       },
     ]),

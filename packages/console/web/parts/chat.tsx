@@ -3,6 +3,7 @@ import { chatStream, listModels, type Message } from "../chat-stream.ts";
 import { duration } from "../format.ts";
 
 interface Turn extends Message {
+  readonly reasoning?: string;
   readonly requestId?: string;
   readonly firstMs?: number;
   readonly durationMs?: number;
@@ -53,14 +54,16 @@ export function Chat({ onRequest }: { readonly onRequest: (key: string) => void 
         .map(({ role, content: text }) => ({ role, content: text }));
       for await (const piece of chatStream(model, messages, abort.signal)) {
         const nowMs = performance.now() - startMs;
+        const isEmpty = piece.text === "" && piece.reasoning === "";
         if (answer.requestId === undefined && piece.id !== "") onRequest(`${piece.id}/0`);
         answer = {
           ...answer,
           requestId: piece.id,
           content: answer.content + piece.text,
+          reasoning: (answer.reasoning ?? "") + piece.reasoning,
           durationMs: nowMs,
-          chunks: (answer.chunks ?? 0) + (piece.text === "" ? 0 : 1),
-          ...(answer.firstMs === undefined && piece.text !== "" ? { firstMs: nowMs } : {}),
+          chunks: (answer.chunks ?? 0) + (isEmpty ? 0 : 1),
+          ...(answer.firstMs === undefined && !isEmpty ? { firstMs: nowMs } : {}),
         };
         show();
       }
@@ -101,6 +104,12 @@ export function Chat({ onRequest }: { readonly onRequest: (key: string) => void 
         {turns.length === 0 && <p class="empty">Say something, and watch where it goes.</p>}
         {turns.map((turn, i) => (
           <div key={i} class={`turn ${turn.role}`}>
+            {turn.reasoning !== undefined && turn.reasoning !== "" && (
+              <details class="thoughts" open={turn.content === ""}>
+                <summary>Thoughts</summary>
+                <p>{turn.reasoning}</p>
+              </details>
+            )}
             <p>{turn.content === "" && turn.error === undefined ? <span class="caret" /> : turn.content}</p>
             {turn.error !== undefined && <p class="error">{turn.error}</p>}
             {turn.firstMs !== undefined && (

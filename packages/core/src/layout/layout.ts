@@ -87,6 +87,8 @@ export interface LayoutModel {
   readonly migrate?: boolean | undefined;
   /** How the model writes calls to tools, by the frontend's names; as its chat template shows when absent. */
   readonly toolCallFormat?: string | undefined;
+  /** How the model sets its thoughts apart, by the frontend's names; as its chat template shows when absent. */
+  readonly reasoningFormat?: string | undefined;
   readonly slo?:
     | {
         readonly ttftMs?: number | undefined;
@@ -210,6 +212,10 @@ const model = z.strictObject({
     .describe(
       "how the model writes calls to tools (hermes, qwen3Coder, …, none); by its template when absent",
     ),
+  reasoningFormat: z
+    .string()
+    .optional()
+    .describe("how the model sets its thoughts apart (think, harmony, …, none); by its template when absent"),
   slo: z
     .strictObject({
       ttftMs: milliseconds.optional(),

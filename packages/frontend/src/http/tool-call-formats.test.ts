@@ -33,6 +33,22 @@ const dialects: Readonly<Record<string, readonly [template: string, said: string
     "<｜tool▁call▁begin｜>",
     `I look.<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>weather<｜tool▁sep｜>${json}<｜tool▁call▁end｜><｜tool▁call▁begin｜>time<｜tool▁sep｜>{}<｜tool▁call▁end｜><｜tool▁calls▁end｜>`,
   ],
+  deepseekV32: [
+    "｜DSML｜",
+    'I look.\n\n<｜DSML｜function_calls>\n<｜DSML｜invoke name="weather">\n<｜DSML｜parameter name="city" string="true">Bern</｜DSML｜parameter>\n<｜DSML｜parameter name="days" string="false">3</｜DSML｜parameter>\n</｜DSML｜invoke>\n<｜DSML｜invoke name="time">\n</｜DSML｜invoke>\n</｜DSML｜function_calls>',
+  ],
+  "deepseek 4": [
+    "｜DSML｜",
+    'I look.<｜DSML｜tool_calls><｜DSML｜invoke name="weather"><｜DSML｜parameter name="city">Bern</｜DSML｜parameter><｜DSML｜parameter name="days">3</｜DSML｜parameter></｜DSML｜invoke><｜DSML｜invoke name="time"></｜DSML｜invoke></｜DSML｜tool_calls>',
+  ],
+  harmony: [
+    "<|channel|> <|message|>",
+    `<|channel|>commentary<|message|>I look.<|end|><|start|>assistant<|channel|>commentary to=functions.weather <|constrain|>json<|message|>${json}<|call|><|start|>assistant to=functions.time<|channel|>commentary<|message|>{}`,
+  ],
+  minimaxM2: [
+    "<think> minimax:tool_call",
+    'I look.\n<minimax:tool_call>\n<invoke name="weather">\n<parameter name="city">Bern</parameter>\n<parameter name="days">3</parameter>\n</invoke>\n<invoke name="time">\n</invoke>\n</minimax:tool_call>',
+  ],
   glm: [
     "<tool_call> <arg_key>",
     "I look.\n<tool_call>weather\n<arg_key>city</arg_key>\n<arg_value>Bern</arg_value>\n<arg_key>days</arg_key>\n<arg_value>3</arg_value>\n</tool_call>\n<tool_call>time\n</tool_call>",

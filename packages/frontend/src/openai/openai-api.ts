@@ -2,6 +2,7 @@ import { silentLogger, StatorError, systemClock } from "@stator/core";
 import { createOffLoop } from "../text/off-loop/off-loop.ts";
 import { createTextModel, type TextModel } from "../text/text-model.ts";
 import { waitForCard } from "../text/wait-for-card.ts";
+import { reasoningFormatNames } from "../text/reasoning/formats.ts";
 import { toolCallFormatNames } from "../text/tool-calls/formats/choose-format.ts";
 import { methodNotAllowed, modelNotFound, routeNotFound } from "./errors/api-errors.ts";
 import { chatRequestParser } from "./request/chat-request.ts";
@@ -37,11 +38,13 @@ export function createOpenAIApi(options: OpenAIOptions): OpenAIApi {
   const logger = options.logger ?? silentLogger;
   const offLoop = createOffLoop();
   const createdAt = Math.floor(Date.now() / 1000);
-  const toolCallFormats = checkedFormats(options);
+  const toolCallFormats = checkedFormats(options, "toolCallFormats", toolCallFormatNames);
+  const reasoningFormats = checkedFormats(options, "reasoningFormats", reasoningFormatNames);
   const models = new Map<string, TextModel>();
   for (const [name, engine] of Object.entries(options.models)) {
     const clock = options.clock === undefined ? {} : { clock: options.clock };
-    const toolCallFormat = toolCallFormats[name];
+    const toolCallFormat = toolCallFormats?.[name];
+    const reasoningFormat = reasoningFormats?.[name];
     models.set(
       name,
       createTextModel(engine, {
@@ -49,6 +52,7 @@ export function createOpenAIApi(options: OpenAIOptions): OpenAIApi {
         workerWaitMs: limits.workerWaitMs,
         ...clock,
         ...(toolCallFormat === undefined ? {} : { toolCallFormat }),
+        ...(reasoningFormat === undefined ? {} : { reasoningFormat }),
       }),
     );
   }
@@ -160,14 +164,18 @@ export function createOpenAIApi(options: OpenAIOptions): OpenAIApi {
   };
 }
 
-function checkedFormats({ models, toolCallFormats = {} }: OpenAIOptions): typeof toolCallFormats {
-  const known = [...toolCallFormatNames, "none"];
-  for (const [name, format] of Object.entries(toolCallFormats)) {
-    if (!Object.hasOwn(models, name)) throw invalidOption("toolCallFormats", name, "by the names of models");
+function checkedFormats<K extends "toolCallFormats" | "reasoningFormats">(
+  options: OpenAIOptions,
+  option: K,
+  names: readonly string[],
+): OpenAIOptions[K] {
+  const known = [...names, "none"];
+  for (const [name, format] of Object.entries<string>(options[option] ?? {})) {
+    if (!Object.hasOwn(options.models, name)) throw invalidOption(option, name, "by the names of models");
     if (!known.includes(format))
-      throw invalidOption(`toolCallFormats.${name}`, format, `one of ${known.join(", ")}`);
+      throw invalidOption(`${option}.${name}`, format, `one of ${known.join(", ")}`);
   }
-  return toolCallFormats;
+  return options[option];
 }
 
 /** The one place where a path is decoded: a name is only ever compared with the registered ones. */

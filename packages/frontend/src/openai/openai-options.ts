@@ -1,4 +1,5 @@
 import type { Clock, Engine, Logger, RequestObserver } from "@stator/core";
+import type { ReasoningFormatName } from "../text/reasoning/reasoning-format.ts";
 import type { ToolCallFormatName } from "../text/tool-calls/tool-call-format.ts";
 import type { OpenAILimits } from "./limits.ts";
 
@@ -34,10 +35,15 @@ export interface OpenAIOptions {
   /** Engines by the model name that clients say. */
   readonly models: Readonly<Record<string, Engine>>;
   /**
-   * How a model, by its name in `models`, writes calls to tools: `deepseek`, `glm`, `hermes`, `kimiK2`, `llama3`, `mistral`,
-   * `pythonic`, `qwen3Coder`; `none`: they stay text. Default: as its chat template shows.
+   * How a model, by its name in `models`, writes calls to tools: `deepseek`, `deepseekV32`, `glm`, `harmony`, `hermes`, `kimiK2`,
+   * `llama3`, `minimaxM2`, `mistral`, `pythonic`, `qwen3Coder`; `none`: they stay text. Default: as its chat template shows.
    */
   readonly toolCallFormats?: Readonly<Record<string, ToolCallFormatName | "none">>;
+  /**
+   * How a model sets its thoughts apart from its answer: `harmony`, `kimiVl`, `mistral`, `seed`, `think`; `none`: they stay text.
+   * Default: as its chat template shows. Thoughts come as `reasoning_content`.
+   */
+  readonly reasoningFormats?: Readonly<Record<string, ReasoningFormatName | "none">>;
   /** Serves `/metrics` and measures requests. Default: neither. */
   readonly metrics?: MetricsSource;
   /** Hear what happens to every request: consoles, spans, explanations. */

@@ -5,6 +5,8 @@ import { FrontendError } from "../errors.ts";
 export interface ChatMessage {
   readonly role: string;
   readonly content: string | undefined;
+  /** On an `assistant` message: what it thought before it answered. Templates decide which thoughts the model sees again. */
+  readonly reasoning?: string;
   readonly name?: string;
   readonly toolCalls?: readonly ChatToolCall[];
   /** On a `tool` message: which call it answers. */
@@ -85,6 +87,7 @@ function templateMessage(message: ChatMessage, name: string | undefined): Record
   return {
     role: message.role,
     content: message.content ?? "",
+    ...reasoningFields(message),
     ...(name === undefined ? {} : { name }),
     ...(message.toolCallId === undefined ? {} : { tool_call_id: message.toolCallId }),
     ...(message.toolCalls === undefined
@@ -97,6 +100,16 @@ function templateMessage(message: ChatMessage, name: string | undefined): Record
           })),
         }),
   };
+}
+
+/**
+ * Thoughts by both names that templates read: `reasoning_content` (DeepSeek, Qwen3, GLM, Kimi) and `thinking` (gpt-oss, which refuses it
+ * beside content where calls follow).
+ */
+function reasoningFields({ content, reasoning, toolCalls }: ChatMessage): Record<string, unknown> {
+  if (reasoning === undefined) return {};
+  const hasBoth = toolCalls !== undefined && content !== undefined && content !== "";
+  return hasBoth ? { reasoning_content: reasoning } : { reasoning_content: reasoning, thinking: reasoning };
 }
 
 function parsedArguments(text: string): unknown {

@@ -23,7 +23,8 @@ export async function prepareText(
       data: { param: "response_format" },
     });
   }
-  const promptIds = await idsOf(artifacts, request.prompt, signal);
+  const text = textOf(artifacts, request.prompt);
+  const promptIds = await idsOf(artifacts, request.prompt, text, signal);
   const room = card.contextTokens - promptIds.length;
   if (promptIds.length === 0)
     throw invalidParam("prompt", "The prompt is empty: at least one token is needed.");
@@ -73,12 +74,25 @@ export async function prepareText(
       ...(request.traceparent === undefined ? {} : { traceparent: request.traceparent }),
     });
   }
-  return { id, promptTokens: promptIds.length, choices, stop: request.stop ?? [] };
+  return {
+    id,
+    promptTokens: promptIds.length,
+    choices,
+    stop: request.stop ?? [],
+    promptEnd: text?.slice(-64) ?? "",
+  };
+}
+
+/** The prompt as text; undefined when it came as ids. */
+function textOf(artifacts: ModelArtifacts, prompt: TextPrompt): string | undefined {
+  if ("ids" in prompt) return undefined;
+  return "text" in prompt ? prompt.text : render(artifacts, prompt);
 }
 
 async function idsOf(
   artifacts: ModelArtifacts,
   prompt: TextPrompt,
+  text: string | undefined,
   signal: AbortSignal,
 ): Promise<Uint32Array> {
   const { card, vocabulary } = artifacts;
@@ -92,7 +106,7 @@ async function idsOf(
     }
     return prompt.ids;
   }
-  const text = "text" in prompt ? prompt.text : render(artifacts, prompt);
+  if (text === undefined) throw new TypeError("A prompt is messages, a text or token ids.");
   // Every token covers at most the longest token's bytes, and a UTF-16 unit is at least one byte.
   if (text.length > card.contextTokens * vocabulary.longestTokenBytes) {
     throw contextExceeded(card, prompt, `The prompt's ${text.length} characters cannot fit.`);

@@ -3,16 +3,8 @@ import { FrontendError } from "../errors.ts";
 import type { ChoiceDecoder, DecodedBatch } from "./tokens/choice-decoder.ts";
 import type { TextOptions } from "./text-request.ts";
 
-/** Why a choice ended. `toolCalls`: by itself, after at least one call. */
-export interface ChoiceFinish {
-  readonly reason: "stop" | "length" | "toolCalls";
-  /** The stop string that ended it. */
-  readonly stop?: string;
-}
-
 /** One step of a choice: its text, and what is known of its cost. */
-export interface ChoiceStep extends Omit<DecodedBatch, "finish"> {
-  readonly finish: ChoiceFinish | undefined;
+export interface ChoiceStep extends DecodedBatch {
   readonly cachedTokens: number | undefined;
 }
 
@@ -21,7 +13,6 @@ export interface ChoiceStep extends Omit<DecodedBatch, "finish"> {
  * through the iterator's `return`. Tells `firstToken`, `tokens` and `finished` of this choice; the same events of
  * engines further down are dropped, so that an observer hears each once.
  *
- * @param isEnough asked after each step: true ends the choice as if the model had ended it.
  * @throws StatorError: what the engine threw; `FRONTEND_STREAM_TRUNCATED` when it ended without a finish or broke the order.
  */
 export async function* runChoice(
@@ -30,7 +21,6 @@ export async function* runChoice(
   decoder: ChoiceDecoder,
   options: TextOptions,
   clock: Clock,
-  isEnough?: () => boolean,
 ): AsyncGenerator<ChoiceStep, void, undefined> {
   const { signal, onEvent } = options;
   const at = (): { atMs: number; requestId: string; choice: number; attempt: number } => ({
@@ -76,18 +66,12 @@ export async function* runChoice(
         });
       }
       next += decoded.tokenCount;
-      if (decoded.finish !== undefined) outcome = { reason: decoded.finish.reason };
-      yield {
-        pieces: decoded.pieces,
-        tokenCount: decoded.tokenCount,
-        finish: decoded.finish,
-        cachedTokens: told,
-      };
-      if (decoded.finish !== undefined) return;
-      if (isEnough?.() === true) {
-        outcome = { reason: "stop" };
-        return;
-      }
+      const { pieces, tokenCount, reasoningTokens, finish } = decoded;
+      if (finish !== undefined) outcome = { reason: finish.reason === "length" ? "length" : "stop" };
+      yield reasoningTokens === undefined
+        ? { pieces, tokenCount, finish, cachedTokens: told }
+        : { pieces, tokenCount, reasoningTokens, finish, cachedTokens: told };
+      if (finish !== undefined) return;
     }
     if (signal.aborted) throw cancelled(signal);
     throw truncated("The engine's stream ended without a finish.");

@@ -10,9 +10,12 @@ import { createChoiceDecoder } from "./tokens/choice-decoder.ts";
 import { createArtifactCache, type ModelArtifacts } from "./model-artifacts.ts";
 import { createOffLoop, type OffLoop } from "./off-loop/off-loop.ts";
 import { prepareText } from "./prepare-text.ts";
+import { withoutReasoning, type OutputParser } from "./output/output-parser.ts";
+import { createParsedDecoder } from "./output/parsed-decoder.ts";
+import { chooseReasoning } from "./reasoning/formats.ts";
+import type { ReasoningFormat, ReasoningFormatName } from "./reasoning/reasoning-format.ts";
 import { runChoice, type ChoiceStep } from "./run-choice.ts";
 import { chooseFormat } from "./tool-calls/formats/choose-format.ts";
-import { readToolCalls } from "./tool-calls/read-tool-calls.ts";
 import type { ToolCallFormat, ToolCallFormatName } from "./tool-calls/tool-call-format.ts";
 import { toolUse, type ToolUse } from "./tool-calls/tool-use.ts";
 import { revealTokens } from "./tokens/revealed-vocabulary.ts";
@@ -26,6 +29,8 @@ export interface TextModelOptions {
   readonly workerWaitMs?: number;
   /** How the model writes calls to tools; `none`: they stay text. Default: as its chat template shows. */
   readonly toolCallFormat?: ToolCallFormatName | "none";
+  /** How the model sets its thoughts apart from its answer; `none`: they stay text. Default: as its chat template shows. */
+  readonly reasoningFormat?: ReasoningFormatName | "none";
   /** Default: the machine's. */
   readonly clock?: Clock;
 }
@@ -64,17 +69,23 @@ export function createTextModel(engine: Engine, options: TextModelOptions = {}):
     workerWaitMs: options.workerWaitMs ?? defaultDeadlines.queueWaitMs,
   });
   const readings = new WeakMap<PreparedText, Reading>();
-  const callings = new WeakMap<ModelArtifacts, Calling>();
-  const callingOf = (current: ModelArtifacts): Calling => {
-    let calling = callings.get(current);
-    if (calling === undefined) {
-      const format = chooseFormat(options.toolCallFormat, current.card.chatTemplate);
-      const vocabulary =
-        format === undefined ? current.vocabulary : revealTokens(current.vocabulary, format.markers);
-      calling = { format, vocabulary };
-      callings.set(current, calling);
+  const manners = new WeakMap<ModelArtifacts, Manner>();
+  const mannerOf = (current: ModelArtifacts): Manner => {
+    let manner = manners.get(current);
+    if (manner === undefined) {
+      const { chatTemplate } = current.card;
+      const calling = chooseFormat(options.toolCallFormat, chatTemplate);
+      const reasoning = chooseReasoning(options.reasoningFormat, chatTemplate);
+      const vocabulary = revealTokens(current.vocabulary, reasoning?.markers ?? []);
+      manner = {
+        calling,
+        reasoning,
+        vocabulary,
+        vocabularyOfCalls: revealTokens(vocabulary, calling?.markers ?? []),
+      };
+      manners.set(current, manner);
     }
-    return calling;
+    return manner;
   };
 
   const model: TextModel = {
@@ -83,17 +94,23 @@ export function createTextModel(engine: Engine, options: TextModelOptions = {}):
     },
     async prepare(request, { signal }) {
       const current = await artifacts.current(signal);
-      const hasTools = "messages" in request.prompt && request.prompt.tools !== undefined;
-      const calling = hasTools ? callingOf(current) : undefined;
-      const tools = toolUse(request.prompt, current.card, calling?.format);
-      const grammar = tools?.grammar;
+      const isChat = "messages" in request.prompt;
+      const manner = isChat ? mannerOf(current) : undefined;
+      const tools = toolUse(request.prompt, current.card, manner?.calling);
+      const grammar = tools?.grammar ?? request.grammar;
       const prepared = await prepareText(
         current,
         grammar === undefined ? request : { ...request, grammar },
         signal,
       );
-      const vocabulary = tools === undefined ? current.vocabulary : calling!.vocabulary;
-      readings.set(prepared, { vocabulary, tools });
+      readings.set(prepared, {
+        vocabulary:
+          (tools === undefined ? manner?.vocabulary : manner?.vocabularyOfCalls) ?? current.vocabulary,
+        tools,
+        reasoning: manner?.reasoning,
+        // An output that is held to a grammar begins with it, whatever the template wrote.
+        promptEnd: grammar === undefined ? prepared.promptEnd : "",
+      });
       return prepared;
     },
     run(prepared, index, runOptions) {
@@ -102,14 +119,15 @@ export function createTextModel(engine: Engine, options: TextModelOptions = {}):
       if (request === undefined || reading === undefined)
         throw new RangeError(`No choice ${index} was prepared by this model.`);
       const decoder = createChoiceDecoder({ vocabulary: reading.vocabulary, stop: prepared.stop });
-      const { tools } = reading;
-      if (tools === undefined) return runChoice(engine, request, decoder, runOptions, clock);
-      const parser = tools.createParser();
-      const isEnough = tools.isParallel ? undefined : () => parser.callCount > 0;
-      return readToolCalls(
-        runChoice(engine, request, decoder, runOptions, clock, isEnough),
-        parser,
-        isEnough,
+      const parser = parserOf(reading);
+      if (parser === undefined) return runChoice(engine, request, decoder, runOptions, clock);
+      const isParallel = reading.tools?.isParallel ?? true;
+      return runChoice(
+        engine,
+        request,
+        createParsedDecoder({ decoder, parser, isParallel }),
+        runOptions,
+        clock,
       );
     },
     async *generate(request, generateOptions = {}) {
@@ -129,10 +147,12 @@ export function createTextModel(engine: Engine, options: TextModelOptions = {}):
       }));
       let completionTokens = 0;
       let cachedTokens = 0;
+      let reasoningTokens = 0;
       let open = runs.length;
       try {
         for await (const { choice, step } of merged(runs)) {
           completionTokens += step.tokenCount;
+          reasoningTokens += step.reasoningTokens ?? 0;
           if (choice === (request.firstChoice ?? 0)) cachedTokens = step.cachedTokens ?? cachedTokens;
           if (step.finish !== undefined) open--;
           for (const piece of step.pieces) yield { choice, ...piece };
@@ -144,7 +164,7 @@ export function createTextModel(engine: Engine, options: TextModelOptions = {}):
               choice,
               text: "",
               finish,
-              usage: { promptTokens: prepared.promptTokens, completionTokens, cachedTokens },
+              usage: { promptTokens: prepared.promptTokens, completionTokens, cachedTokens, reasoningTokens },
             };
         }
       } finally {
@@ -157,16 +177,26 @@ export function createTextModel(engine: Engine, options: TextModelOptions = {}):
   return model;
 }
 
-/** How the output of a prepared request becomes text and calls. */
+/** How the output of a prepared request becomes thoughts, text and calls. */
 interface Reading {
   readonly vocabulary: Vocabulary;
   readonly tools: ToolUse | undefined;
+  readonly reasoning: ReasoningFormat | undefined;
+  readonly promptEnd: string;
 }
 
-/** How a model writes calls, and the vocabulary in which their marks are text. */
-interface Calling {
-  readonly format: ToolCallFormat | undefined;
+function parserOf({ tools, reasoning, promptEnd }: Reading): OutputParser | undefined {
+  const calls = tools?.createParser();
+  if (reasoning !== undefined) return reasoning.createParser({ promptEnd, calls });
+  return calls === undefined ? undefined : withoutReasoning(calls);
+}
+
+/** How a model writes calls and thoughts, and the vocabularies in which their marks are text. */
+interface Manner {
+  readonly calling: ToolCallFormat | undefined;
+  readonly reasoning: ReasoningFormat | undefined;
   readonly vocabulary: Vocabulary;
+  readonly vocabularyOfCalls: Vocabulary;
 }
 
 interface Run {

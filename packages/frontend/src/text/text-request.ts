@@ -1,7 +1,6 @@
 import type { GenerateRequest, Grammar, Hints, RequestObserver } from "@stator/core";
 import type { ChatMessage } from "./chat-template.ts";
-import type { ChoiceFinish } from "./run-choice.ts";
-import type { TextPiece } from "./tokens/choice-decoder.ts";
+import type { ChoiceFinish, TextPiece } from "./tokens/choice-decoder.ts";
 
 /** What to continue: a conversation, a text, or token ids. */
 export type TextPrompt =
@@ -65,6 +64,8 @@ export interface TextUsage {
   readonly completionTokens: number;
   /** Prompt tokens that a worker held already, of the first attempt. */
   readonly cachedTokens: number;
+  /** Completion tokens up to the end of the thoughts, those of their marks too; 0 where none are told apart. */
+  readonly reasoningTokens: number;
 }
 
 /** A piece of the answer; its text is final, and may be empty on the last. */
@@ -82,4 +83,6 @@ export interface PreparedText {
   readonly promptTokens: number;
   readonly choices: readonly GenerateRequest[];
   readonly stop: readonly string[];
+  /** How the prompt ends, for those who must know whether a template began the model's thoughts. */
+  readonly promptEnd: string;
 }

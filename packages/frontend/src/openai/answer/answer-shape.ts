@@ -1,6 +1,5 @@
 import type { ChatToolCall } from "../../text/chat-template.ts";
-import type { ChoiceFinish } from "../../text/run-choice.ts";
-import type { TextPiece, TokenText } from "../../text/tokens/choice-decoder.ts";
+import type { ChoiceFinish, TextPiece, TokenText } from "../../text/tokens/choice-decoder.ts";
 import type { TextUsage } from "../../text/text-request.ts";
 
 /** What an answer says of itself. */
@@ -26,6 +25,8 @@ export function finishReasonOf({ reason }: ChoiceFinish): OpenAIFinishReason {
 export interface FinishedChoice {
   readonly index: number;
   readonly text: string;
+  /** Empty where no thoughts were told apart. */
+  readonly reasoning: string;
   readonly toolCalls: readonly ChatToolCall[];
   readonly tokens: readonly TokenText[];
   readonly finishReason: OpenAIFinishReason;
@@ -53,6 +54,9 @@ export function usageBody(usage: TextUsage): Record<string, unknown> {
     completion_tokens: usage.completionTokens,
     total_tokens: usage.promptTokens + usage.completionTokens,
     prompt_tokens_details: { cached_tokens: usage.cachedTokens },
+    ...(usage.reasoningTokens === 0
+      ? {}
+      : { completion_tokens_details: { reasoning_tokens: usage.reasoningTokens } }),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Clock, RequestObserver } from "@stator/core";
 import type { PreparedText, TextUsage } from "../../text/text-request.ts";
+import type { ChoiceStep } from "../../text/run-choice.ts";
 import type { TextModel } from "../../text/text-model.ts";
 import {
   doneEvent,
@@ -37,6 +38,7 @@ interface RunningChoice {
 interface Counts {
   completionTokens: number;
   cachedTokens: number;
+  reasoningTokens: number;
 }
 
 /** Prompts to ids: everything that can be wrong with a request shows here, before any engine is asked. */
@@ -60,7 +62,7 @@ export async function prepareAnswer(job: AnswerJob): Promise<readonly PreparedTe
 
 /** Runs everything and returns the body. */
 export async function wholeAnswer(job: AnswerJob, prepared: readonly PreparedText[]): Promise<unknown> {
-  const counts: Counts = { completionTokens: 0, cachedTokens: 0 };
+  const counts: Counts = { completionTokens: 0, cachedTokens: 0, reasoningTokens: 0 };
   const choices = await all(job, prepared, async ({ prepared: one, at, index }): Promise<FinishedChoice> => {
     const gatherer = createChoiceGatherer(index);
     for await (const step of run(job, one, at)) {
@@ -84,7 +86,7 @@ export async function streamAnswer(
   open: () => EventSink,
 ): Promise<void> {
   const { head, shape, clock, keepAliveMs } = job;
-  const counts: Counts = { completionTokens: 0, cachedTokens: 0 };
+  const counts: Counts = { completionTokens: 0, cachedTokens: 0, reasoningTokens: 0 };
   let sink: EventSink | undefined;
   let isQuiet = true;
   const beat = (): void => {
@@ -154,12 +156,9 @@ function run(job: AnswerJob, prepared: PreparedText, at: number): ReturnType<Tex
   });
 }
 
-function count(
-  counts: Counts,
-  step: { readonly tokenCount: number; readonly cachedTokens: number | undefined },
-  at: number,
-): void {
+function count(counts: Counts, step: ChoiceStep, at: number): void {
   counts.completionTokens += step.tokenCount;
+  if (step.reasoningTokens !== undefined) counts.reasoningTokens += step.reasoningTokens;
   if (at === 0 && step.cachedTokens !== undefined) counts.cachedTokens += step.cachedTokens;
 }
 

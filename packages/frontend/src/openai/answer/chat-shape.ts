@@ -8,17 +8,23 @@ export const chatShape: AnswerShape = {
   choiceWriter(head, index) {
     const before = `${eventStart(head)}[{"index":${index},"delta":`;
     const contentBefore = `${before}{"content":`;
+    const reasoningBefore = `${before}{"reasoning_content":`;
     const end = head.includeUsage ? `}],"usage":null}\n\n` : `}]}\n\n`;
     const contentAfter = `},"logprobs":null,"finish_reason":null${end}`;
     return {
       open: () => `${before}{"role":"assistant","content":""},"logprobs":null,"finish_reason":null${end}`,
       piece(piece) {
+        const { reasoning } = piece;
         if (piece.toolCall === undefined && piece.tokens === undefined)
-          return contentBefore + jsonText(piece.text) + contentAfter;
+          return reasoning === undefined
+            ? contentBefore + jsonText(piece.text) + contentAfter
+            : reasoningBefore + jsonText(reasoning) + contentAfter;
         const delta =
-          piece.toolCall === undefined
-            ? `{"content":${jsonText(piece.text)}}`
-            : toolCallDelta(piece.toolCall);
+          piece.toolCall !== undefined
+            ? toolCallDelta(piece.toolCall)
+            : reasoning === undefined
+              ? `{"content":${jsonText(piece.text)}}`
+              : `{"reasoning_content":${jsonText(reasoning)}}`;
         const logprobs =
           piece.tokens === undefined
             ? "null"
@@ -44,13 +50,18 @@ export const chatShape: AnswerShape = {
   }),
 };
 
-/** A message that is calls alone has no content. */
-function messageBody({ text, toolCalls }: FinishedChoice): Record<string, unknown> {
-  if (toolCalls.length === 0) return { role: "assistant", content: text, refusal: null };
-  return {
+/** A message that is calls or thoughts alone has no content. Thoughts have the name of DeepSeek's API, which others took over. */
+function messageBody({ text, reasoning, toolCalls }: FinishedChoice): Record<string, unknown> {
+  const hasText = text !== "" || (toolCalls.length === 0 && reasoning === "");
+  const message = {
     role: "assistant",
-    content: text === "" ? null : text,
+    content: hasText ? text : null,
+    ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
     refusal: null,
+  };
+  if (toolCalls.length === 0) return message;
+  return {
+    ...message,
     tool_calls: toolCalls.map((call) => ({
       id: call.id,
       type: "function",

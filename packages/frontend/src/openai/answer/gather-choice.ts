@@ -1,6 +1,5 @@
 import type { ChatToolCall } from "../../text/chat-template.ts";
-import type { ChoiceFinish } from "../../text/run-choice.ts";
-import type { TextPiece, TokenText } from "../../text/tokens/choice-decoder.ts";
+import type { ChoiceFinish, TextPiece, TokenText } from "../../text/tokens/choice-decoder.ts";
 import { finishReasonOf, type FinishedChoice } from "./answer-shape.ts";
 
 /** Puts the pieces of one choice together for an answer that is not streamed. */
@@ -9,11 +8,13 @@ export function createChoiceGatherer(index: number): {
   finish(finish: ChoiceFinish): FinishedChoice;
 } {
   let text = "";
+  let reasoning = "";
   const tokens: TokenText[] = [];
   const calls = new Map<number, ChatToolCall>();
   return {
     add(piece) {
       text += piece.text;
+      if (piece.reasoning !== undefined) reasoning += piece.reasoning;
       if (piece.tokens !== undefined) tokens.push(...piece.tokens);
       if (piece.failedCall !== undefined) calls.delete(piece.failedCall);
       const { toolCall } = piece;
@@ -28,6 +29,7 @@ export function createChoiceGatherer(index: number): {
     finish: (finish) => ({
       index,
       text,
+      reasoning,
       toolCalls: [...calls.values()],
       tokens,
       finishReason: finishReasonOf(finish),

@@ -42,6 +42,8 @@ export function chatRequestParser(limits: Required<OpenAILimits>): ParseRequest 
     content: z
       .union([z.string(), z.array(part).max(limits.messages)], "expected a string or a list of parts")
       .nullish(),
+    reasoning_content: z.string().nullish(),
+    reasoning: z.string().nullish(),
     name: z.string().max(512).nullish(),
     tool_calls: z.array(toolCall).max(128).nullish(),
     tool_call_id: z.string().max(512).nullish(),
@@ -70,6 +72,7 @@ export function chatRequestParser(limits: Required<OpenAILimits>): ParseRequest 
           .optional(),
       })
       .optional(),
+    reasoning_effort: z.enum(["none", "minimal", "low", "medium", "high", "xhigh"]).optional(),
     chat_template_kwargs: z.custom<Record<string, unknown>>(isPlainObject, "expected an object").optional(),
     metadata: z
       .custom<Record<string, unknown>>(
@@ -104,9 +107,7 @@ export function chatRequestParser(limits: Required<OpenAILimits>): ParseRequest 
           ...(fields.parallel_tool_calls === undefined
             ? {}
             : { parallelToolCalls: fields.parallel_tool_calls }),
-          ...(fields.chat_template_kwargs === undefined
-            ? {}
-            : { templateVariables: fields.chat_template_kwargs }),
+          ...templateVariables(fields.reasoning_effort, fields.chat_template_kwargs),
         },
       ],
       text: {
@@ -127,6 +128,7 @@ export function chatRequestParser(limits: Required<OpenAILimits>): ParseRequest 
     return {
       role: one.role === "developer" ? "system" : one.role,
       content,
+      ...reasoningOf(one.reasoning_content ?? one.reasoning),
       ...(one.name === undefined || one.name === null ? {} : { name: one.name }),
       ...(one.tool_call_id === undefined || one.tool_call_id === null
         ? {}
@@ -142,6 +144,19 @@ export function chatRequestParser(limits: Required<OpenAILimits>): ParseRequest 
           }),
     };
   }
+}
+
+/** Templates that know of effort (gpt-oss) read it by OpenAI's name; what a client says of the template itself goes first. */
+function templateVariables(
+  effort: string | undefined,
+  variables: Readonly<Record<string, unknown>> | undefined,
+): { readonly templateVariables?: Readonly<Record<string, unknown>> } {
+  if (effort === undefined) return variables === undefined ? {} : { templateVariables: variables };
+  return { templateVariables: { reasoning_effort: effort, ...variables } };
+}
+
+function reasoningOf(text: string | null | undefined): { readonly reasoning?: string } {
+  return text === undefined || text === null || text === "" ? {} : { reasoning: text };
 }
 
 /** Whether a call can be forced is checked against the engine's card. */

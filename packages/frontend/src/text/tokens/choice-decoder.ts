@@ -21,8 +21,10 @@ export interface TokenText {
 
 /** A piece of text that is final: no later token changes it. */
 export interface TextPiece {
-  /** Empty beside `toolCall`. */
+  /** Empty beside `toolCall` and `reasoning`. */
   readonly text: string;
+  /** What the model thinks before it answers, where its format is known. */
+  readonly reasoning?: string;
   /** When the request has tools: a piece of a call that the model makes. */
   readonly toolCall?: ToolCallPiece;
   /**
@@ -34,14 +36,23 @@ export interface TextPiece {
   readonly tokens?: readonly TokenText[];
 }
 
+/** Why a choice ended. `stop`: an end id or a stop string; `length`: the budget; `toolCalls`: by itself, after at least one call. */
+export interface ChoiceFinish {
+  readonly reason: "stop" | "length" | "toolCalls";
+  /** The stop string that ended it. */
+  readonly stop?: string;
+}
+
 /** What one batch of ids amounts to. */
 export interface DecodedBatch {
   /** One per token that completes text, in order. */
   readonly pieces: readonly TextPiece[];
   /** Ids that count as output: those up to the end of a stop string, else all. */
   readonly tokenCount: number;
-  /** Set on the last: `stop` for an end id or a stop string, `length` for the budget. */
-  readonly finish: { readonly reason: "stop" | "length"; readonly stop?: string } | undefined;
+  /** How many of these belong to thoughts; absent where none are told apart. */
+  readonly reasoningTokens?: number;
+  /** Set on the last. */
+  readonly finish: ChoiceFinish | undefined;
 }
 
 /** Turns the ids of one choice into text, over its whole life. */

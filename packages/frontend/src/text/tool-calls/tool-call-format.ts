@@ -2,7 +2,17 @@ import type { TextPiece } from "../tokens/choice-decoder.ts";
 
 /** How a model writes the calls it makes. */
 export type ToolCallFormatName =
-  "deepseek" | "glm" | "hermes" | "kimiK2" | "llama3" | "mistral" | "pythonic" | "qwen3Coder";
+  | "deepseek"
+  | "deepseekV32"
+  | "glm"
+  | "harmony"
+  | "hermes"
+  | "kimiK2"
+  | "llama3"
+  | "minimaxM2"
+  | "mistral"
+  | "pythonic"
+  | "qwen3Coder";
 
 /** A piece of one call. The first of a call has `id` and `name`; the `arguments` of all pieces joined are JSON. */
 export interface ToolCallPiece {
@@ -13,7 +23,7 @@ export interface ToolCallPiece {
   readonly arguments: string;
 }
 
-/** What an output amounts to as it comes: text, or a piece of a call. */
+/** What an output amounts to as it comes: text, a thought, or a piece of a call. */
 export type CallOrText = Omit<TextPiece, "tokens">;
 
 /** Finds the calls in one choice's text, however it is split into pieces. */

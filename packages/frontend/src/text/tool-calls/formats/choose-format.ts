@@ -1,16 +1,22 @@
+import { harmony } from "../../harmony/harmony.ts";
 import type { ToolCallFormat, ToolCallFormatName } from "../tool-call-format.ts";
 import { deepseek } from "./deepseek.ts";
+import { deepseekV32 } from "./deepseek-v32.ts";
 import { glm } from "./glm.ts";
 import { hermes } from "./hermes.ts";
 import { kimiK2 } from "./kimi-k2.ts";
 import { llama3 } from "./llama3.ts";
+import { minimaxM2 } from "./minimax-m2.ts";
 import { mistral } from "./mistral.ts";
 import { pythonic } from "./pythonic.ts";
 import { qwen3Coder } from "./qwen3-coder.ts";
 
 /** Those whose marks are most their own come first. */
 const formats: readonly ToolCallFormat[] = [
+  harmony,
   mistral,
+  deepseekV32,
+  minimaxM2,
   deepseek,
   kimiK2,
   qwen3Coder,

@@ -10,7 +10,10 @@ export interface TaggedSyntax {
   /** Behind the name; may be empty. */
   readonly nameEnd: string;
   readonly keyStart: string;
+  /** Behind a key; where a model says there what kind of value follows, by kind. */
   readonly keyEnd: string;
+  readonly keyEndOfString?: string;
+  readonly keyEndOfJson?: string;
   /** Before the value; empty where it follows the key at once. */
   readonly valueStart: string;
   readonly valueEnd: string;
@@ -28,12 +31,15 @@ const longestWord = 128;
 /** Reads a call between tags. Arguments that are strings by their tool's schema are told as they come, others when complete. */
 export function createTaggedCallReader(options: CallReaderOptions, syntax: TaggedSyntax): CallReader {
   const made = createMadeArguments(options.index, options.id);
+  const typedKeyEnds = [syntax.keyEndOfString, syntax.keyEndOfJson].filter((one) => one !== undefined);
   let state: CallReader["state"] = "open";
   let raw = "";
   /** What was pushed and is not consumed: the beginning of the present part. */
   let rest = "";
   let part: Part = "nameStart";
   let key = "";
+  /** What the model said the value is. */
+  let said: "string" | "json" | undefined;
   let value: TaggedValue | undefined;
 
   const consume = (length: number, next: Part): true => {
@@ -91,18 +97,22 @@ export function createTaggedCallReader(options: CallReaderOptions, syntax: Tagge
         key = found;
         return consume(key.length, "keyEnd");
       }
-      case "keyEnd":
-        if (literal(syntax.keyEnd) === undefined) return false;
-        consume(syntax.keyEnd.length, "valueStart");
+      case "keyEnd": {
+        const found = literal(syntax.keyEnd, ...typedKeyEnds);
+        if (found === undefined) return false;
+        consume(found.length, "valueStart");
+        said =
+          found === syntax.keyEndOfString ? "string" : found === syntax.keyEndOfJson ? "json" : undefined;
         return made.open(key) || breakAt(0);
+      }
       case "valueStart": {
         if (syntax.valueStart !== "") rest = rest.trimStart();
         if (literal(syntax.valueStart) === undefined) return false;
-        const schema = argumentSchema(options.parametersOf(made.name!), key);
+        const schema = said === undefined ? argumentSchema(options.parametersOf(made.name!), key) : undefined;
         value = createTaggedValue({
           ...syntax,
           add: (json) => made.add(json),
-          ...(isString(schema) ? {} : { convert: (text) => valueAsJson(text, schema) }),
+          ...(said === "string" || isString(schema) ? {} : { convert: (text) => valueAsJson(text, schema) }),
         });
         return consume(syntax.valueStart.length, "value");
       }
