@@ -239,8 +239,10 @@ function checkPod(
   }
 }
 
+const program = await createProgram();
+
 function checkCommand(name: string, flags: readonly string[]): void {
-  const command = createProgram().commands.find((found) => found.name() === name);
+  const command = program.commands.find((found) => found.name() === name);
   expect(command?.name()).toBe(name);
   // The planner's loop is its default subcommand.
   const known = [...(command?.options ?? []), ...(command?.commands[0]?.options ?? [])].map(

@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 import { createProgram } from "./program.ts";
-import { reportFailure } from "./failure.ts";
 
-await createProgram()
-  .parseAsync(process.argv)
-  .catch((error: unknown) => {
-    process.exitCode = reportFailure(error);
-  });
+try {
+  const program = await createProgram(process.argv.slice(2));
+  await program.parseAsync(process.argv);
+} catch (error) {
+  const { reportFailure } = await import("./failure.ts");
+  process.exitCode = reportFailure(error);
+}

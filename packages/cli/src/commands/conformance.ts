@@ -24,7 +24,6 @@ interface Flags {
 /** `stator conformance`: whether a live engine server keeps the contract that its adapter relies on. */
 export function conformanceCommand(): Command {
   return new Command("conformance")
-    .description("check a live engine server against the contract of an engine")
     .addOption(
       new Option("--engine <kind>", "which engine")
         .choices(["vllm", "sglang", "trtllm", "llama-server"])

@@ -18,7 +18,6 @@ interface Flags {
 /** `stator frontend`: one frontend process of a layout whose workers run elsewhere. */
 export function frontendCommand(): Command {
   return new Command("frontend")
-    .description("run one frontend process for a layout whose workers run elsewhere")
     .argument("<layout>", "layout file")
     .option("--port <port>", "0 picks one; the layout's when absent", port)
     .option("--host <address>", "interface to listen on")

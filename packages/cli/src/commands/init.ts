@@ -8,7 +8,6 @@ import { createTerminal } from "../terminal.ts";
 /** `stator init`: a new project with a graph, processes, a layout and a test. */
 export function initCommand(version: string): Command {
   return new Command("init")
-    .description("start a project: graph, processes, layout, and a test that kills a worker")
     .argument("<folder>", "new or empty folder")
     .option("--json", "print one JSON object")
     .action(async (folder: string, flags: { json?: boolean }) => {

@@ -27,7 +27,6 @@ interface Flags {
 /** `stator load`: measures any OpenAI-compatible server from the outside. */
 export function loadCommand(): Command {
   return new Command("load")
-    .description("send load to any OpenAI-compatible server; TTFT, ITL, goodput")
     .option("--url <url>", "server address", "http://127.0.0.1:8000")
     .option("--model <name>", "model; the server's first when absent")
     .option("--endpoint <chat|completions>", "which API", "chat")

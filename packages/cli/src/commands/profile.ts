@@ -51,7 +51,6 @@ const suggestedTensors = [1, 2, 4, 8];
 /** `stator profile`: what one worker can do, measured over HTTP or taken from the performance model. */
 export function profileCommand(): Command {
   return new Command("profile")
-    .description("measure one worker for the planner, or take its profile from the performance model")
     .option("--url <url>", "measure this OpenAI-compatible server; the performance model when absent")
     .option("--model <name>", "model; the server's first, or meta-llama/Llama-3.1-8B")
     .option("--system <name>", "performance model: h200, b200 …", "h200")

@@ -6,9 +6,6 @@ import { runRouter } from "../router/run-router.ts";
 /** `stator router`: the KV-aware decision as a service, for gateways in any language. */
 export function routerCommand(): Command {
   return new Command("router")
-    .description(
-      "the KV-aware decision as a service: RouterService over Connect/gRPC, and the Mooncake indexer API",
-    )
     .requiredOption("--config <router.yaml>", "selector options and addresses")
     .action(async ({ config }: { config: string }) => {
       const router = await runRouter(await readRouterConfig(config));

@@ -37,7 +37,6 @@ interface Flags {
 /** `stator simulate`: what a layout would do under a load, and what if. */
 export function simulateCommand(): Command {
   return new Command("simulate")
-    .description("a layout under a trace or load in virtual time: TTFT, ITL, throughput, what if")
     .requiredOption("--layout <file>", "layout.yaml, as `stator up` takes it")
     .option("--trace <file>", "requests in Mooncake's format")
     .option(

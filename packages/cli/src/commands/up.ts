@@ -30,7 +30,6 @@ interface Flags {
 /** `stator up`: runs a layout on this machine. */
 export function upCommand(): Command {
   return new Command("up")
-    .description("run a layout on this machine: every worker and frontend a supervised process")
     .argument("<layout>", "layout file, YAML or JSON")
     .option("--port <port>", "the frontend's; 0 picks one", port)
     .option("--host <address>", "interface of the frontend")

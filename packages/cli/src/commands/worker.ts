@@ -40,7 +40,6 @@ interface Flags {
 /** `stator worker`: one engine process of a namespace. */
 export function workerCommand(): Command {
   return new Command("worker")
-    .description("run one engine process and serve it to the namespace")
     .addHelpText("after", "\nSTATOR_ENGINE_KEY in the environment is the API key of the engine's server.")
     .requiredOption("--model <name>", "the name that clients say")
     .addOption(

@@ -18,7 +18,9 @@ test.each([
 ] as const)("a generated layout (%s) comes with what the planner scales it by", async (name, flags) => {
   const out = path.join(folder, name);
   const asked = ["--model", "meta-llama/Llama-3.1-70B", "--system", "h200", "--backend", "vllm"];
-  await createProgram().parseAsync(
+  await (
+    await createProgram()
+  ).parseAsync(
     [
       "configure",
       "generate",

@@ -8,7 +8,6 @@ import { webCommand } from "./web.ts";
 /** `stator configure`: which layout, how many GPUs. */
 export function configureCommand(): Command {
   return new Command("configure")
-    .description("which layout, how many GPUs, with error bars")
     .addCommand(searchCommand())
     .addCommand(recommendCommand())
     .addCommand(estimateCommand())

@@ -32,7 +32,6 @@ interface Flags {
 /** `stator planner`: how many workers, now and for what is coming. */
 export function plannerCommand(): Command {
   return new Command("planner")
-    .description("enough workers for what is coming, never more than the budget")
     .addCommand(runCommand(), { isDefault: true })
     .addCommand(replayCommand())
     .addCommand(backtestCommand());

@@ -7,7 +7,6 @@ import { storeCommand } from "./store.ts";
 /** `stator transfer`: how fast KV moves, by which way, who moves it, and a store that keeps it for all. */
 export function transferCommand(): Command {
   return new Command("transfer")
-    .description("how fast KV moves between processes, by which way, and who keeps it")
     .addCommand(benchCommand())
     .addCommand(explainCommand())
     .addCommand(agentsCommand())
