@@ -59,6 +59,8 @@ export async function runCell(cell: Cell, isHurt: boolean, options: CellOptions 
       workers: runtime.workers({ role }),
       clock,
       name: role,
+      // Blocks in use are counted when a cell ends.
+      probe: "off",
       selector: createSelector({ clock, index: { maxBytes: 1024 * 1024 } }),
     });
   const prefill = poolOf("prefill");

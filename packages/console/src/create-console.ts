@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Clock, type RequestObserver, systemClock, type WorkerSource } from "@stator/core";
 import { ConsoleError } from "./console-error.ts";
 import { createFeed } from "./feed/feed.ts";
-import type { PlanView } from "./feed/views.ts";
+import type { PlanView, ProbeView } from "./feed/views.ts";
 import { consoleHandler } from "./http/console-handler.ts";
 import { loadApp } from "./http/static-app.ts";
 
@@ -30,6 +30,11 @@ export interface Console {
   readonly routes: Readonly<Record<string, (request: IncomingMessage, response: ServerResponse) => void>>;
   /** Shows what a planner wants. */
   planned(plan: readonly PlanView[]): void;
+  /** Shows what a probe of a worker's KV events came to: a pool's `onProbe`. Outcome `none` is not shown. */
+  probed(
+    target: { readonly worker: string; readonly epoch: string; readonly rank: number },
+    probe: { readonly outcome: ProbeView["outcome"] | "none"; readonly detail?: string },
+  ): void;
   /** Stops following workers. Open pages end with their server. */
   close(): void;
 }
@@ -62,6 +67,10 @@ export function createConsole(options: ConsoleOptions = {}): Console {
     observer: feed.observe,
     routes: { [path]: consoleHandler({ feed, app, path, mostReaders: mostPages }) },
     planned: feed.planned,
+    probed({ worker, epoch, rank }, { outcome, detail }) {
+      if (outcome !== "none")
+        feed.probed(worker, epoch, rank, { outcome, ...(detail === undefined ? {} : { detail }) });
+    },
     close: feed.close,
   };
 }

@@ -34,6 +34,7 @@ export type {
   Policy,
   PolicyInput,
   PredictionRecord,
+  ProbeRecord,
   Score,
   SelectOptions,
   SelectRequest,

@@ -12,6 +12,7 @@ interface Flags {
   discovery?: string;
   toolCallFormat?: string;
   reasoningFormat?: string;
+  probe: "events" | "off";
   logLevel: FrontendProcessOptions["logLevel"];
 }
 
@@ -24,6 +25,11 @@ export function frontendCommand(): Command {
     .option("--discovery <address>", "file, redis://… or nats://…; the layout's when absent")
     .option("--tool-call-format <name>", "how the model writes calls to tools; `none`: they stay text")
     .option("--reasoning-format <name>", "how the model sets its thoughts apart; `none`: they stay text")
+    .addOption(
+      new Option("--probe <what>", "send each worker that joins a short prompt, to prove its KV events")
+        .choices(["events", "off"])
+        .default("events"),
+    )
     .option("--gpu-metrics", "measure the GPUs of this machine; one process of a machine does")
     .addOption(
       new Option("--log-level <level>").choices(["silent", "error", "warn", "info", "debug"]).default("warn"),
@@ -44,6 +50,7 @@ export function frontendCommand(): Command {
         port: flags.port ?? layout.frontend.port,
         host: flags.host ?? layout.frontend.host,
         logLevel: flags.logLevel,
+        probe: flags.probe,
         // Of several that share a port, the first.
         measuresGpus: flags.gpuMetrics === true && (cluster.worker?.id ?? 1) === 1,
         onReady(url, withoutWorkers) {

@@ -24,6 +24,7 @@ interface Flags {
   toolCallFormat?: string;
   reasoningFormat?: string;
   namespace?: string;
+  probe: "events" | "off";
   logLevel: UpOptions["logLevel"];
 }
 
@@ -47,6 +48,11 @@ export function upCommand(): Command {
     .option(
       "--namespace <name>",
       "separates deployments; one of its own when neither flag nor layout names it",
+    )
+    .addOption(
+      new Option("--probe <what>", "send each worker that joins a short prompt, to prove its KV events")
+        .choices(["events", "off"])
+        .default("events"),
     )
     .addOption(
       new Option("--log-level <level>", "of all processes")
@@ -75,6 +81,7 @@ export function upCommand(): Command {
         layout,
         main: fileURLToPath(new URL("../main.js", import.meta.url)),
         logLevel: flags.logLevel,
+        probe: flags.probe,
         logger: createLogger(flags.logLevel, { process: "supervisor" }),
         onProgress: (ready, all) => terminal.progress(`starting processes: ${ready}/${all}`),
         onLine: (name, line) => {

@@ -16,6 +16,8 @@ export interface FrontendProcessOptions {
   readonly logLevel: "silent" | "error" | "warn" | "info" | "debug";
   /** Whether this process measures the GPUs of its machine. */
   readonly measuresGpus: boolean;
+  /** Whether workers that join are sent a short prompt to prove their KV events. Default `events`. */
+  readonly probe?: "events" | "off";
   /** Called once every model has a worker; after 10 s also without, with the models that have none. */
   readonly onReady: (url: string, withoutWorkers: readonly string[]) => void;
 }
@@ -40,6 +42,8 @@ export async function runFrontend(options: FrontendProcessOptions): Promise<void
     models: graphFromLayout(runtime, layout, {
       meter: metrics,
       logger,
+      onProbe: page.probed,
+      ...(options.probe === undefined ? {} : { probe: options.probe }),
       ...(replicas === undefined ? {} : { replicas: replicas.group }),
     }),
     toolCallFormats: namedBy<ToolCallFormatName>(layout, "toolCallFormat"),

@@ -11,6 +11,8 @@ export interface UpOptions {
   readonly main: string;
   readonly logLevel: "silent" | "error" | "warn" | "info" | "debug";
   readonly logger: Logger;
+  /** Of frontends: whether workers that join are sent a short prompt to prove their KV events. Default `events`. */
+  readonly probe?: "events" | "off";
   /** Workers also serve `/metrics`, on free ports. Default true. */
   readonly workerMetrics?: boolean;
   /** Longest wait for all processes. Default 120,000 ms. */
@@ -75,6 +77,7 @@ export async function up(options: UpOptions): Promise<Up> {
         "--log-level",
         logLevel,
         "--gpu-metrics",
+        ...(options.probe === undefined ? [] : ["--probe", options.probe]),
       ],
       port: layout.frontend.port,
       count: layout.frontend.replicas,

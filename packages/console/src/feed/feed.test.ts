@@ -244,6 +244,25 @@ describe("feed", () => {
     expect(page.last().workers).toMatchObject([{ state: "ejected", reason: "its stream was cut" }]);
   });
 
+  test("what a probe of a worker showed is with it, the worst of its ranks", () => {
+    const { clock, feed, join } = stage();
+    join("a");
+    const page = reading(feed);
+    feed.probed("a", "1", 0, { outcome: "passed" });
+    feed.probed("a", "1", 1, { outcome: "failed", detail: "no KV event came" });
+    feed.probed("unknown", "1", 0, { outcome: "failed" });
+    clock.pass(100);
+    expect(page.last().workers).toMatchObject([
+      { id: "a", probe: { outcome: "failed", detail: "no KV event came" } },
+    ]);
+    feed.probed("a", "1", 1, { outcome: "passed" });
+    clock.pass(100);
+    expect(page.last().workers).toMatchObject([{ probe: { outcome: "passed" } }]);
+    join("a", "2");
+    clock.pass(100);
+    expect(page.last().workers[0]!.probe).toBeUndefined();
+  });
+
   test("a page that reads slowly misses messages, never changes", () => {
     const { clock, feed, join } = stage();
     const a = join("a");

@@ -2,7 +2,7 @@ import type { Clock, RequestEvent, Timer, WorkerSource } from "@stator/core";
 import { createRateMeter } from "./rate-meter.ts";
 import { createRequestBook } from "./request-book.ts";
 import { createRevisions } from "./revisions.ts";
-import type { FeedMessage, FlowView, PlanView, RateView } from "./views.ts";
+import type { FeedMessage, FlowView, PlanView, ProbeView, RateView } from "./views.ts";
 import { createWorkerBook } from "./worker-book.ts";
 
 /** Writes one message; false when the reader has not read the ones before. */
@@ -11,6 +11,7 @@ type FeedReader = (message: FeedMessage) => boolean;
 export interface Feed {
   observe(event: RequestEvent): void;
   planned(plan: readonly PlanView[]): void;
+  probed(worker: string, epoch: string, rank: number, probe: ProbeView): void;
   /** Sends everything now, then what changes. Returns how to stop. */
   subscribe(reader: FeedReader): () => void;
   readonly readers: number;
@@ -85,6 +86,7 @@ export function createFeed({ title, workers, mostRequests, intervalMs, clock }: 
 
   return {
     observe: (event) => requestBook.observe(event),
+    probed: (worker, epoch, rank, probe) => workerBook.probed(worker, epoch, rank, probe),
     planned: (value) => {
       plan = { value, revision: revisions.next() };
     },

@@ -18,6 +18,13 @@ export interface WorkerView {
   readonly capacityRequests: number;
   readonly ranks: number;
   readonly labels: Readonly<Record<string, string>>;
+  /** Whether a block stored there came back as a KV event, where that was probed: of several ranks the worst. */
+  readonly probe?: ProbeView;
+}
+
+export interface ProbeView {
+  readonly outcome: "waiting" | "passed" | "failed" | "unproven" | "skipped";
+  readonly detail?: string;
 }
 
 export interface CandidateView {

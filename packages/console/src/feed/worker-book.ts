@@ -1,10 +1,12 @@
 import type { EngineStatus, WorkerHandle, WorkerSource } from "@stator/core";
 import { RevisedMap, type Revisions } from "./revisions.ts";
-import type { WorkerView } from "./views.ts";
+import type { ProbeView, WorkerView } from "./views.ts";
 
 /** The workers of some sources, as views. */
 export interface WorkerBook {
   modelOf(worker: string): string | undefined;
+  /** What a probe of one rank of this life showed. */
+  probed(worker: string, epoch: string, rank: number, probe: ProbeView): void;
   since(revision: number): { readonly workers: readonly WorkerView[]; readonly gone: readonly string[] };
   close(): void;
 }
@@ -12,10 +14,23 @@ export interface WorkerBook {
 /** Workers shown at once. */
 const mostWorkers = 512;
 
+const byConcern: readonly ProbeView["outcome"][] = ["failed", "unproven", "waiting", "skipped", "passed"];
+
+function worst(probes: readonly ProbeView[]): ProbeView | undefined {
+  for (const outcome of byConcern) {
+    const found = probes.find((probe) => probe.outcome === outcome);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
 export function createWorkerBook(sources: readonly WorkerSource[], revisions: Revisions): WorkerBook {
   const views = new RevisedMap<WorkerView>(revisions, mostWorkers);
   const gone = new RevisedMap<string>(revisions, mostWorkers);
   const handles = new Map<WorkerHandle, () => void>();
+  /** Of present lives, by rank. */
+  const probes = new Map<string, { readonly epoch: string; readonly ranks: Map<number, ProbeView> }>();
+  const shows = new Map<string, () => void>();
   const stops: (() => void)[] = [];
 
   function add(handle: WorkerHandle): void {
@@ -32,6 +47,8 @@ export function createWorkerBook(sources: readonly WorkerSource[], revisions: Re
     const show = (): void => {
       const { state, reason } = handle.health;
       const { epoch, model, role, ranks, labels, id } = worker;
+      const known = probes.get(id);
+      const probe = known?.epoch === epoch ? worst([...known.ranks.values()]) : undefined;
       views.set(id, {
         id,
         epoch,
@@ -48,8 +65,10 @@ export function createWorkerBook(sources: readonly WorkerSource[], revisions: Re
         capacityRequests: worker.capacity.requests,
         ranks,
         labels,
+        ...(probe === undefined ? {} : { probe }),
       });
     };
+    shows.set(worker.id, show);
     const stopHealth = handle.health.onChange(show);
     const stopStatus = handle.engine.onStatus?.((status: EngineStatus) => {
       const next = status.load;
@@ -87,6 +106,8 @@ export function createWorkerBook(sources: readonly WorkerSource[], revisions: Re
     // A new life of the same worker may have joined already.
     if (views.get(id)?.epoch !== epoch) return;
     views.delete(id);
+    probes.delete(id);
+    shows.delete(id);
     gone.set(id, id);
   }
 
@@ -98,6 +119,14 @@ export function createWorkerBook(sources: readonly WorkerSource[], revisions: Re
   }
 
   return {
+    probed(worker, epoch, rank, probe) {
+      const show = shows.get(worker);
+      if (show === undefined) return;
+      let known = probes.get(worker);
+      if (known?.epoch !== epoch) probes.set(worker, (known = { epoch, ranks: new Map() }));
+      known.ranks.set(rank, probe);
+      show();
+    },
     modelOf: (worker) => views.get(worker)?.model,
     since: (revision) => ({
       workers: views.since(revision),

@@ -37,10 +37,16 @@ export function Workers({ workers }: { readonly workers: readonly WorkerView[] }
                   <span class="mono">{worker.id}</span>
                   {models > 1 && <span class="quiet model"> {worker.model}</span>}
                 </th>
-                <td title={worker.reason ?? ""}>
+                <td title={worker.reason ?? worker.probe?.detail ?? ""}>
                   <span class={`state ${worker.state}`}>
                     <span aria-hidden="true">{stateMarks[worker.state]}</span> {worker.state}
                   </span>
+                  {(worker.probe?.outcome === "failed" || worker.probe?.outcome === "unproven") && (
+                    <span class="quiet">
+                      {" "}
+                      KV events {worker.probe.outcome === "failed" ? "missing" : "unproven"}
+                    </span>
+                  )}
                 </td>
                 <td class="number">{worker.running}</td>
                 <td class="number">{worker.waiting}</td>

@@ -13,7 +13,7 @@ import { disaggregated } from "../disaggregated/disaggregated.ts";
 import { uncachedTokensAbove } from "../disaggregated/when.ts";
 import { defaultUncachedTokens } from "../disaggregated/disaggregated.ts";
 import { migrating } from "../migrating/migrating.ts";
-import { createPool } from "../pool/create-pool.ts";
+import { createPool, type PoolOptions } from "../pool/create-pool.ts";
 import type { ReplicaGroup } from "../replicas/replica-group.ts";
 import { createSelector } from "../selector/create-selector.ts";
 import { policyByName } from "./policy-by-name.ts";
@@ -30,6 +30,10 @@ export interface GraphOptions {
   readonly logger?: Logger;
   /** Routers in front of the same workers: pools share their bookings with them. Default: none. */
   readonly replicas?: ReplicaGroup;
+  /** Whether workers that join are probed; see `PoolOptions.probe`. Default `events`. */
+  readonly probe?: PoolOptions["probe"];
+  /** Hears what probes come to. */
+  readonly onProbe?: PoolOptions["onProbe"];
 }
 
 /**
@@ -73,7 +77,7 @@ function poolOf(
   model: string,
   role: WorkerRole,
   { policy }: LayoutPool,
-  { meter, logger, replicas }: GraphOptions,
+  { meter, logger, replicas, probe, onProbe }: GraphOptions,
 ): Pool {
   const said = {
     ...(meter === undefined ? {} : { meter }),
@@ -84,6 +88,8 @@ function poolOf(
     workers,
     name: role,
     ...said,
+    ...(probe === undefined ? {} : { probe }),
+    ...(onProbe === undefined ? {} : { onProbe }),
     ...(replicas === undefined ? {} : { selector: replicas.join(`${model}/${role}`, createSelector(said)) }),
   });
 }

@@ -11,9 +11,21 @@ export interface EventProof {
   readonly isIdle: boolean;
   /** A prompt was computed; the index held `knownBlocks` of its names when it was sent. */
   computed(names: BigUint64Array, knownBlocks: number, nowMs: number): void;
-  /** Looks at the prompt that is due, if one is. Returns true when silence began or ended. */
-  check(nowMs: number, blocksNow: (names: BigUint64Array) => number): boolean;
+  /** Looks at the prompt that is due, if one is. */
+  check(nowMs: number, blocksNow: (names: BigUint64Array) => number): ProofNews;
+  /** A probe showed the same, at once. Returns true when silence began or ended. */
+  probed(cameBack: boolean): boolean;
 }
+
+/** What a look showed. */
+export interface ProofNews {
+  /** The prompt that was due came back. */
+  readonly cameBack: boolean;
+  /** Silence began or ended. */
+  readonly isTurn: boolean;
+}
+
+const noNews: ProofNews = { cameBack: false, isTurn: false };
 
 export function createEventProof(): EventProof {
   let pending:
@@ -32,12 +44,18 @@ export function createEventProof(): EventProof {
         pending = { names, knownBlocks, dueMs: nowMs + EVENT_PROOF_MS };
     },
     check(nowMs, blocksNow) {
-      if (pending === undefined || nowMs < pending.dueMs) return false;
+      if (pending === undefined || nowMs < pending.dueMs) return noNews;
       const { names, knownBlocks } = pending;
       pending = undefined;
       const wasSilent = missed >= MOST_MISSED;
-      missed = blocksNow(names) > knownBlocks ? 0 : missed + 1;
-      return missed >= MOST_MISSED !== wasSilent;
+      const cameBack = blocksNow(names) > knownBlocks;
+      missed = cameBack ? 0 : missed + 1;
+      return { cameBack, isTurn: missed >= MOST_MISSED !== wasSilent };
+    },
+    probed(cameBack) {
+      const wasSilent = missed >= MOST_MISSED;
+      missed = cameBack ? 0 : MOST_MISSED;
+      return cameBack === wasSilent;
     },
   };
 }

@@ -22,8 +22,17 @@ import {
 } from "@stator/core";
 
 import { routerError } from "../errors/router-error.ts";
+import { createRegistrationProbes } from "../probe/registration-probe.ts";
 import { createSelector } from "../selector/create-selector.ts";
-import type { Decision, Policy, SelectRequest, Selector } from "../selector/selector.ts";
+import type {
+  Decision,
+  Policy,
+  ProbeRecord,
+  SelectRequest,
+  Selector,
+  Target,
+  TargetLoad,
+} from "../selector/selector.ts";
 import { withTail, type Prelude } from "../streams/tail.ts";
 import { refusalOf } from "./eligibility.ts";
 import { createPaceWatch } from "./pace-watch.ts";
@@ -50,6 +59,13 @@ export interface PoolOptions {
   readonly logger?: Logger;
   /** What the pool's own selector measures. Default: nothing. */
   readonly meter?: Meter;
+  /**
+   * Whether a worker that joined is sent a short prompt, to see that what is stored there comes back as KV events: `events`, or
+   * `off`. No booking, metric or request event tells of it. Default `events`.
+   */
+  readonly probe?: "events" | "off";
+  /** Hears what a probe came to, with every try. */
+  readonly onProbe?: (target: Target, record: ProbeRecord) => void;
 }
 
 export const defaultPoolQueue: number = 1_024;
@@ -58,6 +74,8 @@ export const defaultPoolQueue: number = 1_024;
 export interface ClosablePool extends Pool {
   /** What the pool holds now; all zero when nothing runs. */
   readonly counts: { readonly workers: number; readonly booked: number; readonly waiting: number };
+  /** What its selector knows, one line per worker and rank: load, index, predictions, probe. */
+  loads(): readonly TargetLoad[];
   /** Stops watching its workers; they themselves stay as they are. */
   close(): Promise<void>;
 }
@@ -105,6 +123,14 @@ export function createPool(options: PoolOptions): ClosablePool {
   const source: WorkerSource = owned ?? (options.workers as WorkerSource);
   const members = new Map<string, Member>();
   const line = createWaitingLine(clock);
+  const probes =
+    options.probe === "off"
+      ? undefined
+      : createRegistrationProbes({
+          selector,
+          clock,
+          ...(options.onProbe === undefined ? {} : { onRecord: options.onProbe }),
+        });
   const pace = createPaceWatch({ clock });
   const prepared = new WeakMap<Uint32Array, Prepared>();
   let booked = 0;
@@ -140,6 +166,7 @@ export function createPool(options: PoolOptions): ClosablePool {
     members.set(worker.id, { handle, booked: 0, stops });
     longestContext = Math.max(longestContext, card.contextTokens);
     observeSnapshot(worker.id, worker.epoch, engine);
+    if (probes !== undefined) stops.push(probes.start(handle));
     line.wake();
   };
   const leave = (handle: WorkerHandle | undefined): void => {
@@ -352,6 +379,7 @@ export function createPool(options: PoolOptions): ClosablePool {
     get counts() {
       return { workers: members.size, booked, waiting: line.length };
     },
+    loads: () => selector.loads(),
     reserve,
     generate,
     estimate(request): Estimate | undefined {

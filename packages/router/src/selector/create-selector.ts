@@ -163,6 +163,12 @@ export function createSelector(options: SelectorOptions = {}): Selector {
       const known = workers.get(batch.worker);
       return known?.worker.epoch === batch.epoch ? applyBatch(index, known, batch) : "stale";
     },
+    probed({ worker, epoch, rank }, record) {
+      const target = workers.get(worker)?.ranks[rank];
+      if (target?.epoch !== epoch) return "stale";
+      trust.probed(target, record);
+      return "applied";
+    },
     nextSequence: (worker) => workers.get(worker)?.next,
     prepare: (request) => prepareRequest(request, agreement.blockTokens),
     select(request, selectOptions) {
@@ -260,6 +266,7 @@ export function createSelector(options: SelectorOptions = {}): Selector {
           indexedBlocks: index.digest(target.number).blocks,
           prediction: target.prediction.record,
           hasEvents: isToldAll(target),
+          probe: target.probe,
           prefill: {
             fixedMs: intercept,
             msPerToken: slope,

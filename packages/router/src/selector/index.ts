@@ -12,6 +12,7 @@ export type {
   Policy,
   PolicyInput,
   PredictionRecord,
+  ProbeRecord,
   Score,
   SelectOptions,
   SelectRequest,

@@ -1,5 +1,5 @@
 import type { Counter, Gauge, Meter } from "@stator/core";
-import type { PredictionRecord } from "./selector.ts";
+import type { PredictionRecord, ProbeRecord } from "./selector.ts";
 
 /** What a selector measures of one worker. */
 export interface WorkerSeries {
@@ -9,6 +9,10 @@ export interface WorkerSeries {
   gap(record: Pick<PredictionRecord, "isDistrusted" | "isUnderstated">): void;
   /** Whether what it computes fails to come back as KV events. */
   silent(isSilent: boolean): void;
+  /** A prompt of its traffic came back as KV events. */
+  proven(): void;
+  /** What a probe of its KV events came to. */
+  probed(outcome: ProbeRecord["outcome"]): void;
   /** A snapshot differed from the index, though both had seen the same events. */
   mismatched(): void;
   /** It left. */
@@ -45,6 +49,16 @@ export function createSelectorMetrics(meter: Meter): (worker: string) => WorkerS
     help: "1 while the blocks that a worker computes do not come back as KV events: it is routed by this router's own decisions.",
     labels,
   });
+  const probes = meter.counter({
+    name: "router_probes",
+    help: "Probes of the way from a stored block to a KV event, by what they came to.",
+    labels: ["outcome"],
+  });
+  const probeFailed = meter.gauge({
+    name: "router_probe_failed",
+    help: "1 while the blocks of a probe prompt did not come back as KV events from a worker, nor those of a prompt since.",
+    labels,
+  });
   const mismatches = meter.counter({
     name: "kv_index_digest_mismatch",
     help: "Snapshots of a worker that differed from the index after the same events; the index was replaced.",
@@ -58,6 +72,7 @@ export function createSelectorMetrics(meter: Meter): (worker: string) => WorkerS
       distrusted: Gauge;
       understated: Gauge;
       silent: Gauge;
+      probeFailed: Gauge;
       mismatches: Counter;
     } = {
       predicted: predicted.labels(who),
@@ -65,11 +80,13 @@ export function createSelectorMetrics(meter: Meter): (worker: string) => WorkerS
       distrusted: distrusted.labels(who),
       understated: understated.labels(who),
       silent: silent.labels(who),
+      probeFailed: probeFailed.labels(who),
       mismatches: mismatches.labels(who),
     };
     series.distrusted.set(0);
     series.understated.set(0);
     series.silent.set(0);
+    series.probeFailed.set(0);
     return {
       predicted(predictedTokens, actualTokens) {
         series.predicted.add(predictedTokens);
@@ -80,11 +97,19 @@ export function createSelectorMetrics(meter: Meter): (worker: string) => WorkerS
         series.understated.set(isUnderstated ? 1 : 0);
       },
       silent: (isSilent) => series.silent.set(isSilent ? 1 : 0),
+      probed(outcome) {
+        probes.labels({ outcome }).add();
+        series.probeFailed.set(outcome === "failed" ? 1 : 0);
+      },
+      proven() {
+        series.probeFailed.set(0);
+      },
       mismatched: () => series.mismatches.add(),
       forget() {
         distrusted.remove(who);
         understated.remove(who);
         silent.remove(who);
+        probeFailed.remove(who);
       },
     };
   };

@@ -194,6 +194,8 @@ export interface TargetLoad extends Target {
   readonly prediction: PredictionRecord;
   /** KV events arrive, and what it computes is among them; else it is routed by this router's own decisions. */
   readonly hasEvents: boolean;
+  /** Whether a block that was stored there came back as a KV event. */
+  readonly probe: ProbeRecord;
   /** Fitted prefill time: fixed part, per token, and residual standard deviation. */
   readonly prefill: {
     readonly fixedMs: number;
@@ -210,6 +212,19 @@ export interface Holding extends Target {
   /** Of these, blocks that are only in host memory, and only on disk. */
   readonly hostBlocks: number;
   readonly diskBlocks: number;
+}
+
+/**
+ * What is known of a target's way from a stored block to a KV event of the same name.
+ * - `none`: nobody probes here. - `waiting`: a probe is due or runs. - `passed`: its blocks came back.
+ * - `failed`: they did not: `detail` says what to look at. - `unproven`: no probe prompt could be run.
+ * - `skipped`: there is nothing to prove: `detail` says why.
+ */
+export interface ProbeRecord {
+  readonly outcome: "none" | "waiting" | "passed" | "failed" | "unproven" | "skipped";
+  /** Probe prompts sent so far. */
+  readonly attempts: number;
+  readonly detail?: string;
 }
 
 /** Predicted against actual cached tokens. */
@@ -244,6 +259,11 @@ export interface Selector {
   observeStatus(worker: string, epoch: string, status: EngineStatus): ObserveResult;
   /** One batch of KV events from any feed. */
   observe(batch: KvEventBatch): ObserveResult;
+  /**
+   * What a probe of a target showed. One that failed is routed by this router's own decisions until a prompt of it comes back as
+   * KV events.
+   */
+  probed(target: Target, record: ProbeRecord): ObserveResult;
   /** The sequence number that the next batch of this worker must have. */
   nextSequence(worker: string): bigint | undefined;
   /** Names the prompt's blocks, once per request: pass the result to `select` as often as needed. */

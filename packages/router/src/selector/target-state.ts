@@ -3,7 +3,7 @@ import { createEventProof, type EventProof } from "../load/event-proof.ts";
 import type { PrefillModel } from "../load/time-model.ts";
 import type { PredictionCheck } from "../load/prediction-check.ts";
 import type { BookingState } from "./booking.ts";
-import type { Candidate } from "./selector.ts";
+import type { Candidate, ProbeRecord } from "./selector.ts";
 
 /** What the selector believes about one target, and the candidate that policies see, filled anew for each decision. */
 export interface TargetState extends Candidate {
@@ -27,6 +27,7 @@ export interface TargetState extends Candidate {
   /** Blocks that its engine keeps for decodes that will not come: no request's end frees them. */
   leakedBlocks: number;
   hasEvents: boolean;
+  probe: ProbeRecord;
   isDraining: boolean;
 
   cachedTokens: number;
@@ -45,6 +46,8 @@ export interface TargetState extends Candidate {
   costMs: number;
   errorMs: number;
 }
+
+const notProbed: ProbeRecord = { outcome: "none", attempts: 0 };
 
 export interface TargetInit {
   readonly number: number;
@@ -81,6 +84,7 @@ export function createTargetState(init: TargetInit): TargetState {
     foreignBlocks: 0,
     leakedBlocks: 0,
     hasEvents: false,
+    probe: notProbed,
     isDraining: false,
     cachedTokens: 0,
     predictedTokens: 0,

@@ -1,6 +1,7 @@
 import type { Logger } from "@stator/core";
 import { EVENT_PROOF_MS } from "../load/event-proof.ts";
 import type { WorkerSeries } from "./selector-metrics.ts";
+import type { ProbeRecord } from "./selector.ts";
 import type { TargetState } from "./target-state.ts";
 
 export interface WorkerTrustOptions {
@@ -16,6 +17,8 @@ export interface WorkerTrust {
   computed(target: TargetState, names: BigUint64Array, knownBlocks: number, nowMs: number): void;
   /** A worker said how much of a prompt it found cached. */
   predicted(target: TargetState, predictedTokens: number, actualTokens: number): void;
+  /** What a probe of a target showed. */
+  probed(target: TargetState, record: ProbeRecord): void;
   /** Whether what was computed came back as events, of all targets whose time has come. */
   prove(nowMs: number, targets: readonly TargetState[]): void;
 }
@@ -35,11 +38,32 @@ export function createWorkerTrust({ logger, seriesOf, blocksOf }: WorkerTrustOpt
       series?.gap(target.prediction.record);
       tellGap(logger, target);
     },
+    probed(target, record) {
+      target.probe = record;
+      const { outcome, attempts, detail } = record;
+      if (outcome === "waiting") return;
+      seriesOf(target.worker)?.probed(outcome);
+      const fields = { worker: target.worker, rank: target.rank, attempts, detail };
+      if (outcome === "failed")
+        logger.error(
+          "A probe's blocks did not come back as KV events: this worker is routed by this router's own decisions until a prompt's do.",
+          fields,
+        );
+      else if (outcome === "unproven") logger.warn("No probe prompt could be run at this worker.", fields);
+      else logger.info("Probe of this worker's KV events.", { ...fields, outcome });
+      if (outcome !== "passed" && outcome !== "failed") return;
+      if (target.proof.probed(outcome === "passed")) seriesOf(target.worker)?.silent(target.proof.isSilent);
+    },
     prove(nowMs, targets) {
       if (nowMs < proofDueMs) return;
       proofDueMs = nowMs + EVENT_PROOF_MS;
       for (const target of targets) {
-        if (!target.proof.check(nowMs, (names) => blocksOf(target, names))) continue;
+        const { cameBack, isTurn } = target.proof.check(nowMs, (names) => blocksOf(target, names));
+        if (cameBack && target.probe.outcome !== "passed") {
+          target.probe = { outcome: "passed", attempts: target.probe.attempts, detail: "by a prompt" };
+          seriesOf(target.worker)?.proven();
+        }
+        if (!isTurn) continue;
         seriesOf(target.worker)?.silent(target.proof.isSilent);
         tellSilence(logger, target);
       }

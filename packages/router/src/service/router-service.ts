@@ -155,8 +155,10 @@ export function createRouterService(options: RouterServiceOptions): RouterServic
           ? {}
           : { replicate: (requests, { signal }) => options.peers!.accept(requests, signal) }),
         dump: () => ({
-          targets: selector.loads().map(({ prefill, prediction, ...load }) => ({
+          targets: selector.loads().map(({ prefill, prediction, probe, ...load }) => ({
             ...load,
+            probe: probe.outcome,
+            probeDetail: probe.detail ?? "",
             prefillFixedMs: prefill.fixedMs,
             prefillMsPerToken: prefill.msPerToken,
             prefillErrorMs: prefill.errorMs,

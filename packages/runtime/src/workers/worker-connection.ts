@@ -108,6 +108,12 @@ export function connectWorker(options: WorkerConnectionOptions): WorkerConnectio
     failures = 0;
     health.observe({ type: "connected" });
     if (handle !== undefined) return;
+    // Present where the worker's engine tells KV events at all; what it asks for comes as a status.
+    if (welcome.hasSnapshot)
+      engine.snapshot = () => {
+        if (lastSequence > 0n) session?.refreshEvents();
+        return undefined;
+      };
     handle = { worker: workerFromWire(welcome.worker), card: cardFromWire(welcome.card), health, engine };
     options.onReady(handle);
   };

@@ -103,16 +103,20 @@ describe("a cluster in virtual time", () => {
     },
   );
 
+  // Blocks in use are counted here, at moments when a probe may hold some.
+  const probe = "off" as const;
   const graphOf = (clock: Clock): { graph: MigratingEngine; prefill: ClosablePool; decode: ClosablePool } => {
     const prefill = createPool({
       workers: cluster!.runtime.workers({ role: "prefill" }),
       clock,
       name: "prefill",
+      probe,
     });
     const decode = createPool({
       workers: cluster!.runtime.workers({ role: "decode" }),
       clock,
       name: "decode",
+      probe,
     });
     return {
       prefill,

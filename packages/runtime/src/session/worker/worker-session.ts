@@ -288,7 +288,7 @@ export async function* serveSession(
         card: cardToWire(host.card),
         worker: workerToWire(host.worker),
         contract,
-        hasSnapshot: true,
+        hasSnapshot: host.engine.snapshot !== undefined,
       }),
     });
     for (;;) {
