@@ -39,10 +39,13 @@ export function probePrompt(
     }
   });
   return createRequest({
-    id: `${probeIdPrefix}${worker.id}-${rank}-${attempt}`,
+    // Several routers may ask one worker at once.
+    id: `${probeIdPrefix}${worker.id}-${rank}-${attempt}-${hex(random, 8)}`,
     model: worker.model,
     promptIds,
     limits: { maxTokens: 1 },
+    // Not sampled: a probe is in nobody's trace, and makes none of its own (W3C Trace Context, 3.2.2.5).
+    traceparent: `00-${hex(random, 32)}-${hex(random, 16)}-00`,
     ...(isOrdinary ? {} : { priority: PRIORITY }),
     ...(worker.ranks > 1 ? { hints: { pin: { worker: worker.id, rank } } } : {}),
   });
@@ -58,4 +61,8 @@ export interface ProbePromptOptions {
 
 function lengthOf({ blockTokens }: ModelCard): number {
   return blockTokens * Math.max(BLOCKS, Math.ceil(LEAST_TOKENS / blockTokens)) + 1;
+}
+
+function hex(random: () => number, digits: number): string {
+  return Array.from({ length: digits }, () => Math.floor(random() * 16).toString(16)).join("");
 }
