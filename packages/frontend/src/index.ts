@@ -11,7 +11,7 @@ export type {
   TextRequest,
   TextUsage,
 } from "./text/text-request.ts";
-export type { ChatMessage, ChatToolCall } from "./text/chat-template.ts";
+export type { ChatMessage, ChatToolCall } from "./text/template/chat-template.ts";
 export type { ChoiceStep } from "./text/run-choice.ts";
 export type { ReasoningFormatName } from "./text/reasoning/reasoning-format.ts";
 export type { ToolCallFormatName, ToolCallPiece } from "./text/tool-calls/tool-call-format.ts";

@@ -1,6 +1,6 @@
 import { StatorError, type Clock, type Engine, type ModelCard } from "@stator/core";
 import { FrontendError } from "../errors.ts";
-import { createChatTemplate, type ChatTemplate } from "./chat-template.ts";
+import { createChatTemplate, type ChatTemplate } from "./template/chat-template.ts";
 import type { OffLoop } from "./off-loop/off-loop.ts";
 import { createTextEncoding } from "./tokens/tokenizer.ts";
 import { waitForCard } from "./wait-for-card.ts";

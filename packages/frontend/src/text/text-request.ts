@@ -1,5 +1,5 @@
 import type { GenerateRequest, Grammar, Hints, RequestObserver } from "@stator/core";
-import type { ChatMessage } from "./chat-template.ts";
+import type { ChatMessage } from "./template/chat-template.ts";
 import type { ChoiceFinish, TextPiece } from "./tokens/choice-decoder.ts";
 
 /** What to continue: a conversation, a text, or token ids. */

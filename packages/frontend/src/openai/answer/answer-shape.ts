@@ -1,4 +1,4 @@
-import type { ChatToolCall } from "../../text/chat-template.ts";
+import type { ChatToolCall } from "../../text/template/chat-template.ts";
 import type { ChoiceFinish, TextPiece, TokenText } from "../../text/tokens/choice-decoder.ts";
 import type { TextUsage } from "../../text/text-request.ts";
 

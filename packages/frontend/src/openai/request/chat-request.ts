@@ -1,7 +1,7 @@
 import type { Grammar } from "@stator/core";
 import { z } from "zod";
 import { invalidParam } from "../../errors.ts";
-import type { ChatMessage } from "../../text/chat-template.ts";
+import type { ChatMessage } from "../../text/template/chat-template.ts";
 import type { TextRequest } from "../../text/text-request.ts";
 import type { OpenAILimits } from "../limits.ts";
 import {

@@ -1,5 +1,6 @@
-import { Template } from "@huggingface/jinja";
-import { FrontendError } from "../errors.ts";
+import { FrontendError } from "../../errors.ts";
+import { parse, tokenize, type JinjaNode } from "./jinja-library.ts";
+import { renderTemplate } from "./python-interpreter.ts";
 
 /** One message as chat templates know them: `content` is text; tool calls carry parsed arguments. */
 export interface ChatMessage {
@@ -37,9 +38,9 @@ export interface ChatTemplate {
 
 /** Compiles a Jinja chat template. `bos` and `eos` are the texts it writes as `bos_token` and `eos_token`. */
 export function createChatTemplate(source: string, bos: string, eos: string): ChatTemplate {
-  let template: Template;
+  let program: JinjaNode;
   try {
-    template = new Template(source);
+    program = parse(tokenize(source, { lstrip_blocks: true, trim_blocks: true }));
   } catch (cause) {
     throw new FrontendError({
       code: "FRONTEND_TEMPLATE_FAILED",
@@ -51,7 +52,7 @@ export function createChatTemplate(source: string, bos: string, eos: string): Ch
   return {
     render(input) {
       try {
-        return template.render({
+        return renderTemplate(program, {
           ...input.variables,
           messages: templateMessages(input.messages),
           ...(input.tools === undefined ? {} : { tools: input.tools }),
