@@ -104,6 +104,12 @@ export interface PrefixIndex {
    * nodes; for snapshots, not for requests.
    */
   dump(target: number): readonly DumpedBlocks[];
+  /**
+   * The same in steps of about a millisecond, between which the index may be changed. What is then in it is exact for every
+   * block that was not stored, removed or cleared meanwhile: who applies those changes to the result as well has what the
+   * target holds at its end.
+   */
+  dumpSteps(target: number): Generator<void, readonly DumpedBlocks[], void>;
   /** How deep each target holds the chain `names`. O(distinct depths * log(blocks)) probes while targets have no hole on it. */
   lookup(names: BigUint64Array): PrefixMatch;
   /** Does up to `nodes` steps of forgetting retired targets. Called along with events; call it when idle to hurry. */

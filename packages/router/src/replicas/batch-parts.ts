@@ -1,7 +1,7 @@
 import type { KvEvent, KvEventBatch } from "@stator/core";
 
-/** Blocks of one part: with engine keys 128 KiB, well below what brokers take by default. */
-const PART_BLOCKS = 8192;
+/** Blocks of one part: with engine keys 64 KiB, well below what brokers take by default, and encoded within a millisecond. */
+const PART_BLOCKS = 4096;
 
 /** One message of a batch that is too long for one. */
 export interface BatchPart {
@@ -12,25 +12,23 @@ export interface BatchPart {
 }
 
 /** Cuts a batch: between events, and long chains in two of which the second follows the first. */
-export function partsOfBatch(batch: KvEventBatch): BatchPart[] {
-  const parts: KvEvent[][] = [[]];
+export function* partsOfBatch(batch: KvEventBatch): Generator<BatchPart, void, void> {
+  let events: KvEvent[] = [];
+  let part = 0;
   let room = PART_BLOCKS;
   for (const event of batch.events) {
     for (const piece of piecesOf(event)) {
       const blocks = piece.type === "cleared" ? 1 : piece.sequenceHashes.length;
-      if (blocks > room && parts.at(-1)!.length > 0) {
-        parts.push([]);
+      if (blocks > room && events.length > 0) {
+        yield { batch: { ...batch, events }, part: part++, isPartial: true };
+        events = [];
         room = PART_BLOCKS;
       }
-      parts.at(-1)!.push(piece);
+      events.push(piece);
       room -= blocks;
     }
   }
-  return parts.map((events, part) => ({
-    batch: { ...batch, events },
-    part,
-    isPartial: part + 1 < parts.length,
-  }));
+  yield { batch: { ...batch, events }, part, isPartial: false };
 }
 
 function piecesOf(event: KvEvent): KvEvent[] {
@@ -61,21 +59,31 @@ export interface BatchJoiner {
 }
 
 export function createBatchJoiner(): BatchJoiner {
-  const open = new Map<string, { readonly events: KvEvent[]; readonly sequence: bigint; parts: number }>();
+  const open = new Map<string, { readonly events: KvEvent[]; parts: number }>();
   return {
     add({ batch, part, isPartial }) {
       if (part === 0 && !isPartial) return batch;
-      if (part === 0) open.set(batch.worker, { events: [], sequence: batch.sequence, parts: 0 });
-      const entry = open.get(batch.worker);
-      if (entry?.parts !== part || entry.sequence !== batch.sequence) {
-        open.delete(batch.worker);
+      // Between the parts of a snapshot others of the same worker may come.
+      const key = `${batch.isSnapshot === true ? "=" : "+"}${batch.sequence} ${batch.worker}`;
+      if (part === 0) {
+        open.delete(key);
+        open.set(key, { events: [], parts: 0 });
+        if (open.size > MOST_OPEN) open.delete(open.keys().next().value!);
+      }
+      const entry = open.get(key);
+      if (entry === undefined) return undefined;
+      if (entry.parts !== part) {
+        open.delete(key);
         return undefined;
       }
       entry.parts++;
       for (const event of batch.events) entry.events.push(event);
       if (isPartial) return undefined;
-      open.delete(batch.worker);
+      open.delete(key);
       return { ...batch, events: entry.events };
     },
   };
 }
+
+/** Batches whose last part is still to come; beyond that the oldest is given up. */
+const MOST_OPEN = 64;

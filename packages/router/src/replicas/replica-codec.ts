@@ -3,7 +3,7 @@ import { ReplicaMessageSchema, type ReplicaMessage as Wire } from "@stator/contr
 import { kvBatchOfMessage, messageOfKvBatch } from "../service/kv-batch-of-message.ts";
 import { bytesOfNames, namesOfBytes } from "../service/names-on-wire.ts";
 import { cardOfMessage, messageOfWorker, workerOfMessage } from "../service/worker-of-message.ts";
-import { createBatchJoiner, partsOfBatch, type BatchJoiner } from "./batch-parts.ts";
+import { createBatchJoiner, partsOfBatch, type BatchJoiner, type BatchPart } from "./batch-parts.ts";
 import type { ReplicaMessage } from "./replica-message.ts";
 
 type Init = MessageInitShape<typeof ReplicaMessageSchema>;
@@ -13,7 +13,7 @@ type Body = NonNullable<Init["message"]>;
 export function encodeReplicaMessage(message: ReplicaMessage, number: () => bigint): Uint8Array[] {
   const bodies: Body[] =
     message.type === "observed"
-      ? partsOfBatch(message.batch).map((part) => ({ case: "observed", value: messageOfKvBatch(part) }))
+      ? partsOf(message).map((part) => ({ case: "observed", value: messageOfKvBatch(part) }))
       : [bodyOf(message)];
   return bodies.map((body) =>
     toBinary(
@@ -26,6 +26,14 @@ export function encodeReplicaMessage(message: ReplicaMessage, number: () => bigi
       }),
     ),
   );
+}
+
+function partsOf({
+  batch,
+  part,
+  isPartial = false,
+}: Extract<ReplicaMessage, { readonly type: "observed" }>): BatchPart[] {
+  return part === undefined ? [...partsOfBatch(batch)] : [{ batch, part, isPartial }];
 }
 
 function bodyOf(message: Exclude<ReplicaMessage, { readonly type: "observed" }>): Body {

@@ -1,6 +1,8 @@
-import type { KvEventBatch, Logger, Worker } from "@stator/core";
+import type { Clock, KvEventBatch, Logger, Worker } from "@stator/core";
 import type { ObserveResult, Selector, SelectorCard } from "../selector/selector.ts";
+import { createBatchJoiner } from "./batch-parts.ts";
 import type { ReplicaMessage, ReplicaWorker } from "./replica-message.ts";
+import { createSnapshotSender } from "./snapshot-sender.ts";
 
 /** Removed lives that are remembered, so that nobody brings them back. */
 const MOST_REMOVED = 1024;
@@ -19,6 +21,7 @@ export interface ReplicaIndex {
   receive(message: ReplicaMessage, nowMs: number): void;
   /** For `alive`. */
   workers(): ReplicaWorker[];
+  close(): void;
 }
 
 export interface ReplicaIndexOptions {
@@ -26,13 +29,18 @@ export interface ReplicaIndexOptions {
   readonly router: string;
   readonly publish: (message: ReplicaMessage) => void;
   readonly logger: Logger;
+  readonly clock: Clock;
 }
 
 /**
  * Keeps the indexes of replicas equal though messages may be lost: each says how far it is, and who is behind twice in a row
  * asks for a snapshot. So does a new one, which thereby starts warm.
  */
-export function createReplicaIndex({ selector, router, publish, logger }: ReplicaIndexOptions): ReplicaIndex {
+export function createReplicaIndex(options: ReplicaIndexOptions): ReplicaIndex {
+  const { selector, router, publish, logger } = options;
+  const sender = createSnapshotSender(options);
+  /** Where messages come as they were published, parts of long batches are put together here. */
+  const joiner = createBatchJoiner();
   const known = new Map<string, { readonly worker: Worker; readonly card: SelectorCard }>();
   const removed = new Set<string>();
   const asked = new Map<string, { readonly atMs: number; readonly tries: number }>();
@@ -72,7 +80,11 @@ export function createReplicaIndex({ selector, router, publish, logger }: Replic
     const result = selector.observe(batch);
     if (result === "gap") {
       if (waiting === undefined) held.set(worker, new Map([[batch.sequence, batch]]));
-      else if (waiting.size < MOST_HELD) waiting.set(batch.sequence, batch);
+      else {
+        waiting.set(batch.sequence, batch);
+        // A snapshot on its way is younger than the oldest.
+        if (waiting.size > MOST_HELD) waiting.delete(waiting.keys().next().value!);
+      }
       return;
     }
     if (result !== "applied") return;
@@ -136,17 +148,19 @@ export function createReplicaIndex({ selector, router, publish, logger }: Replic
         }
       } else if (message.type === "workerRemoved") drop(message.worker, message.epoch);
       else if (message.type === "observed") {
-        const { batch } = message;
+        const { part = 0, isPartial = false } = message;
+        const batch = joiner.add({ batch: message.batch, part, isPartial });
+        if (batch === undefined) return;
         if (known.has(batch.worker)) take(batch);
         else if (!removed.has(`${batch.worker}@${batch.epoch}`)) ask(from, batch.worker, nowMs);
       } else if (message.type === "wanted") {
         const mine = known.get(message.worker);
         if (mine === undefined) return;
         publish({ type: "workerAdded", router, to: from, ...mine });
-        const batch = selector.dump(message.worker);
-        if (batch !== undefined) publish({ type: "observed", router, to: from, batch });
+        sender.send(from, message.worker);
       } else if (message.type === "alive") for (const each of message.workers) compare(from, each, nowMs);
     },
+    close: () => sender.close(),
     workers: () =>
       [...known.values()].map(({ worker: { id, epoch } }) => ({
         worker: id,

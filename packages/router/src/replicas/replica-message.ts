@@ -28,7 +28,13 @@ export type ReplicaMessage = {
   | { readonly type: "left" }
   | { readonly type: "workerAdded"; readonly worker: Worker; readonly card: SelectorCard }
   | { readonly type: "workerRemoved"; readonly worker: string; readonly epoch: string }
-  | { readonly type: "observed"; readonly batch: KvEventBatch }
+  /** A batch, or a part of one that is too long for one message: which part, and whether more follow. */
+  | {
+      readonly type: "observed";
+      readonly batch: KvEventBatch;
+      readonly part?: number;
+      readonly isPartial?: boolean;
+    }
   /** Asks one replica for a worker and a snapshot of its blocks. */
   | { readonly type: "wanted"; readonly worker: string }
 );

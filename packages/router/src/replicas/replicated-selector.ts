@@ -45,7 +45,7 @@ export function createReplicatedSelector(options: ReplicatedSelectorOptions): Re
   const peers = createPeerBookings(selector);
   const index =
     options.sharesIndex === true
-      ? createReplicaIndex({ selector, router, publish, logger: options.logger ?? silentLogger })
+      ? createReplicaIndex({ selector, router, publish, clock, logger: options.logger ?? silentLogger })
       : undefined;
   let timer: Timer;
 
@@ -78,6 +78,7 @@ export function createReplicatedSelector(options: ReplicatedSelectorOptions): Re
     },
     close() {
       timer.cancel();
+      index?.close();
       publish({ type: "left", router });
       peers.clear();
     },

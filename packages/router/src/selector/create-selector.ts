@@ -13,7 +13,7 @@ import { kvAware } from "../policies/kv-aware.ts";
 import { lowest } from "../policies/lowest.ts";
 import { createBooking, type BookingContext } from "./booking.ts";
 import { createCosting } from "./costing.ts";
-import { applyBatch, snapshotOf, type EventStream } from "./event-intake.ts";
+import { applyBatch, snapshotOf, snapshotSteps, type EventStream } from "./event-intake.ts";
 import { exclusionOf } from "./exclusions.ts";
 import { createFleetAgreement } from "./fleet-agreement.ts";
 import {
@@ -146,7 +146,14 @@ export function createSelector(options: SelectorOptions = {}): Selector {
         });
       });
       const group = Math.max(0, card.kvGroups?.findIndex((each) => each.kind === "full_attention") ?? 0);
-      workers.set(worker.id, { worker, ranks, group, next: undefined, series: seriesOf(worker.id) });
+      workers.set(worker.id, {
+        worker,
+        ranks,
+        group,
+        next: undefined,
+        series: seriesOf(worker.id),
+        followers: new Set(),
+      });
       targets.push(...ranks);
     },
     removeWorker,
@@ -236,6 +243,22 @@ export function createSelector(options: SelectorOptions = {}): Selector {
     dump(worker) {
       const known = workers.get(worker);
       return known === undefined ? undefined : snapshotOf(index, known);
+    },
+    *dumpSteps(worker) {
+      const known = workers.get(worker);
+      if (known === undefined) return undefined;
+      const steps = snapshotSteps(index, known);
+      try {
+        for (;;) {
+          const step = steps.next();
+          if (step.done === true) return step.value;
+          yield;
+          // Its numbers may be another's by now.
+          if (workers.get(worker) !== known) return undefined;
+        }
+      } finally {
+        steps.return(undefined);
+      }
     },
     holdings(names) {
       const { depths, hostBlocks, diskBlocks } = index.lookup(names);

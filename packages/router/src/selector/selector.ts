@@ -278,6 +278,11 @@ export interface Selector {
    * warm. Undefined before the worker's first batch.
    */
   dump(worker: string): KvEventBatch | undefined;
+  /**
+   * The same in steps of about a millisecond, for a router that serves meanwhile: between two steps anything may be called, and
+   * batches that are observed then are in the result. Undefined also when the worker left. End it, or call its `return`.
+   */
+  dumpSteps(worker: string): Generator<void, KvEventBatch | undefined, void>;
   /** Who holds how much of the chain `names`; targets that hold nothing are left out. */
   holdings(names: BigUint64Array): readonly Holding[];
   /** One line per target. */

@@ -50,7 +50,7 @@ export const row11: Row = {
         before.push(rate());
         if (how === "stopped") await nats.stop();
         else proxy.set({ isBlackhole: true });
-        await pause(context.profile.outageMs);
+        await pause(context.profile.outageMs / 2);
         during.push(rate());
         if (how === "stopped") await nats.start();
         else {

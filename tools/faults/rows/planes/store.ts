@@ -20,3 +20,5 @@ export async function storeFault(
     return { faults, confirmed: faults, recoveryMs, more: { left } };
   });
 }
+
+/** Load goes on for so long. */

@@ -1,5 +1,5 @@
 // Longer than other files: storing, removing and evicting change the same links, and splitting them costs calls on the hot path.
-import { dumpTarget } from "../dump-target.ts";
+import { atOnce, dumpSteps } from "../dump-target.ts";
 import {
   DEFAULT_INDEX_BYTES,
   LEAST_INDEX_BYTES,
@@ -216,7 +216,17 @@ export class TypedIndex implements PrefixIndex {
    * nodes; for snapshots, not for requests.
    */
   dump(target: number): DumpedBlocks[] {
-    return dumpTarget(this.words, this.nodes.start, this.words.length, this.bitOf[target]!);
+    return atOnce(this.dumpSteps(target));
+  }
+
+  /** The same in steps, between which events may be applied. */
+  dumpSteps(target: number): Generator<void, DumpedBlocks[], void> {
+    return dumpSteps(() => ({
+      words: this.words,
+      start: this.nodes.start,
+      end: this.words.length,
+      bit: this.bitOf[target]!,
+    }));
   }
 
   lookup(names: BigUint64Array): PrefixMatch {

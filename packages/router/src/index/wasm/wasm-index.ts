@@ -1,7 +1,8 @@
-import { dumpTarget } from "../dump-target.ts";
+import { atOnce, dumpSteps } from "../dump-target.ts";
 import {
   MAX_TARGETS,
   TIER_DEVICE,
+  type DumpedBlocks,
   type PrefixIndex,
   type PrefixMatch,
   type StoredBlocks,
@@ -110,6 +111,15 @@ export function createWasmIndex(maxBytes: number): PrefixIndex | undefined {
     return core?.counts;
   }
 
+  function* stepsOf(target: number): Generator<void, DumpedBlocks[], void> {
+    if (core === undefined) return [];
+    const { exports, words, counts: counted } = core;
+    return yield* dumpSteps(() => {
+      exports.counts();
+      return { words, start: counted[6]!, end: counted[7]!, bit: exports.bitOf(target) };
+    });
+  }
+
   const addTarget = (): number => checked((core?.exports ?? unopened).addTarget());
 
   return {
@@ -152,12 +162,8 @@ export function createWasmIndex(maxBytes: number): PrefixIndex | undefined {
     removeShared(names) {
       if (sharedTarget >= 0) remove(sharedTarget, names, TIER_DEVICE);
     },
-    dump(target) {
-      if (core === undefined) return [];
-      const { exports, words, counts: counted } = core;
-      exports.counts();
-      return dumpTarget(words, counted[6]!, counted[7]!, exports.bitOf(target));
-    },
+    dump: (target) => atOnce(stepsOf(target)),
+    dumpSteps: stepsOf,
     lookup(names) {
       if (core === undefined) {
         // Callers raise what they found by what they expect.
