@@ -23,6 +23,9 @@ import { readPlannerConfig, type PlannerConfig } from "./config.ts";
 import { readProfile } from "./flags.ts";
 import { replayCommand } from "./replay.ts";
 
+/** A fit may take a sample's time, and its thread some to start. */
+const leastForecastMs = 5000;
+
 interface Flags {
   config: string;
   explain?: boolean;
@@ -63,6 +66,7 @@ async function runPlanner(file: string, flags: Flags): Promise<void> {
       : createForecastThread({
           ...horizonOf({ startupMs, intervalMs, sampleMs }),
           stepSeconds: sampleMs / 1000,
+          deadlineMs: Math.max(leastForecastMs, sampleMs),
           ...(config.forecasters === undefined ? {} : { forecasters: config.forecasters }),
         });
   const { model, urls } = config.metrics;

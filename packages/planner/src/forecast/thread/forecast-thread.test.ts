@@ -21,6 +21,8 @@ test("a forecast from the thread follows the rhythm, and one past its deadline f
   expect(chosen["requests"]).toBe("harmonic");
   const next = Math.max(...[60, 61].map((t) => 25 + 20 * Math.sin((2 * Math.PI * t) / 20)));
   expect(Math.abs(forecast.requestsPerSecond - next)).toBeLessThan(2);
+  for (const count of [61, 62, 63])
+    expect((await thread.forecast(intervals(count))).chosen["requests"]).toBe("harmonic");
 
   await using hurried = createForecastThread({ horizonSteps: 2, deadlineMs: 1 });
   await expect(hurried.forecast(intervals(60))).rejects.toMatchObject({ code: "PLANNER_FORECAST_FAILED" });

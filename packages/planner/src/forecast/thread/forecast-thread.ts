@@ -61,6 +61,11 @@ export function createForecastThread(options: ForecastThreadOptions): ForecastTh
       ? new Worker(sourceBootstrap(), { ...settings, eval: true, execArgv: ["--conditions=@stator/source"] })
       : new Worker(new URL("./forecast-worker.js", import.meta.url), settings);
     started.stdout.resume();
+    // One that dies between two forecasts is started anew with the next.
+    const lost = (): void => {
+      if (worker === started) worker = undefined;
+    };
+    started.on("error", lost).on("exit", lost);
     started.unref();
     return started;
   };
@@ -75,12 +80,15 @@ export function createForecastThread(options: ForecastThreadOptions): ForecastTh
     worker ??= start();
     const asked = worker;
     const stop = new AbortController();
+    let answered: (answer: Answer) => void = () => undefined;
+    const onMessage = (answer: Answer): void => answered(answer);
+    const onError = (error: Error): void => answered({ error: error.message });
+    const onExit = (code: number): void => answered({ error: `the forecast thread ended with code ${code}` });
     try {
       const answer = await Promise.race([
         new Promise<Answer>((resolve) => {
-          asked.once("message", resolve);
-          asked.once("error", (error) => resolve({ error: error.message }));
-          asked.once("exit", (code) => resolve({ error: `the forecast thread ended with code ${code}` }));
+          answered = resolve;
+          asked.once("message", onMessage).once("error", onError).once("exit", onExit);
           asked.postMessage(intervals);
         }),
         sleep(systemClock, deadlineMs, stop.signal).then((): Answer => ({
@@ -97,7 +105,8 @@ export function createForecastThread(options: ForecastThreadOptions): ForecastTh
       });
     } finally {
       stop.abort(new Error("done"));
-      asked.removeAllListeners();
+      // Not all listeners: by one of its own a Worker starts its port again when somebody listens once more.
+      asked.off("message", onMessage).off("error", onError).off("exit", onExit);
     }
   };
 
