@@ -8,6 +8,14 @@ export function number(text: string): number {
   return value;
 }
 
+/** Between 0 and 1, both excluded. */
+export function share(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value < 1))
+    throw new InvalidArgumentError("expected a share between 0 and 1, such as 0.8");
+  return value;
+}
+
 /** A whole number, at least 1. */
 export function positive(text: string): number {
   const value = Number(text);

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { Command, Option } from "commander";
 import {
@@ -21,6 +21,7 @@ import { positive } from "../options.ts";
 import { bar, createTerminal, table, type Terminal } from "../terminal.ts";
 import { dynamoFiles, readProfile, slo } from "./planner/flags.ts";
 import { profilePage } from "../planner/profile-page.ts";
+import { forgetUnfinished, unfinishedProfile } from "../planner/unfinished-profile.ts";
 
 interface Flags {
   url?: string;
@@ -85,8 +86,10 @@ export function profileCommand(): Command {
     .action(async (flags: Flags) => {
       const terminal = createTerminal(flags.json === true);
       const profile = flags.url === undefined ? modelled(flags) : await measured(flags, flags.url, terminal);
-      if (flags.output !== undefined)
+      if (flags.output !== undefined) {
         writeFileSync(flags.output, `${JSON.stringify(profile, undefined, 2)}\n`);
+        if (flags.url !== undefined) forgetUnfinished(flags.output);
+      }
       if (flags.npz !== undefined) writeNpzFiles(flags.npz, profile);
       if (flags.plot !== undefined) writeFileSync(flags.plot, profilePage(profile));
       const suggestion =
@@ -166,16 +169,29 @@ function describeSuggestion(suggestion: WorkerSuggestion, flags: Flags): string 
 }
 
 async function measured(flags: Flags, url: string, terminal: Terminal): Promise<Profile> {
-  const unfinished = flags.output === undefined ? undefined : `${flags.output}.partial`;
-  const known: Record<string, PrefillPoint | DecodePoint> =
-    unfinished !== undefined && existsSync(unfinished)
-      ? (JSON.parse(readFileSync(unfinished, "utf8")) as Record<string, PrefillPoint | DecodePoint>)
-      : {};
+  const mostWords = Math.max(...flags.contexts) * Math.max(...flags.concurrency);
+  const maxKvTokens = flags.maxKvTokens ?? Math.max(mostWords * 2, 100_000);
+  const { model, outputTokens } = flags;
+  const known = unfinishedProfile(flags.output, { url, model, outputTokens, maxKvTokens });
+  if (known.count > 0) terminal.print(`going on from ${known.count} points in ${known.file}`);
   const controller = new AbortController();
-  process.once("SIGINT", () => controller.abort());
+  const stop = (): void => {
+    if (known.file !== undefined && known.count > 0)
+      process.stderr.write(
+        `\n${known.count} points are kept in ${known.file}: the same command goes on from there\n`,
+      );
+    controller.abort(
+      new StatorError({
+        code: "PROFILE_STOPPED",
+        kind: "cancelled",
+        message: "The measurement was stopped.",
+      }),
+    );
+  };
+  process.once("SIGINT", stop);
   const all = flags.inputs.length + flags.contexts.length * flags.concurrency.length;
   let done = 0;
-  let name = flags.model;
+  let isWarm = false;
 
   const measure = async <T extends PrefillPoint | DecodePoint>(
     key: string,
@@ -187,24 +203,32 @@ async function measured(flags: Flags, url: string, terminal: Terminal): Promise<
     },
     point: (report: LoadReport) => T,
   ): Promise<T> => {
-    if (known[key] === undefined) {
-      const report = await runLoad({
-        url,
-        ...load,
-        signal: controller.signal,
-        seed: 1 + done,
-        ignoreEos: true,
-        ...(flags.model === undefined ? {} : { model: flags.model }),
-        ...(flags.apiKey === undefined ? {} : { apiKey: flags.apiKey }),
-      });
-      controller.signal.throwIfAborted();
-      name = report.model;
-      known[key] = point(report);
-      if (unfinished !== undefined) writeFileSync(unfinished, JSON.stringify(known));
+    terminal.progress(`${bar(done / all)}  ${key}`);
+    let measuredPoint = known.get(key);
+    if (measuredPoint === undefined) {
+      const run = async (seed: number, requests: number): Promise<LoadReport> => {
+        const report = await runLoad({
+          url,
+          ...load,
+          requests,
+          signal: controller.signal,
+          seed,
+          ignoreEos: true,
+          ...(model === undefined ? {} : { model }),
+          ...(flags.apiKey === undefined ? {} : { apiKey: flags.apiKey }),
+        });
+        controller.signal.throwIfAborted();
+        return report;
+      };
+      // The first request of a server pays for connections, compilation and allocation: it is nobody's TTFT.
+      if (!isWarm) await run(1000 + all, 1);
+      isWarm = true;
+      const report = await run(1 + done, load.requests);
+      measuredPoint = point(report);
+      known.add(key, measuredPoint, report.model);
     }
     done += 1;
-    terminal.progress(`${bar(done / all)}  ${key}`);
-    return known[key] as T;
+    return measuredPoint as T;
   };
 
   const prefill: PrefillPoint[] = [];
@@ -216,8 +240,6 @@ async function measured(flags: Flags, url: string, terminal: Terminal): Promise<
         (report) => ({ inputTokens: report.inputTokens.mean, ttftMs: report.ttftMs.p50 }),
       ),
     );
-  const mostWords = Math.max(...flags.contexts) * Math.max(...flags.concurrency);
-  const maxKvTokens = flags.maxKvTokens ?? Math.max(mostWords * 2, 100_000);
   const decode: DecodePoint[] = [];
   for (const inputWords of flags.contexts)
     for (const concurrency of flags.concurrency)
@@ -236,6 +258,8 @@ async function measured(flags: Flags, url: string, terminal: Terminal): Promise<
           },
         ),
       );
+  process.off("SIGINT", stop);
+  const name = known.model ?? model;
   return parseProfile({
     version: 1,
     ...(name === undefined ? {} : { model: name }),

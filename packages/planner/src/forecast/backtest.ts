@@ -70,19 +70,19 @@ export function backtest(
   }
   return {
     name: forecaster.name,
-    mase:
-      count === 0
-        ? Number.POSITIVE_INFINITY
-        : naive === 0
-          ? error === 0
-            ? 1
-            : Number.POSITIVE_INFINITY
-          : error / naive,
+    mase: count === 0 ? Number.POSITIVE_INFINITY : scaledError(error, naive, series),
     coverage: count === 0 ? 0 : inside / count,
     calibratedCoverage: count === 0 ? 0 : calibrated / count,
     origins: count,
     errors: known.map((past) => past.error),
   };
+}
+
+/** On a series that never changes both errors are nothing but rounding, and no forecaster is worse than another. */
+function scaledError(error: number, naive: number, series: readonly number[]): number {
+  const rounding = 1e-9 * Math.max(...series.map(Math.abs));
+  if (naive > rounding) return error / naive;
+  return error <= rounding * Math.max(1, series.length) ? 1 : Number.POSITIVE_INFINITY;
 }
 
 /** The forecaster with the smallest backtest error; `fallback` when the series is too short to tell. */

@@ -1,4 +1,4 @@
-import { systemClock, type Clock } from "@stator/core";
+import { silentLogger, systemClock, type Clock, type Logger } from "@stator/core";
 import type { Interval, Workers } from "../decision/types.ts";
 import { PlannerError } from "../planner-error.ts";
 import { createCounterDeltas } from "./counter-deltas.ts";
@@ -26,6 +26,8 @@ export interface MetricsSourceOptions {
   /** Longest wait for one address. Default 2,000 ms. */
   readonly timeoutMs?: number;
   readonly clock?: Clock;
+  /** Hears of an address that stops answering and of one that answers again. */
+  readonly logger?: Logger;
   readonly fetch?: typeof globalThis.fetch;
 }
 
@@ -34,20 +36,30 @@ const prefix = "stator_";
 /**
  * Reads the serving metrics of all frontends and workers and adds them up. Counters that were reset, and frontends that
  * come and go, are accounted for; an address that does not answer is left out of that interval.
+ *
+ * No traffic is data, but nothing said about traffic is not: `read` fails with `PLANNER_OBSERVATION_FAILED` where no
+ * address answers, where none has a frontend's series, and where all series are of other models.
  */
 export function createMetricsSource(options: MetricsSourceOptions): ObservationSource {
   const { clock = systemClock, percentile = 90, timeoutMs = 2000, fetch = globalThis.fetch } = options;
   const deltas = createCounterDeltas();
   let lastMs = clock.now();
+  const { logger = silentLogger, model } = options;
+  const silent = new Set<string>();
   let lastActive = new Map<string, number>();
 
   const scrape = async (url: string, signal: AbortSignal): Promise<readonly Sample[]> => {
-    const samples = await fetchSamples({ url, signal, timeoutMs, clock, fetch });
-    return samples.filter(
-      ({ name, labels }) =>
-        name.startsWith(prefix) &&
-        (options.model === undefined || labels["model"] === undefined || labels["model"] === options.model),
-    );
+    try {
+      const samples = await fetchSamples({ url, signal, timeoutMs, clock, fetch });
+      if (silent.delete(url)) logger.info("metrics can be read again", { url });
+      return samples.filter(({ name }) => name.startsWith(prefix));
+    } catch (error) {
+      if (!signal.aborted && !silent.has(url)) {
+        silent.add(url);
+        logger.warn("no metrics from here; its requests are not counted", { url, error: reasonOf(error) });
+      }
+      throw error;
+    }
   };
 
   return {
@@ -59,8 +71,10 @@ export function createMetricsSource(options: MetricsSourceOptions): ObservationS
         throw new PlannerError({
           code: "PLANNER_OBSERVATION_FAILED",
           kind: "unavailable",
-          message: `No metrics could be read: ${String((answers[0] as PromiseRejectedResult).reason)}.`,
+          message: `No metrics could be read from ${urls.join(", ")}: ${reasonOf((answers[0] as PromiseRejectedResult).reason)}. Is the frontend up, and are these the addresses of its /metrics?`,
         });
+      const said = answers.map((answer) => (answer.status === "rejected" ? [] : answer.value));
+      checkSaid(said.flat(), urls, model);
       const grown: Sample[] = [];
       const gauges: Sample[] = [];
       const active = new Map<string, number>();
@@ -71,9 +85,10 @@ export function createMetricsSource(options: MetricsSourceOptions): ObservationS
           active.set(url, lastActive.get(url) ?? 0);
           return;
         }
-        gauges.push(...answer.value);
-        grown.push(...deltas.read(url, answer.value));
-        const now = sumOf(answer.value, "frontend_active_requests");
+        const own = model === undefined ? answer.value : ofModel(answer.value, model);
+        gauges.push(...own);
+        grown.push(...deltas.read(url, own));
+        const now = sumOf(own, "frontend_active_requests");
         activeChange += now - (lastActive.get(url) ?? 0);
         active.set(url, now);
       });
@@ -104,6 +119,38 @@ export function createMetricsSource(options: MetricsSourceOptions): ObservationS
       };
     },
   };
+}
+
+/** A planner that took silence for idleness would send everybody home. */
+function checkSaid(samples: readonly Sample[], urls: readonly string[], model: string | undefined): void {
+  const fail = (message: string): never => {
+    throw new PlannerError({ code: "PLANNER_OBSERVATION_FAILED", kind: "unavailable", message });
+  };
+  if (urls.length > 0 && !samples.some(({ name }) => name.startsWith(`${prefix}frontend_`)))
+    fail(
+      `${urls.join(", ")}: no ${prefix}frontend_ series there. Name the /metrics of the frontends, or for a Prometheus server that reads them http://HOST:9090/federate?match[]={__name__=~"${prefix}.*"}.`,
+    );
+  const models = new Set(samples.flatMap(({ labels }) => labels["model"] ?? []));
+  if (model !== undefined && models.size > 0 && !models.has(model))
+    fail(`No series of model "${model}" at ${urls.join(", ")}; there are: ${[...models].sort().join(", ")}.`);
+}
+
+/** Series of this model and of all models; of a worker's, also those that do not name the model themselves. */
+function ofModel(samples: readonly Sample[], model: string): readonly Sample[] {
+  const others = new Set<string>();
+  for (const { labels } of samples)
+    if (labels["worker"] !== undefined && labels["model"] !== undefined && labels["model"] !== model)
+      others.add(labels["worker"]);
+  return samples.filter(({ labels }) =>
+    labels["model"] === undefined ? !others.has(labels["worker"] ?? "") : labels["model"] === model,
+  );
+}
+
+/** `fetch` says "fetch failed" and keeps the reason to itself. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { cause } = error;
+  return cause instanceof Error ? `${error.message} (${cause.message})` : error.message;
 }
 
 function sumOf(samples: readonly Sample[], name: string): number {

@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { linkAbort, systemClock, type Clock } from "@stator/core";
 import type { Workers } from "../decision/types.ts";
 import { PlannerError } from "../planner-error.ts";
@@ -21,11 +22,23 @@ export interface WebhookOptions {
   readonly fetch?: typeof globalThis.fetch;
 }
 
-interface Answer {
-  readonly acknowledged?: number;
-  readonly target?: Workers;
-  readonly ready?: Workers;
-}
+const workers = z.object({ prefill: z.number().int().min(0), decode: z.number().int().min(0) });
+const answerSchema = z.object({
+  acknowledged: z.number().int().min(0).optional(),
+  target: workers.optional(),
+  ready: workers.optional(),
+});
+type Answer = z.infer<typeof answerSchema>;
+
+/** What to do about a refusal, by status. */
+const advice: Readonly<Record<number, string>> = {
+  401: "Give it credentials in the scaler's headers",
+  403: "Give the planner's credentials the right to scale there",
+  404: "Is the address right?",
+  409: "It scales already, or knows of a newer decision: it is asked again with the next sample",
+  410: "This address is no longer in use: give the new one",
+  429: "It is asked again with the next sample: a longer intervalSeconds asks less often",
+};
 
 /**
  * Somebody else's system scales. Each decision has an id; until the other side acknowledges the last one its workers
@@ -52,20 +65,47 @@ export function webhook(options: WebhookOptions): Scaler {
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         signal: link.signal,
       });
-      if (!response.ok) throw new Error(`it answered ${response.status}`);
       const text = await response.text();
-      return text === "" ? {} : (JSON.parse(text) as Answer);
+      if (!response.ok) throw refused(response, text);
+      return text === "" ? {} : parseAnswer(text);
     } catch (cause) {
       signal.throwIfAborted();
+      if (PlannerError.isInstance(cause)) throw cause;
+      const why = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause;
       throw new PlannerError({
         code: "PLANNER_SCALING_FAILED",
         kind: "unavailable",
-        message: `The webhook ${options.url} could not be asked: ${String(cause)}.`,
+        message: `The webhook ${options.url} could not be asked: ${why instanceof Error ? why.message : String(why)}.`,
         cause,
       });
     } finally {
       timer.cancel();
       link.unlink();
+    }
+  };
+
+  const refused = ({ status, statusText }: Response, text: string): PlannerError =>
+    new PlannerError({
+      code: "PLANNER_SCALING_FAILED",
+      kind: status === 401 || status === 403 ? "unauthorized" : status === 404 ? "notFound" : "unavailable",
+      message: [
+        `The webhook ${options.url} refused with ${status} ${statusText}`.trimEnd(),
+        text.trim() === "" ? "" : `: ${text.trim().slice(0, 200)}`,
+        advice[status] === undefined ? "" : `. ${advice[status]}`,
+      ].join(""),
+      data: { status },
+    });
+
+  const parseAnswer = (text: string): Answer => {
+    try {
+      return answerSchema.parse(JSON.parse(text));
+    } catch (cause) {
+      throw new PlannerError({
+        code: "PLANNER_SCALING_FAILED",
+        kind: "unavailable",
+        message: `The webhook ${options.url} answered ${text.slice(0, 200)}; expected nothing or {"acknowledged": id, "ready": {"prefill": n, "decode": n}}.`,
+        cause,
+      });
     }
   };
 

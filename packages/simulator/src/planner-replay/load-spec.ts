@@ -8,6 +8,7 @@ import {
   type Rate,
 } from "../workload/arrivals.ts";
 import { seededRandom } from "../workload/random.ts";
+import { simulatorError } from "../simulator-error.ts";
 import type { TraceRequest } from "../workload/trace-request.ts";
 
 /** A generated load: what arrives, and for how long it lasts. */
@@ -33,19 +34,25 @@ const common = { duration: 1800, isl: 3000, osl: 300, seed: 1 };
  *
  * @example
  * generateLoad("sine,min=5,max=45,period=600,duration=1800,isl=3000,osl=300");
- * @throws RangeError naming the kind or key that is not known.
+ * @throws SimulatorError `SIMULATOR_RUN_INVALID` naming the kind or key that is not known.
  */
 export function generateLoad(spec: string): GeneratedLoad {
   const [kind = "", ...pairs] = spec.split(",");
   const defaults = loadKinds[kind];
   if (defaults === undefined)
-    throw new RangeError(`No load "${kind}". Known: ${Object.keys(loadKinds).join(", ")}.`);
+    throw simulatorError(
+      "SIMULATOR_RUN_INVALID",
+      `No load "${kind}". Known: ${Object.keys(loadKinds).join(", ")}.`,
+    );
   const values: Record<string, number> = { ...common, ...defaults };
   for (const pair of pairs) {
     const [key = "", text = ""] = pair.split("=");
     const value = Number(text);
     if (!(key in values) || text === "" || !Number.isFinite(value) || value < 0)
-      throw new RangeError(`"${pair}" is nothing ${kind} takes. Keys: ${Object.keys(values).join(", ")}.`);
+      throw simulatorError(
+        "SIMULATOR_RUN_INVALID",
+        `"${pair}" is nothing ${kind} takes: key=value with a number of at least 0. Keys: ${Object.keys(values).join(", ")}.`,
+      );
     values[key] = value;
   }
   const v = (key: string): number => values[key]!;

@@ -14,6 +14,7 @@ import { runScaling, type ScalingOptions, type ScalingRun } from "./run-scaling.
 import type { ServingTimes } from "./serving-times.ts";
 import { bestStatic } from "./static-layouts.ts";
 import { ours, reactive } from "./strategies.ts";
+import { simulatorError } from "../simulator-error.ts";
 
 export type StrategyName = "static" | "reactive" | "dynamo-0.4" | "ours" | "oracle";
 
@@ -60,9 +61,18 @@ export interface ReplayDecision {
 /**
  * The same load under each strategy. `static`: of all layouts in the budget the one that keeps the SLO for most requests,
  * of equals the smallest. All that scale start with the plan for the first minute.
+ *
+ * @throws SimulatorError `SIMULATOR_RUN_INVALID` for a budget that one worker of each role does not fit into.
  */
 export function plannerReplay(options: PlannerReplayOptions): PlannerReplayRow[] {
   const { workload, times, profile, limits, startupMs, intervalMs } = options;
+  const { prefill, decode } = profile;
+  const least = decode.gpusPerWorker + (limits.graph === "aggregated" ? 0 : prefill.gpusPerWorker);
+  if (limits.gpus < least)
+    throw simulatorError(
+      "SIMULATOR_RUN_INVALID",
+      `${limits.gpus} GPUs are too few: one worker of each role takes ${least}.`,
+    );
   const slo: Slo = { ...options.slo, percentile: options.slo.percentile ?? 95 };
   const durationMs = options.durationMs ?? (workload[workload.length - 1]?.atMs ?? 0) + 1;
   const { graph } = limits;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { simulatorError } from "../simulator-error.ts";
 import type { TraceRequest } from "./trace-request.ts";
 
 const lineSchema = z.object({
@@ -12,7 +13,7 @@ const lineSchema = z.object({
  * Reads Mooncake's trace format (kvcache-ai/Mooncake, FAST25-release): one JSON object a line with `timestamp` (ms),
  * `input_length`, `output_length` and `hash_ids` of 512-token blocks. Arrivals are sorted; equal stamps keep their order.
  *
- * @throws RangeError with the line number when a line does not fit the format.
+ * @throws SimulatorError `SIMULATOR_RUN_INVALID` with the line number when a line does not fit the format.
  */
 export function parseMooncakeTrace(text: string): TraceRequest[] {
   const requests: TraceRequest[] = [];
@@ -21,8 +22,11 @@ export function parseMooncakeTrace(text: string): TraceRequest[] {
     let parsed;
     try {
       parsed = lineSchema.parse(JSON.parse(line));
-    } catch (cause) {
-      throw new RangeError(`Line ${index + 1} is no Mooncake trace record: ${line.slice(0, 80)}`, { cause });
+    } catch {
+      throw simulatorError(
+        "SIMULATOR_RUN_INVALID",
+        `Line ${index + 1} of the trace is no request in Mooncake's format ({"timestamp": ms, "input_length": 1 or more, "output_length": tokens, "hash_ids": […]}): ${line.slice(0, 80)}`,
+      );
     }
     requests.push({
       atMs: parsed.timestamp,

@@ -38,7 +38,7 @@ describe("workloads", () => {
   test("name the line that is no trace record", () => {
     const line = '{"timestamp": 0, "input_length": 5, "output_length": 1, "hash_ids": [0]}';
     expect(() => parseMooncakeTrace(`${line}\n{"timestamp": 1}\n`)).toThrow(
-      "Line 2 is no Mooncake trace record",
+      "Line 2 of the trace is no request in Mooncake's format",
     );
   });
 

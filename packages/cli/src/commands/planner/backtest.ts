@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import {
   arimaForecaster,
   backtest,
@@ -8,7 +8,7 @@ import {
   kalmanForecaster,
   loadProphetForecaster,
 } from "@stator/planner";
-import { positive } from "../../options.ts";
+import { positive, share } from "../../options.ts";
 import { createTerminal, table } from "../../terminal.ts";
 import { loadOf } from "./flags.ts";
 
@@ -27,12 +27,12 @@ interface Flags {
 export function backtestCommand(): Command {
   return new Command("backtest")
     .description("rolling forecasts over a load: MASE and coverage of each forecaster")
-    .option("--trace <file>", "requests in Mooncake's format")
+    .addOption(new Option("--trace <file>", "requests in Mooncake's format").conflicts("load"))
     .option("--load <kind,key=value…>", "or generated (default sine)")
     .option("--interval-seconds <s>", "length of one step", positive, 30)
     .option("--horizon-seconds <s>", "how far ahead", positive, 60)
     .option("--origins <n>", "forecasts of each forecaster", positive, 24)
-    .option("--coverage <share>", "of outcomes that intervals should hold, below 1", positive, 0.8)
+    .option("--coverage <share>", "of outcomes that intervals should hold, below 1", share, 0.8)
     .option("--prophet", "Prophet too: about a second for each forecast")
     .option("--json", "print one JSON object")
     .action(async (flags: Flags) => {

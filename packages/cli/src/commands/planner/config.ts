@@ -51,9 +51,10 @@ const target = z.strictObject({
   kind: z.enum(["Deployment", "StatefulSet", "LeaderWorkerSet"]).default("Deployment"),
   name: z.string().min(1),
 });
+const milliseconds = z.number("expected milliseconds as a plain number, such as 200").positive();
 const slo = z.strictObject({
-  ttftMs: z.number().positive(),
-  itlMs: z.number().positive(),
+  ttftMs: milliseconds,
+  itlMs: milliseconds,
   percentile: z.number().min(50).max(99.9).optional(),
 });
 const limits = z.strictObject({
@@ -167,12 +168,18 @@ function withAbsoluteProfile<T extends { readonly profile?: string | undefined }
 }
 
 function read<T>(file: string, shape: z.ZodType<T>): T {
-  const input: unknown = parseDocument(readFileSync(file, "utf8")).toJS({ maxAliasCount: 100 });
-  const result = shape.safeParse(input);
-  if (result.success) return result.data;
+  const document = parseDocument(readFileSync(file, "utf8"));
+  const [broken] = document.errors;
+  const result =
+    broken === undefined ? shape.safeParse(document.toJS({ maxAliasCount: 100 }) ?? {}) : undefined;
+  if (result?.success === true) return result.data;
   throw new PlannerError({
     code: "PLANNER_OPTION_INVALID",
     kind: "invalid",
-    message: `${file} is no planner configuration.\n${z.prettifyError(result.error)}`,
+    message: `${file} is no planner configuration${
+      result === undefined
+        ? `, nor YAML: ${broken!.message.trimEnd()}`
+        : `.\n${z.prettifyError(result.error)}`
+    }\n\`stator planner --help\` shows a whole one.`,
   });
 }

@@ -1,3 +1,4 @@
+import path from "node:path";
 import { Command } from "commander";
 import { createMetrics } from "@stator/metrics";
 import {
@@ -21,6 +22,7 @@ import { createTerminal } from "../../terminal.ts";
 import { backtestCommand } from "./backtest.ts";
 import { readPlannerConfig, type PlannerConfig } from "./config.ts";
 import { readProfile } from "./flags.ts";
+import { exampleHelp } from "./example-config.ts";
 import { replayCommand } from "./replay.ts";
 
 /** A fit may take a sample's time, and its thread some to start. */
@@ -35,6 +37,8 @@ interface Flags {
 /** `stator planner`: how many workers, now and for what is coming. */
 export function plannerCommand(): Command {
   return new Command("planner")
+    .usage("--config <planner.yaml> [--explain] [--json]\n       stator planner <command> [options]")
+    .addHelpText("after", exampleHelp)
     .addCommand(runCommand(), { isDefault: true })
     .addCommand(replayCommand())
     .addCommand(backtestCommand());
@@ -53,6 +57,18 @@ function runCommand(): Command {
 async function runPlanner(file: string, flags: Flags): Promise<void> {
   const config = readPlannerConfig(file);
   const terminal = createTerminal(flags.json === true);
+  const logger = createLogger("info", { process: "planner" });
+  const profile = config.profile === undefined ? undefined : readProfile(config.profile);
+  const { model, urls } = config.metrics;
+  if (model !== undefined && profile?.model !== undefined && !isSameModel(model, profile.model))
+    logger.warn(
+      "the profile is of another model than the metrics; if that is no other name of it, profile yours",
+      {
+        profile: profile.model,
+        metrics: model,
+        command: `stator profile --url URL --model ${model} --output ${path.basename(config.profile!)}`,
+      },
+    );
   const scaler = await scalerOf(config, (text) => terminal.print(text));
   const { signal } = new AbortController();
   const metrics = createMetrics();
@@ -69,17 +85,19 @@ async function runPlanner(file: string, flags: Flags): Promise<void> {
           deadlineMs: Math.max(leastForecastMs, sampleMs),
           ...(config.forecasters === undefined ? {} : { forecasters: config.forecasters }),
         });
-  const { model, urls } = config.metrics;
   const slo = withoutUndefined(config.slo);
   const planner = createPlanner({
     observe: createMetricsSource({
       urls,
-      workers: async () => (await scaler.state(signal)).ready,
+      // Advice changes nothing: what is observed is what these workers did.
+      workers: async () =>
+        config.scaler.kind === "advisory" ? config.scaler.workers : (await scaler.state(signal)).ready,
       percentile: config.slo.percentile ?? 90,
+      logger,
       ...(model === undefined ? {} : { model }),
     }),
     scaler,
-    ...(config.profile === undefined ? {} : { profile: readProfile(config.profile) }),
+    ...(profile === undefined ? {} : { profile }),
     ...(config.thresholds === undefined ? {} : { thresholds: withoutUndefined(config.thresholds) }),
     slo,
     limits: withoutUndefined(config.limits),
@@ -88,7 +106,7 @@ async function runPlanner(file: string, flags: Flags): Promise<void> {
     startupMs,
     meter: metrics,
     ...(forecasts === undefined ? {} : { forecasts }),
-    logger: createLogger("info", { process: "planner" }),
+    logger,
     onDecision(decision) {
       terminal.json(decision);
       terminal.print(describe(decision, flags.explain === true));
@@ -106,11 +124,17 @@ async function runPlanner(file: string, flags: Flags): Promise<void> {
 
 async function scalerOf({ scaler, metrics }: PlannerConfig, say: (text: string) => void): Promise<Scaler> {
   switch (scaler.kind) {
-    case "advisory":
+    case "advisory": {
+      // As if it were followed: else every second decision would take back the one before.
+      let advised = scaler.workers;
       return advisory({
-        state: () => ({ target: scaler.workers, ready: scaler.workers }),
-        onAdvice: ({ prefill, decode }) => say(`advice: ${prefill} prefill, ${decode} decode`),
+        state: () => ({ target: advised, ready: advised }),
+        onAdvice(wanted) {
+          advised = wanted;
+          say(`advice: ${wanted.prefill} prefill, ${wanted.decode} decode`);
+        },
       });
+    }
     case "webhook":
       return webhook({
         url: scaler.url,
@@ -132,12 +156,18 @@ async function scalerOf({ scaler, metrics }: PlannerConfig, say: (text: string) 
   }
 }
 
+/** `meta-llama/Llama-3.1-8B` and `llama-3.1-8b` are one: names served often lack the owner. */
+function isSameModel(one: string, other: string): boolean {
+  const bare = (name: string): string => name.slice(name.lastIndexOf("/") + 1).toLowerCase();
+  return bare(one) === bare(other);
+}
+
 function describe(
   { loop, observed, forecast, before, target, plan }: PlannerDecision,
   explains: boolean,
 ): string {
   const rate = (observed.requests / observed.durationMs) * 1000;
-  const line = `${loop}: ${rate.toFixed(1)} requests/s, ${forecast.requestsPerSecond.toFixed(1)} planned for: ${before.prefill}+${before.decode} to ${target.prefill}+${target.decode}, headroom ${plan.headroom.toFixed(2)}`;
+  const line = `${loop}: ${rate.toFixed(1)} requests/s, ${forecast.requestsPerSecond.toFixed(1)} expected, ${forecast.requestsPerSecondUpper.toFixed(1)} planned for: ${before.prefill}+${before.decode} to ${target.prefill}+${target.decode}, headroom ${plan.headroom.toFixed(2)}`;
   if (!explains) return line;
   return [line, ...plan.reasons.map(({ role, code, message }) => `    ${role} ${code}: ${message}`)].join(
     "\n",

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -94,7 +94,11 @@ test("profile measures a server, goes on from what is there, and planner runs on
   // As if a run had been cut off after its first point.
   writeFileSync(
     `${file}.partial`,
-    JSON.stringify({ "prefill of 16 words": { inputTokens: 20, ttftMs: 8.25 } }),
+    JSON.stringify({
+      settings: { url, outputTokens: 8, maxKvTokens: 100_000 },
+      model: "sim",
+      points: { "prefill of 16 words": { inputTokens: 20, ttftMs: 8.25 } },
+    }),
   );
   const measured = await stator(["profile", ...flags, "-o", file]);
   expect(measured.code, measured.error).toBe(0);
@@ -102,6 +106,8 @@ test("profile measures a server, goes on from what is there, and planner runs on
   expect(profile.prefill.points[0]).toEqual({ inputTokens: 20, ttftMs: 8.25 });
   expect(profile.prefill.points[1]!.ttftMs).toBeGreaterThan(50);
   expect(profile.decode.points).toHaveLength(2);
+  expect(profile.model).toBe("sim");
+  expect(existsSync(`${file}.partial`)).toBe(false);
 
   const config = path.join(folder, "planner.yaml");
   writeFileSync(

@@ -1,5 +1,5 @@
 import { writeFileSync } from "node:fs";
-import { Command, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import type { Profile, Slo } from "@stator/planner";
 import {
   modelledTimes,
@@ -54,9 +54,9 @@ export function replayCommand(): Command {
         .default("disaggregated"),
     )
     .addOption(
-      new Option("--strategy <name…>", "which; all when absent")
-        .choices(strategyNames)
-        .argParser((name: string, before: StrategyName[] = []) => [...before, name as StrategyName]),
+      new Option("--strategy <name,…>", `which of ${strategyNames.join(", ")}; all when absent`).argParser(
+        strategies,
+      ),
     )
     .option("--report <file.html>", "also write a page of load, forecast, replicas and SLO over time")
     .option("--explain", "print each decision with its reasons")
@@ -85,6 +85,15 @@ export function replayCommand(): Command {
       terminal.print(describe(rows));
       if (flags.explain === true) terminal.print(explain(rows));
     });
+}
+
+/** Repeatable, and each may be a list. */
+function strategies(text: string, before: StrategyName[] = []): StrategyName[] {
+  const names = text.split(",");
+  const unknown = names.find((name) => !strategyNames.includes(name as StrategyName));
+  if (unknown !== undefined)
+    throw new InvalidArgumentError(`no strategy "${unknown}"; known: ${strategyNames.join(", ")}`);
+  return [...before, ...(names as StrategyName[])];
 }
 
 function describe(rows: readonly PlannerReplayRow[]): string {

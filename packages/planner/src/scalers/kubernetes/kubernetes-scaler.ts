@@ -211,10 +211,16 @@ async function readScale(
 
 function refused(target: ScaleTarget, status: number, body: unknown): PlannerError {
   const message = (body as { message?: string } | undefined)?.message ?? "no reason given";
+  const advice =
+    status === 401 || status === 403
+      ? " Apply rbac.yaml of @stator/planner in this namespace and run the planner as its service account"
+      : status === 404
+        ? " Mend name, kind or namespace of the scaler"
+        : "";
   return new PlannerError({
     code: "PLANNER_SCALING_FAILED",
     kind: status === 403 || status === 401 ? "unauthorized" : status === 404 ? "notFound" : "unavailable",
-    message: `Kubernetes refused ${target.kind} ${target.name}${status === 0 ? "" : ` (${status})`}: ${message}.`,
+    message: `Kubernetes refused ${target.kind} ${target.name}${status === 0 ? "" : ` (${status})`}: ${message.replace(/\.$/, "")}.${advice}`,
     data: { status },
   });
 }
