@@ -6,7 +6,6 @@ import {
   defaultStepTokens,
   kvTransferMs,
   pollSteps,
-  prefillRankScaling,
 } from "../../../packages/configurator/src/serving/predict.ts";
 import { isEarlyBlackwellRelease } from "../../../packages/simulator/src/performance-model/engines/releases.ts";
 import { createHierarchy, termValues } from "./hierarchy.ts";
@@ -39,7 +38,11 @@ export function arrivalOf(form: FormedSample, terms: Float64Array): Arrival {
   if (spec.mode === "agg") {
     const { pipeline, data } = sample.worker.parallelism;
     const ownMs = first * Math.max(1, row.inputTokens / defaultStepTokens);
-    const service = (Math.max(0.1, ownMs - stepMs) * data ** terms[form.dataStall]!) / pipeline;
+    const alone =
+      sample.fullPrompts > 1
+        ? (promptStepMs(form.full, terms) - stepMs) / sample.fullPrompts
+        : ownMs - stepMs;
+    const service = (Math.max(0.1, alone) * data ** terms[form.dataStall]!) / pipeline;
     if (row.arrival === "burst")
       return {
         sample,
@@ -60,7 +63,11 @@ export function arrivalOf(form: FormedSample, terms: Float64Array): Arrival {
   }
   const { prefill, prefillWorkers, decodeWorkers } = spec.spec;
   const service =
-    first / prefill.parallelism.data ** prefillRankScaling / prefill.parallelism.pipeline / prefillWorkers;
+    promptStepMs(form.full, terms) /
+    sample.fullPrompts /
+    prefill.parallelism.data /
+    prefill.parallelism.pipeline /
+    prefillWorkers;
   const transferMs = kvTransferMs(prefill, sample.worker, row.inputTokens);
   const clients = spec.spec.decodeBatch * sample.worker.parallelism.data * decodeWorkers;
   return {

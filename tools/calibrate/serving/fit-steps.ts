@@ -16,6 +16,7 @@ export interface FormedSample {
   readonly decode: LinearForm;
   readonly mixed: PromptStep;
   readonly first: PromptStep;
+  readonly full: PromptStep;
   readonly interference: number;
   readonly dataStall: number;
 }
@@ -29,6 +30,12 @@ export function formed(sample: Sample, h: Hierarchy): FormedSample {
     decode: stepForm(sample.decode, sample, h, rows, false),
     mixed: promptStep(sample.mixed, sample, h, rows + sample.together),
     first: promptStep(sample.first, sample, h, sample.spec.mode === "agg" ? rows : 1),
+    full: promptStep(
+      sample.full,
+      sample,
+      h,
+      sample.spec.mode === "agg" ? rows + sample.fullPrompts : sample.fullPrompts,
+    ),
     interference: term("prefillInterference"),
     dataStall: term("dataStall"),
   };

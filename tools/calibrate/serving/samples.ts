@@ -15,6 +15,7 @@ import type { Architecture, BackendName, Generation, StepBatch } from "@stator/s
 import {
   defaultStepTokens,
   predictDisaggregated,
+  promptsPerStep,
 } from "../../../packages/configurator/src/serving/predict.ts";
 import type { WorkerSpec } from "../../../packages/configurator/src/serving/predict.ts";
 import { parseMeasuredRows } from "../../../packages/configurator/src/validate/measured-row.ts";
@@ -39,6 +40,9 @@ export interface Sample {
   readonly decode: Parts;
   readonly mixed: Parts;
   readonly first: Parts;
+  /** A prefill worker's step when prompts queue, and how many it takes together. Aggregated: as `first`. */
+  readonly full: Parts;
+  readonly fullPrompts: number;
   /** Rows of one engine, generation, model and mode weigh as the root of their number together. */
   readonly weight: number;
 }
@@ -78,6 +82,7 @@ function sampleOf(row: MeasuredRow): Omit<Sample, "weight"> | undefined {
           prefill: [{ sequences: 1, pastTokens: 0, newTokens: Math.min(inputTokens, defaultStepTokens) }],
         })
       : partsOf(spec.spec.prefill, { prefill: [{ sequences: 1, ...prefill }] });
+  const fullPrompts = promptsPerStep(inputTokens);
   return {
     row,
     spec,
@@ -85,6 +90,13 @@ function sampleOf(row: MeasuredRow): Omit<Sample, "weight"> | undefined {
     running,
     together,
     first,
+    fullPrompts,
+    full:
+      fullPrompts === 1
+        ? first
+        : spec.mode === "agg"
+          ? partsOf(worker, { decode, prefill: [{ sequences: fullPrompts, ...prefill }] })
+          : partsOf(spec.spec.prefill, { prefill: [{ sequences: fullPrompts, ...prefill }] }),
     architecture: architectureOf(worker.system),
     generation: generationOf(worker.system, { backend: row.backend, version: worker.engineVersion }),
     engine: row.backend,

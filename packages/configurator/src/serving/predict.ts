@@ -106,7 +106,18 @@ export function predictAggregated(
   const stallMs = others * Math.max(0, mixed - step);
   const apart = (outputTokens * step + stallMs) / (outputTokens * step + stallMs + ownMs);
   const tpotMs = step + (stallMs / outputTokens) * apart * stall * scheduling.prefillInterference;
-  const serviceMs = (Math.max(0.1, ownMs - step) * stall) / pipeline;
+  // What a prompt adds when prompts queue: short ones then share a step.
+  const prompts = promptsPerStep(newTokens);
+  const addedMs =
+    prompts > 1
+      ? (stepTime({
+          ...worker,
+          batch: { prefill: [{ sequences: prompts, newTokens, pastTokens }], decode },
+        }) -
+          step) /
+        prompts
+      : ownMs - step;
+  const serviceMs = (Math.max(0.1, addedMs) * stall) / pipeline;
   const generateMs = tpotMs * Math.max(1, outputTokens - 1);
   const waitMs = closedLoopResponseMs(running, ownMs, serviceMs, outputTokens * tpotMs) - ownMs;
   const terms = fittedServingTerms.aggregated[worker.backend][generation(worker)];
@@ -229,23 +240,27 @@ export function predictDisaggregated(spec: DisaggregatedSpec, workload: Workload
 /** Load past which a prefill pool's queue grows with every request in flight. */
 export const saturatedLoad = 0.97;
 
-/** Share of a prefill that further attention ranks do not hide: fitted, as ranks wait for each other in every layer. */
-export const prefillRankScaling = 0.7;
+/** Prompts that one step of an attention rank takes together when they queue. */
+export function promptsPerStep(newTokens: number): number {
+  return Math.max(1, Math.floor(defaultStepTokens / newTokens));
+}
 
-/** Prefill of one request on a prefill worker: alone, and as service time when requests queue. */
+/**
+ * Prefill of one request on a prefill worker: alone, and as service time when requests queue. Then every attention rank
+ * has prompts, and short ones fill a step together, which saves launches and reads each weight once.
+ */
 export function prefillCost(
   worker: WorkerSpec,
   workload: Workload,
 ): { prefillMs: number; serviceMs: number } {
   const pastTokens = Math.min(workload.prefixTokens ?? 0, workload.inputTokens - 1);
-  const prefillMs = stepTime({
-    ...worker,
-    batch: { prefill: [{ sequences: 1, newTokens: workload.inputTokens - pastTokens, pastTokens }] },
-  });
-  return {
-    prefillMs,
-    serviceMs: prefillMs / worker.parallelism.data ** prefillRankScaling / worker.parallelism.pipeline,
-  };
+  const newTokens = workload.inputTokens - pastTokens;
+  const step = (sequences: number): number =>
+    stepTime({ ...worker, batch: { prefill: [{ sequences, newTokens, pastTokens }] } });
+  const prompts = promptsPerStep(newTokens);
+  const prefillMs = step(1);
+  const { data, pipeline } = worker.parallelism;
+  return { prefillMs, serviceMs: (prompts > 1 ? step(prompts) : prefillMs) / prompts / data / pipeline };
 }
 
 /** Time to move a prompt's KV between two workers: NVLink inside one domain, the network otherwise; 70 % of the link is usable. */
