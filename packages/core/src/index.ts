@@ -71,6 +71,7 @@ export type {
   TokenizerFile,
 } from "./engine/define-engine.ts";
 export { defineEngine } from "./engine/define-engine.ts";
+export { extended } from "./engine/extended.ts";
 export { wrapEngine } from "./engine/wrap-engine.ts";
 export { collectIds } from "./engine/collect-ids.ts";
 

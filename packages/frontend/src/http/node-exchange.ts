@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { extended } from "@stator/core";
 import { FrontendError } from "../errors.ts";
 import type { Exchange } from "../openai/exchange.ts";
 import { createSocketSink, type Flusher } from "./socket-sink.ts";
@@ -26,18 +27,15 @@ export function nodeExchange(
     },
     reply(status, headers, body) {
       if (response.destroyed || response.headersSent) return;
-      response.writeHead(status, { ...headers, "content-length": Buffer.byteLength(body) });
+      response.writeHead(status, extended(headers, { "content-length": Buffer.byteLength(body) }));
       const content = request.method === "HEAD" ? undefined : body;
       if (content !== undefined && hasUnreadBody(request)) endAfter(request, response, content);
       else response.end(content);
     },
     openEvents(headers) {
       if (!response.destroyed) {
-        response.writeHead(200, {
-          ...headers,
-          "content-type": "text/event-stream; charset=utf-8",
-          "cache-control": "no-cache",
-        });
+        const ofEvents = { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" };
+        response.writeHead(200, extended(headers, ofEvents));
         response.socket?.setNoDelay(true);
       }
       return createSocketSink(response, flusher, blockedMs);

@@ -1,5 +1,5 @@
 import { setMaxListeners } from "node:events";
-import { silentLogger, StatorError, systemClock, type RequestObserver } from "@stator/core";
+import { extended, silentLogger, StatorError, systemClock, type RequestObserver } from "@stator/core";
 import type { OffLoop } from "../text/off-loop/off-loop.ts";
 import type { TextModel } from "../text/text-model.ts";
 import { createDecisionHeader } from "./answer/decision-header.ts";
@@ -119,7 +119,8 @@ export function createGenerations(
       });
       const job: AnswerJob = {
         model,
-        request: traceparent === undefined ? request : { ...request, text: { ...request.text, traceparent } },
+        request:
+          traceparent === undefined ? request : { ...request, text: extended(request.text, { traceparent }) },
         shape: endpoint.shape,
         head: {
           id: `${endpoint.idPrefix}-${crypto.randomUUID()}`,
@@ -145,7 +146,7 @@ export function createGenerations(
         return;
       }
       const whole = JSON.stringify(await wholeAnswer(job, prepared));
-      exchange.reply(200, { ...headers(), "content-type": "application/json" }, whole);
+      exchange.reply(200, extended(headers(), { "content-type": "application/json" }), whole);
     };
 
     try {

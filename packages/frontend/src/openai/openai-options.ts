@@ -28,7 +28,8 @@ export interface RequestMeasure {
 export interface MetricsSource {
   readonly contentType: string;
   expose(): Promise<string>;
-  startRequest?(facts: RequestFacts): RequestMeasure;
+  /** Undefined: this one is not measured, and no events are made for it. */
+  startRequest?(facts: RequestFacts): RequestMeasure | undefined;
 }
 
 export interface OpenAIOptions {

@@ -1,6 +1,7 @@
 import type { GenerateRequest, ModelCard, Sampling } from "@stator/core";
 import { FrontendError, invalidParam } from "../errors.ts";
 import type { ModelArtifacts } from "./model-artifacts.ts";
+import { randomSeed } from "./random-seed.ts";
 import type { PreparedText, TextPrompt, TextRequest } from "./text-request.ts";
 
 /**
@@ -143,7 +144,7 @@ function samplingOf({ generationDefaults: defaults }: ModelCard, request: TextRe
     topP: request.topP ?? defaults?.topP ?? 1,
     topK: request.topK ?? defaults?.topK ?? 0,
     minP: request.minP ?? defaults?.minP ?? 0,
-    seed: request.seed ?? crypto.getRandomValues(new BigUint64Array(1))[0]!,
+    seed: request.seed ?? randomSeed(),
     presencePenalty: request.presencePenalty ?? 0,
     frequencyPenalty: request.frequencyPenalty ?? 0,
     repetitionPenalty: request.repetitionPenalty ?? defaults?.repetitionPenalty ?? 1,

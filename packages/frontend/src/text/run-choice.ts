@@ -23,12 +23,6 @@ export async function* runChoice(
   clock: Clock,
 ): AsyncGenerator<ChoiceStep, void, undefined> {
   const { signal, onEvent } = options;
-  const at = (): { atMs: number; requestId: string; choice: number; attempt: number } => ({
-    atMs: clock.now(),
-    requestId: request.id,
-    choice: request.choice,
-    attempt: 0,
-  });
   let next = 0;
   let cachedTokens: number | undefined;
   let outcome: { reason: "stop" | "length" | "cancelled" | "error"; code?: string } = { reason: "cancelled" };
@@ -54,8 +48,14 @@ export async function* runChoice(
       cachedTokens ??= batch.cachedTokens;
       const decoded = decoder.decode(batch);
       if (onEvent !== undefined && decoded.tokenCount > 0) {
-        if (next === 0) onEvent({ ...at(), type: "firstToken" });
-        // One literal: spreading `at()` costs microseconds, and this is once per token.
+        if (next === 0)
+          onEvent({
+            atMs: clock.now(),
+            requestId: request.id,
+            choice: request.choice,
+            attempt: 0,
+            type: "firstToken",
+          });
         onEvent({
           atMs: clock.now(),
           requestId: request.id,
@@ -81,12 +81,15 @@ export async function* runChoice(
     throw error;
   } finally {
     onEvent?.({
-      ...at(),
+      atMs: clock.now(),
+      requestId: request.id,
+      choice: request.choice,
+      attempt: 0,
       type: "finished",
-      ...outcome,
       promptTokens: request.promptIds.length,
       outputTokens: next,
       cachedTokens: cachedTokens ?? 0,
+      ...outcome,
     });
   }
 }

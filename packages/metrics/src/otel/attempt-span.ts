@@ -4,7 +4,7 @@ import { tapped } from "../serving/tapped.ts";
 import { own } from "./attributes.ts";
 import type { TraceScope } from "./create-tracing.ts";
 import { failSpan } from "./span-end.ts";
-import { parentContext, toTraceparent } from "./trace-parent.ts";
+import { isUnsampled, parentContext, toTraceparent } from "./trace-parent.ts";
 
 /** One attempt at one worker: a sibling of those before it, with a link to each that failed. */
 export function generateAttempt(
@@ -13,6 +13,7 @@ export function generateAttempt(
   request: GenerateRequest,
   options: GenerateOptions,
 ): AsyncIterable<TokenBatch> {
+  if (isUnsampled(request.traceparent)) return engine.generate(request, options);
   const { tracer, clock, failed } = scope;
   const span = tracer.startSpan(
     request.mode === "prefill" ? "rpc Prefill" : "rpc Generate",

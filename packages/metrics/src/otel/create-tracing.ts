@@ -21,7 +21,7 @@ export interface TracingOptions {
 export interface Tracing {
   /** The whole graph, in the server's process: one SERVER span per choice, `route`, `queue` and `kv.transfer` in it. */
   traced(engine: Engine): Engine;
-  /** The workers that a pool chooses from: one CLIENT span per attempt, which the worker's own spans hang under. */
+  /** The workers that a pool chooses from: one CLIENT span per attempt, which the worker's own spans hang under. None under a span that is not sampled. */
   tracedWorkers(source: WorkerSource): WorkerSource;
   /** The engine, in the worker's process: a SERVER span with `prefill` and `decode` in it. */
   tracedWorker(engine: Engine, worker?: { readonly id?: string; readonly role?: string }): Engine;

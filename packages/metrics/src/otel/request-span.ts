@@ -1,5 +1,12 @@
 import { type Context, type Span, SpanKind, trace } from "@opentelemetry/api";
-import type { Engine, GenerateOptions, GenerateRequest, RequestEvent, TokenBatch } from "@stator/core";
+import {
+  extended,
+  type Engine,
+  type GenerateOptions,
+  type GenerateRequest,
+  type RequestEvent,
+  type TokenBatch,
+} from "@stator/core";
 import { tapped } from "../serving/tapped.ts";
 import { genAi, own } from "./attributes.ts";
 import type { TraceScope } from "./create-tracing.ts";
@@ -25,9 +32,6 @@ export function generateServed(
         [genAi.operation]: "generate_content",
         [genAi.provider]: "stator",
         [genAi.requestModel]: request.model,
-        [genAi.maxTokens]: request.limits.maxTokens,
-        [genAi.temperature]: request.sampling.temperature,
-        [genAi.seed]: String(request.sampling.seed),
         [genAi.inputTokens]: request.promptIds.length,
         [own.requestId]: request.id,
         [own.choice]: request.choice,
@@ -35,9 +39,14 @@ export function generateServed(
     },
     parent,
   );
-  const sent = { ...request, traceparent: toTraceparent(span.spanContext()) };
+  const sent = extended(request, { traceparent: toTraceparent(span.spanContext()) });
   // What is not sampled costs its start only.
   if (!span.isRecording()) return engine.generate(sent, options);
+  span.setAttributes({
+    [genAi.maxTokens]: request.limits.maxTokens,
+    [genAi.temperature]: request.sampling.temperature,
+    [genAi.seed]: String(request.sampling.seed),
+  });
   const describe = eventSpans(scope, span, trace.setSpan(parent, span));
   let outputTokens = 0;
   let lastTokenMs: number | undefined;

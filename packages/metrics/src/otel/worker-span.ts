@@ -4,7 +4,7 @@ import { tapped } from "../serving/tapped.ts";
 import { genAi, own } from "./attributes.ts";
 import type { TraceScope } from "./create-tracing.ts";
 import { failSpan } from "./span-end.ts";
-import { parentContext } from "./trace-parent.ts";
+import { isUnsampled, parentContext } from "./trace-parent.ts";
 
 /** What a worker does for one attempt: until its first token, and from there to the end. */
 export function generateOnWorker(
@@ -14,6 +14,7 @@ export function generateOnWorker(
   request: GenerateRequest,
   options: GenerateOptions,
 ): AsyncIterable<TokenBatch> {
+  if (isUnsampled(request.traceparent)) return engine.generate(request, options);
   const { tracer, clock } = scope;
   const parent = parentContext(request.traceparent);
   const startMs = clock.now();

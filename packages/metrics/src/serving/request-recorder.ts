@@ -32,14 +32,20 @@ export interface RequestRecorder {
 
 type Stage = "queued" | "prefill" | "transfer" | "decode";
 
-interface ChoiceState {
-  stage: Stage | undefined;
+/** Where one choice is. */
+class Choice {
+  stage: Stage | undefined = undefined;
   stageSinceMs: number;
-  firstAtMs: number | undefined;
+  firstAtMs: number | undefined = undefined;
   lastAtMs: number;
-  isFirstChunkSeen: boolean;
-  outputTokens: number;
-  isFinished: boolean;
+  isFirstChunkSeen = false;
+  outputTokens = 0;
+  isFinished = false;
+
+  constructor(atMs: number) {
+    this.stageSinceMs = atMs;
+    this.lastAtMs = atMs;
+  }
 }
 
 const codesOfClients = /INVALID|UNSUPPORTED|TOO_LARGE|TOO_LONG|NOT_FOUND|CONTEXT_LENGTH|UNAUTHORIZED/;
@@ -51,162 +57,198 @@ export function createRequestRecorder(
   model: ModelSeries,
   info: RequestInfo,
 ): RequestRecorder {
-  const endpoint = info.endpoint ?? "generate";
-  const stream = String(info.stream ?? true);
-  const choices = new Map<number, ChoiceState>();
-  let startMs = info.startMs;
-  let lastMs = info.startMs ?? 0;
-  let isEnded = false;
-  let isInputCounted = false;
-  let lastStage: Stage = "queued";
-  let outcome: RequestOutcome = { status: "success" };
-  model.active.add(1);
+  return new Recorder(families, model, info);
+}
 
-  function choiceOf(event: RequestEvent): ChoiceState {
-    let state = choices.get(event.choice);
-    if (state === undefined) {
-      state = {
-        stage: undefined,
-        stageSinceMs: event.atMs,
-        firstAtMs: undefined,
-        lastAtMs: event.atMs,
-        isFirstChunkSeen: false,
-        outputTokens: 0,
-        isFinished: false,
-      };
-      choices.set(event.choice, state);
-    }
-    return state;
+/** A class and not a closure: times are fields, which hold their number, where a variable would box each. */
+class Recorder implements RequestRecorder {
+  readonly onEvent: RequestObserver = (event) => this.#hear(event);
+  readonly #families: ServingFamilies;
+  readonly #model: ModelSeries;
+  readonly #info: RequestInfo;
+  /** The first choice that is told of; most requests have one. */
+  #first: Choice | undefined;
+  #firstIndex = 0;
+  #others: Map<number, Choice> | undefined;
+  #hasStart: boolean;
+  #startMs: number;
+  #lastMs: number;
+  #isEnded = false;
+  #isInputCounted = false;
+  #lastStage: Stage = "queued";
+  #outcome: RequestOutcome = { status: "success" };
+
+  constructor(families: ServingFamilies, model: ModelSeries, info: RequestInfo) {
+    this.#families = families;
+    this.#model = model;
+    this.#info = info;
+    this.#hasStart = info.startMs !== undefined;
+    this.#startMs = info.startMs ?? 0;
+    this.#lastMs = info.startMs ?? 0;
+    model.active.add(1);
   }
 
-  function enter(state: ChoiceState, stage: Stage | undefined, atMs: number): void {
-    if (state.stage === stage) return;
-    if (state.stage !== undefined) {
-      families.stage.labels({ stage: state.stage }).add(-1);
-      families.stageTime.labels({ stage: state.stage }).observe((atMs - state.stageSinceMs) / 1000);
-    }
-    if (stage !== undefined) {
-      families.stage.labels({ stage }).add(1);
-      lastStage = stage;
-    }
-    state.stage = stage;
-    state.stageSinceMs = atMs;
-  }
-
-  function firstToken(state: ChoiceState, atMs: number): void {
-    if (state.firstAtMs !== undefined) return;
-    state.firstAtMs = atMs;
-    state.lastAtMs = atMs;
-    enter(state, "decode", atMs);
-    if (startMs !== undefined) judge(model.ttft, model.slo.ttft, (atMs - startMs) / 1000, 1);
-  }
-
-  function tokens(state: ChoiceState, atMs: number, count: number): void {
-    if (count <= 0) return;
-    state.outputTokens += count;
-    model.outputTokens.add(count);
-    firstToken(state, atMs);
-    if (state.isFirstChunkSeen)
-      judge(model.itl, model.slo.itl, (atMs - state.lastAtMs) / 1000 / count, count);
-    state.isFirstChunkSeen = true;
-    state.lastAtMs = atMs;
-  }
-
-  function countInput(promptTokens: number, cachedTokens: number): void {
-    if (isInputCounted) return;
-    isInputCounted = true;
-    model.inputTokens.add(promptTokens);
-    model.inputLength.observe(promptTokens);
-    model.cached.observe(cachedTokens);
-    if (promptTokens > 0) model.hitActual.observe(cachedTokens / promptTokens);
-  }
-
-  function end(how: RequestOutcome = outcome): void {
-    if (isEnded) return;
-    isEnded = true;
+  end(how: RequestOutcome = this.#outcome): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    const model = this.#model;
+    const families = this.#families;
+    const info = this.#info;
     model.active.add(-1);
-    for (const state of choices.values()) enter(state, undefined, lastMs);
+    if (this.#first !== undefined) this.#enter(this.#first, undefined, this.#lastMs);
+    if (this.#others !== undefined)
+      for (const choice of this.#others.values()) this.#enter(choice, undefined, this.#lastMs);
     const { status, errorType = "" } = how;
-    if (status === "cancelled") families.cancellations.labels({ model: info.model, reason: lastStage }).add();
+    if (status === "cancelled")
+      families.cancellations.labels({ model: info.model, reason: this.#lastStage }).add();
     if (status === "rejected") families.rejections.labels({ model: info.model, reason: errorType }).add();
     families.requests
       .labels({
         model: info.model,
-        endpoint,
-        stream,
+        endpoint: info.endpoint ?? "generate",
+        stream: info.stream === false ? "false" : "true",
         status,
         error_type: status === "success" ? "" : errorType,
       })
       .add();
-    if (startMs !== undefined) judge(model.duration, model.slo.duration, (lastMs - startMs) / 1000, 1);
+    if (this.#hasStart) judge(model.duration, model.slo.duration, (this.#lastMs - this.#startMs) / 1000, 1);
     // Clients who leave or err say nothing about the service.
     if (status !== "cancelled" && how.isClientError !== true)
       model.slo.availability?.record(status === "success", 1);
   }
 
-  function finished(event: RequestEvent & { type: "finished" }, state: ChoiceState): void {
-    if (state.isFinished) return;
-    state.isFinished = true;
-    countInput(event.promptTokens, event.cachedTokens);
-    if (event.outputTokens > state.outputTokens)
-      model.outputTokens.add(event.outputTokens - state.outputTokens);
-    model.outputLength.observe(event.outputTokens);
-    if (event.reason === "cancelled") {
-      outcome = { status: "cancelled" };
-    } else if (event.reason === "error" || event.reason === "abort") {
-      const code = event.code ?? event.reason.toUpperCase();
-      const status = codesOfLoad.test(code) ? "rejected" : "error";
-      outcome = { status, errorType: code, isClientError: codesOfClients.test(code) };
+  #hear(event: RequestEvent): void {
+    if (this.#isEnded) return;
+    const { atMs } = event;
+    if (!this.#hasStart) {
+      this.#hasStart = true;
+      this.#startMs = atMs;
     }
-    enter(state, undefined, event.atMs);
+    this.#lastMs = atMs;
+    const choice = this.#choiceOf(event.choice, atMs);
+    // By far the most frequent.
+    if (event.type === "tokens") this.#tokens(choice, atMs, event.count);
+    else this.#step(choice, event);
   }
 
-  function onEvent(event: RequestEvent): void {
-    if (isEnded) return;
-    startMs ??= event.atMs;
-    lastMs = event.atMs;
-    const state = choiceOf(event);
+  #choiceOf(index: number, atMs: number): Choice {
+    if (this.#first === undefined) {
+      this.#firstIndex = index;
+      return (this.#first = new Choice(atMs));
+    }
+    if (index === this.#firstIndex) return this.#first;
+    this.#others ??= new Map();
+    let choice = this.#others.get(index);
+    if (choice === undefined) {
+      choice = new Choice(atMs);
+      this.#others.set(index, choice);
+    }
+    return choice;
+  }
+
+  #tokens(choice: Choice, atMs: number, count: number): void {
+    if (count <= 0) return;
+    const model = this.#model;
+    choice.outputTokens += count;
+    model.outputTokens.add(count);
+    if (choice.firstAtMs === undefined) this.#firstToken(choice, atMs);
+    if (choice.isFirstChunkSeen)
+      judge(model.itl, model.slo.itl, (atMs - choice.lastAtMs) / 1000 / count, count);
+    choice.isFirstChunkSeen = true;
+    choice.lastAtMs = atMs;
+  }
+
+  #step(choice: Choice, event: RequestEvent): void {
+    const { atMs } = event;
+    const families = this.#families;
     switch (event.type) {
       case "queued":
-        if (state.firstAtMs === undefined) enter(state, "queued", event.atMs);
+        if (choice.firstAtMs === undefined) this.#enter(choice, "queued", atMs);
         return;
       case "routed":
         families.decision.labels({ phase: event.phase }).observe(event.decisionMs / 1000);
         families.routed.labels({ worker: event.worker, phase: event.phase }).add();
         if (event.phase !== "decode" && event.promptTokens > 0)
-          model.hitPredicted.observe(event.cachedTokens / event.promptTokens);
-        if (state.firstAtMs === undefined)
-          enter(state, event.phase === "decode" ? "decode" : "prefill", event.atMs);
+          this.#model.hitPredicted.observe(event.cachedTokens / event.promptTokens);
+        if (choice.firstAtMs === undefined)
+          this.#enter(choice, event.phase === "decode" ? "decode" : "prefill", atMs);
         return;
       case "prefilled":
-        if (state.firstAtMs === undefined) enter(state, "transfer", event.atMs);
+        if (choice.firstAtMs === undefined) this.#enter(choice, "transfer", atMs);
         return;
       case "transferred":
         families.transfer.labels({}).observe(event.durationMs / 1000);
         families.transferredTokens.labels({}).add(event.heldTokens);
-        if (state.firstAtMs === undefined) enter(state, "decode", event.atMs);
+        if (choice.firstAtMs === undefined) this.#enter(choice, "decode", atMs);
         return;
       case "firstToken":
-        firstToken(state, event.atMs);
-        return;
-      case "tokens":
-        tokens(state, event.atMs, event.count);
+        if (choice.firstAtMs === undefined) this.#firstToken(choice, atMs);
         return;
       case "migrated": {
-        const kind = state.firstAtMs === undefined ? "new_request" : "ongoing_request";
+        const kind = choice.firstAtMs === undefined ? "new_request" : "ongoing_request";
         families.migrations
-          .labels({ model: info.model, kind, outcome: event.outcome, cause: event.cause })
+          .labels({ model: this.#info.model, kind, outcome: event.outcome, cause: event.cause })
           .add();
         families.migrationGap.labels({ kind }).observe(event.gapMs / 1000);
-        families.recomputed.labels({ model: info.model }).add(event.recomputedTokens);
+        families.recomputed.labels({ model: this.#info.model }).add(event.recomputedTokens);
         return;
       }
       case "finished":
-        finished(event, state);
+        this.#finished(event, choice);
+        return;
+      case "tokens":
     }
   }
 
-  return { onEvent, end };
+  #enter(choice: Choice, stage: Stage | undefined, atMs: number): void {
+    if (choice.stage === stage) return;
+    const families = this.#families;
+    if (choice.stage !== undefined) {
+      families.stage.labels({ stage: choice.stage }).add(-1);
+      families.stageTime.labels({ stage: choice.stage }).observe((atMs - choice.stageSinceMs) / 1000);
+    }
+    if (stage !== undefined) {
+      families.stage.labels({ stage }).add(1);
+      this.#lastStage = stage;
+    }
+    choice.stage = stage;
+    choice.stageSinceMs = atMs;
+  }
+
+  #firstToken(choice: Choice, atMs: number): void {
+    choice.firstAtMs = atMs;
+    choice.lastAtMs = atMs;
+    this.#enter(choice, "decode", atMs);
+    if (this.#hasStart) judge(this.#model.ttft, this.#model.slo.ttft, (atMs - this.#startMs) / 1000, 1);
+  }
+
+  #finished(event: RequestEvent & { type: "finished" }, choice: Choice): void {
+    if (choice.isFinished) return;
+    choice.isFinished = true;
+    const model = this.#model;
+    this.#countInput(event.promptTokens, event.cachedTokens);
+    if (event.outputTokens > choice.outputTokens)
+      model.outputTokens.add(event.outputTokens - choice.outputTokens);
+    model.outputLength.observe(event.outputTokens);
+    if (event.reason === "cancelled") {
+      this.#outcome = { status: "cancelled" };
+    } else if (event.reason === "error" || event.reason === "abort") {
+      const code = event.code ?? event.reason.toUpperCase();
+      const status = codesOfLoad.test(code) ? "rejected" : "error";
+      this.#outcome = { status, errorType: code, isClientError: codesOfClients.test(code) };
+    }
+    this.#enter(choice, undefined, event.atMs);
+  }
+
+  #countInput(promptTokens: number, cachedTokens: number): void {
+    if (this.#isInputCounted) return;
+    this.#isInputCounted = true;
+    const model = this.#model;
+    model.inputTokens.add(promptTokens);
+    model.inputLength.observe(promptTokens);
+    model.cached.observe(cachedTokens);
+    if (promptTokens > 0) model.hitActual.observe(cachedTokens / promptTokens);
+  }
 }
 
 function judge(histogram: Histogram, slo: SloSeries | undefined, seconds: number, times: number): void {

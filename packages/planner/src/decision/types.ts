@@ -93,7 +93,6 @@ export interface Reason {
     | "unattainable"
     | "outsideProfile"
     | "correction"
-    | "surge"
     | "pressure"
     | "calm"
     | "steady";

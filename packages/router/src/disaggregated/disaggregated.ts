@@ -1,6 +1,7 @@
 import {
   cancelled,
   createDeadlines,
+  extended,
   systemClock,
   wrapEngine,
   type Clock,
@@ -118,7 +119,7 @@ export function disaggregated(options: DisaggregatedOptions): DisaggregatedEngin
       return decode.generate(request, generateOptions)[Symbol.asyncIterator]();
     }
 
-    const decoding = await decode.reserve(request, { ...generateOptions, phase: "decode" });
+    const decoding = await decode.reserve(request, extended(generateOptions, { phase: "decode" as const }));
     let isDecodingOurs = true;
     try {
       const prefilling = await reservePrefill(request, generateOptions);
@@ -160,11 +161,10 @@ export function disaggregated(options: DisaggregatedOptions): DisaggregatedEngin
     try {
       return await prefill.reserve(
         { ...request, mode: "prefill" },
-        {
-          ...generateOptions,
-          phase: "prefill",
+        extended(generateOptions, {
+          phase: "prefill" as const,
           waitMs: prefill.card === undefined ? 0 : deadlines.dispatchAckMs,
-        },
+        }),
       );
     } catch (error) {
       if (generateOptions.signal.aborted) throw cancelled(generateOptions.signal);

@@ -2,6 +2,7 @@
 import {
   cancelled,
   createDeadlines,
+  extended,
   silentLogger,
   systemClock,
   type Clock,
@@ -213,15 +214,14 @@ export function createPool(options: PoolOptions): ClosablePool {
 
   const place = (request: GenerateRequest, named: SelectRequest, isTold: boolean): Decision =>
     selector.select(
-      {
-        ...named,
-        exclude: (worker) => {
+      extended(named, {
+        exclude: (worker: string) => {
           const member = members.get(worker);
           return member === undefined
             ? "not in this pool"
             : refusalOf(member.handle, request, member.booked, longestContext)?.reason;
         },
-      },
+      }),
       { explain: isTold },
     );
 
@@ -318,7 +318,7 @@ export function createPool(options: PoolOptions): ClosablePool {
       (request.mode === "prefill" ? "prefill" : request.handoff === undefined ? "full" : "decode");
     // Named anew at each try: the block size is not known before the first worker joins. The names themselves are kept.
     const attempt = (): Reservation | undefined =>
-      reserveNow(request, { ...nameOnce(request), ...computedBefore(request), phase }, reserveOptions);
+      reserveNow(request, extended(nameOnce(request), { ...computedBefore(request), phase }), reserveOptions);
     const now = line.length === 0 || request.attempt > 0 ? attempt() : undefined;
     if (now !== undefined) return now;
     const waitMs = reserveOptions.waitMs ?? deadlines.queueWaitMs;

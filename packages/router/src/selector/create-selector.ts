@@ -1,4 +1,4 @@
-import { noopMeter, silentLogger, systemClock } from "@stator/core";
+import { extended, noopMeter, silentLogger, systemClock } from "@stator/core";
 import { routerError } from "../errors/router-error.ts";
 import { explain, reasonOf } from "../explain/explain.ts";
 import { createPrefixIndex } from "../index/create-prefix-index.ts";
@@ -207,7 +207,7 @@ export function createSelector(options: SelectorOptions = {}): Selector {
       };
       if (selectOptions?.explain !== true) return decision;
       const decisionMs = clock.now() - startedMs;
-      return { ...decision, explanation: explain({ decision, candidates, excluded, decisionMs }) };
+      return extended(decision, { explanation: explain({ decision, candidates, excluded, decisionMs }) });
     },
     book(decision) {
       const { chosen, request } = decision;

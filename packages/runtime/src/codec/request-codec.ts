@@ -6,7 +6,15 @@ import {
   Mode,
   type GenerateRequest as Wire,
 } from "@stator/contracts";
-import type { GenerateRequest, Grammar, Hints, Limits, Media, Sampling } from "@stator/core";
+import {
+  extended,
+  type GenerateRequest,
+  type Grammar,
+  type Hints,
+  type Limits,
+  type Media,
+  type Sampling,
+} from "@stator/core";
 import { handoffFromWire, handoffToWire } from "./handoff-codec.ts";
 import { given, names, type Names } from "./names.ts";
 import { bytesOfU32, u32OfBytes } from "./words.ts";
@@ -42,12 +50,11 @@ export function requestToWire(request: GenerateRequest): Wire {
     choice: request.choice,
     promptIds: bytesOfU32(request.promptIds),
     outputIds: bytesOfU32(request.outputIds),
-    sampling: {
-      ...sampling,
+    sampling: extended(sampling, {
       seed: BigInt.asUintN(64, sampling.seed),
       logitBiasIds: logitBias === undefined ? [] : [...logitBias.keys()],
       logitBiasValues: logitBias === undefined ? [] : [...logitBias.values()],
-    },
+    }),
     limits: {
       maxTokens: limits.maxTokens,
       ...given("minTokens", limits.minTokens),

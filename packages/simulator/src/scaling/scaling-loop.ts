@@ -6,8 +6,6 @@ export interface ScalableCluster {
   readonly nowMs: number;
   readonly target: Workers;
   readonly ready: Workers;
-  /** Requests so far. */
-  readonly arrivals: number;
   /** Starts workers, or lets the newest drain and end. */
   scaleTo(target: Workers): void;
   /** What happened since the last call: what frontends and workers report. */
@@ -24,16 +22,11 @@ export interface ScalingTick {
   readonly ready: Workers;
 }
 
-/** Longest time between two looks at arrivals, as in `createPlanner`. */
-const longestCheckMs = 5000;
-
-/**
- * The planner's loop in virtual time: a decision every interval, a correction after each sample in between, and a look at
- * arrivals in between samples.
- */
+/** The planner's loop in virtual time: a decision every interval, a correction after each sample in between. */
 export interface ScalingLoop {
-  readonly tickMs: number;
-  /** To be called every `tickMs`; says what was decided when an interval ended. */
+  /** Between ticks. */
+  readonly sampleMs: number;
+  /** To be called every `sampleMs`; says what was decided when an interval ended. */
   tick(): ScalingTick | undefined;
 }
 
@@ -51,11 +44,7 @@ export function createScalingLoop(
   const intervals: Interval[] = [];
   const samples: Interval[] = [];
   let changedMs: Workers = { prefill: -1e9, decode: -1e9 };
-  const sampleMs = intervalMs / perInterval;
-  const perSample = strategy.check === undefined ? 1 : Math.ceil(sampleMs / longestCheckMs);
-  const tickMs = sampleMs / perSample;
   let ticks = 0;
-  let seen = 0;
 
   function scale(wanted: Workers): void {
     const before = cluster.target;
@@ -68,15 +57,10 @@ export function createScalingLoop(
   }
 
   return {
-    tickMs,
+    sampleMs: intervalMs / perInterval,
     tick() {
-      ticks += 1;
-      const arrived = cluster.arrivals - seen;
-      seen = cluster.arrivals;
-      const isSample = ticks % perSample === 0;
-      if (isSample) samples.push(cluster.sample());
-      else if (intervals.length === 0) return undefined;
-      const isSlow = ticks % (perSample * perInterval) === 0;
+      samples.push(cluster.sample());
+      const isSlow = ++ticks % perInterval === 0;
       if (isSlow) intervals.push(cluster.observe());
       const { target, ready, nowMs } = cluster;
       const observations: Observations = {
@@ -85,10 +69,6 @@ export function createScalingLoop(
         ready,
         sinceChangeMs: { prefill: nowMs - changedMs.prefill, decode: nowMs - changedMs.decode },
       };
-      if (!isSample) {
-        scale(strategy.check!(observations, samples, arrived, tickMs));
-        return undefined;
-      }
       if (!isSlow) {
         if (strategy.correct !== undefined) scale(strategy.correct(observations, samples, nowMs));
         return undefined;

@@ -1,4 +1,4 @@
-import type { Clock, RequestObserver } from "@stator/core";
+import { extended, type Clock, type RequestObserver } from "@stator/core";
 import type { PreparedText, TextUsage } from "../../text/text-request.ts";
 import type { ChoiceStep } from "../../text/run-choice.ts";
 import type { TextModel } from "../../text/text-model.ts";
@@ -47,13 +47,12 @@ export async function prepareAnswer(job: AnswerJob): Promise<readonly PreparedTe
   return Promise.all(
     request.prompts.map((prompt, i) =>
       model.prepare(
-        {
-          ...request.text,
+        extended(request.text, {
           id: i === 0 ? head.id : `${head.id}-${i}`,
           prompt,
           n: request.n,
           firstChoice: i * request.n,
-        },
+        }),
         { signal },
       ),
     ),

@@ -1,3 +1,4 @@
+import { extended } from "@stator/core";
 import { z } from "zod";
 import { invalidParam } from "../../errors.ts";
 import type { TextPrompt } from "../../text/text-request.ts";
@@ -40,11 +41,10 @@ export function completionRequestParser(limits: Required<OpenAILimits>): ParseRe
       logprobs: fields.logprobs !== undefined,
       n,
       prompts,
-      text: {
-        ...textFields(fields),
+      text: extended(textFields(fields), {
         maxTokens: fields.max_tokens ?? defaultMaxTokens,
         ...(fields.logprobs === undefined ? {} : { topLogprobs: fields.logprobs }),
-      },
+      }),
     };
   };
 }

@@ -1,3 +1,4 @@
+import { extended } from "@stator/core";
 import type { Exchange } from "../exchange.ts";
 import type { RequestContext } from "../generations.ts";
 
@@ -13,10 +14,9 @@ export function requestHeaders(
   const given = exchange.header("x-request-id");
   const trace = exchange.header("traceparent");
   return {
-    headers: {
-      ...more,
+    headers: extended(more, {
       "x-request-id": given !== undefined && requestId.test(given) ? given : crypto.randomUUID(),
-    },
+    }),
     traceparent: trace !== undefined && traceContext.test(trace) ? trace : undefined,
   };
 }
