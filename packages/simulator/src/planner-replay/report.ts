@@ -19,9 +19,8 @@ export function plannerReport(rows: readonly PlannerReplayRow[], title: string):
     ({ atMs, interval }) =>
       [atMs - interval.durationMs / 2, (interval.requests / interval.durationMs) * 1000] as const,
   );
-  const forecast = (own.decisions ?? []).map(
-    ({ atMs, forecast: ahead }: ReplayDecision) => [atMs, ahead.requestsPerSecond] as const,
-  );
+  const ahead = (of: (forecast: ReplayDecision["forecast"]) => number): Line["points"] =>
+    (own.decisions ?? []).map(({ atMs, forecast }) => [atMs, of(forecast)] as const);
   const replicas = rows.map((row, i): Line => ({
     name: row.strategy,
     colour: colours[i % colours.length]!,
@@ -43,7 +42,7 @@ export function plannerReport(rows: readonly PlannerReplayRow[], title: string):
     "strategy",
     "SLO attainment",
     "GPU-hours",
-    "goodput per GPU-hour",
+    "goodput/GPU-h",
     "ups",
     "downs",
     "TTFT mean",
@@ -60,27 +59,30 @@ export function plannerReport(rows: readonly PlannerReplayRow[], title: string):
     row.scaleDowns,
     ...[row.meanTtftMs, row.p90TtftMs, row.meanItlMs, row.p90ItlMs].map((ms) => `${ms.toFixed(1)} ms`),
   ]);
-  return `<!doctype html><html lang="en"><meta charset="utf-8"><title>${escape(title)}</title>
-<style>body{font:14px system-ui;margin:2rem;max-width:${width}px}table{border-collapse:collapse}td,th{padding:.25rem .75rem;border-bottom:1px solid #ddd;text-align:right}td:first-child,th:first-child{text-align:left}h2{font-size:1rem;margin:1.5rem 0 .25rem}svg{width:100%}</style>
+  return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escape(title)}</title>
+<style>body{font:14px system-ui;margin:2rem;max-width:${width}px}table{border-collapse:collapse}td,th{padding:.25rem .6rem;border-bottom:1px solid #ddd;text-align:right}td,th:not(:first-child){white-space:nowrap}td:first-child,th:first-child{text-align:left}.wide{overflow-x:auto}h2{font-size:1rem;margin:1.5rem 0 .25rem}svg{width:100%;min-width:36rem}@media(max-width:600px){body{margin:1rem}h1{font-size:1.25rem}}</style>
 <h1>${escape(title)}</h1>
-<table><tr>${header.map((name) => `<th>${name}</th>`).join("")}</tr>${cells.map((row) => `<tr>${row.map((cell) => `<td>${cell}</td>`).join("")}</tr>`).join("")}</table>
+<div class="wide"><table><tr>${header.map((name) => `<th>${name}</th>`).join("")}</tr>${cells.map((row) => `<tr>${row.map((cell) => `<td>${cell}</td>`).join("")}</tr>`).join("")}</table></div>
 ${chart("Requests per second: load, and what was planned for", [
   { name: "load", colour: colours[0]!, points: rate },
-  { name: "forecast", colour: colours[1]!, points: forecast },
+  { name: "expected", colour: colours[2]!, points: ahead((forecast) => forecast.requestsPerSecond) },
+  { name: "planned for", colour: colours[1]!, points: ahead((forecast) => forecast.requestsPerSecondUpper) },
 ])}
 ${chart("Workers by strategy", replicas)}
 ${chart("Workers by role (ours)", roles)}
-${chart("Requests within the SLO, per cent", attainment)}
+${chart("Requests within the SLO, per cent", attainment, 100)}
 </html>
 `;
 }
 
-function chart(title: string, lines: readonly Line[]): string {
+/** @param most the axis' end, where it is known; else a round number that all values fit below */
+function chart(title: string, lines: readonly Line[], most?: number): string {
   const all = lines.flatMap((line) => line.points);
   const end = Math.max(1, ...all.map(([atMs]) => atMs));
-  const top = Math.max(1, ...all.map(([, value]) => value)) * 1.05;
-  const x = (atMs: number): number => 40 + (atMs / end) * (width - 50);
-  const y = (value: number): number => height - 20 - (value / top) * (height - 30);
+  const step = roundStep((most ?? Math.max(1, ...all.map(([, value]) => value))) / 4);
+  const top = most ?? step * Math.ceil(Math.max(1, ...all.map(([, value]) => value)) / step);
+  const x = (atMs: number): number => 40 + (atMs / end) * (width - 60);
+  const y = (value: number): number => height - 20 - (value / top) * (height - 46);
   const path = (line: Line): string =>
     line.points
       .map(([atMs, value], i) => {
@@ -89,13 +91,20 @@ function chart(title: string, lines: readonly Line[]): string {
         return line.isStepped === true ? `H${x(atMs).toFixed(1)}V${y(value).toFixed(1)}` : `L${to}`;
       })
       .join("");
-  const ticks = [0, 0.5, 1].map((share) => share * top);
-  return `<h2>${escape(title)}</h2><svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escape(title)}">
-${ticks.map((value) => `<line x1="40" x2="${width - 10}" y1="${y(value)}" y2="${y(value)}" stroke="#ddd"/><text x="36" y="${y(value) + 4}" text-anchor="end" font-size="11">${value.toFixed(value < 10 ? 1 : 0)}</text>`).join("")}
+  const ticks: number[] = [];
+  for (let tick = 0; tick <= top + 1e-9; tick += step) ticks.push(tick);
+  return `<h2>${escape(title)}</h2><div class="wide"><svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escape(title)}">
+${ticks.map((value) => `<line x1="40" x2="${width - 20}" y1="${y(value)}" y2="${y(value)}" stroke="#ddd"/><text x="36" y="${y(value) + 4}" text-anchor="end" font-size="11">${Number(value.toFixed(2))}</text>`).join("")}
 ${[0, 0.25, 0.5, 0.75, 1].map((share) => `<text x="${x(share * end)}" y="${height - 4}" text-anchor="middle" font-size="11">${Math.round((share * end) / 1000)} s</text>`).join("")}
 ${lines.map((line) => `<path d="${path(line)}" fill="none" stroke="${line.colour}" stroke-width="1.5"/>`).join("")}
 ${lines.map((line, i) => `<text x="${50 + i * 110}" y="14" font-size="12" fill="${line.colour}">${escape(line.name)}</text>`).join("")}
-</svg>`;
+</svg></div>`;
+}
+
+/** The smallest of 1, 2 and 5 times a power of ten that is not below. */
+function roundStep(least: number): number {
+  const power = 10 ** Math.floor(Math.log10(least));
+  return power * ([1, 2, 5].find((one) => one * power >= least - 1e-9) ?? 10);
 }
 
 function escape(text: string): string {

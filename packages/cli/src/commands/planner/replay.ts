@@ -1,4 +1,5 @@
 import { writeFileSync } from "node:fs";
+import path from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { Profile, Slo } from "@stator/planner";
 import {
@@ -65,11 +66,12 @@ export function replayCommand(): Command {
       const terminal = createTerminal(flags.json === true);
       const given = flags.profile as Profile | undefined;
       const times = given === undefined ? modelledTimes() : timesOfProfile(given);
+      const target = flags.slo ?? (flags.trace === undefined ? generatedSlo : traceSlo);
       const rows = plannerReplay({
         ...loadOf(flags),
         times,
         profile: given ?? profileOfTimes(times),
-        slo: flags.slo ?? (flags.trace === undefined ? generatedSlo : traceSlo),
+        slo: target,
         limits: { graph: flags.graph, gpus: flags.gpus },
         startupMs: flags.startupSeconds * 1000,
         intervalMs: flags.intervalSeconds * 1000,
@@ -79,7 +81,10 @@ export function replayCommand(): Command {
       if (flags.report !== undefined)
         writeFileSync(
           flags.report,
-          plannerReport(rows, `${flags.trace ?? flags.load ?? "sine"} on ${times.source}`),
+          plannerReport(
+            rows,
+            `${flags.trace === undefined ? (flags.load ?? "sine") : path.basename(flags.trace)} on ${times.source}; TTFT ${target.ttftMs} ms, ITL ${target.itlMs} ms, ${flags.gpus} GPUs, start-up ${flags.startupSeconds} s`,
+          ),
         );
       terminal.json(rows.map(({ timeline: _timeline, decisions: _decisions, ...row }) => row));
       terminal.print(describe(rows));
@@ -118,7 +123,7 @@ function explain(rows: readonly PlannerReplayRow[]): string {
   const own = rows.find((row) => row.decisions !== undefined);
   return (own?.decisions ?? [])
     .flatMap(({ atMs, forecast, plan }) => [
-      `${Math.round(atMs / 1000)} s: ${plan.prefill} prefill + ${plan.decode} decode for ${forecast.requestsPerSecond.toFixed(1)} requests/s`,
+      `${Math.round(atMs / 1000)} s: ${plan.prefill} prefill + ${plan.decode} decode for ${forecast.requestsPerSecondUpper.toFixed(1)} requests/s (${forecast.requestsPerSecond.toFixed(1)} expected)`,
       ...plan.reasons.map(({ role, code, message }) => `    ${role} ${code}: ${message}`),
     ])
     .join("\n");

@@ -108,7 +108,7 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
       for await (const chunk of response as AsyncIterable<string>) text += chunk;
       return {
         status: response.statusCode ?? 0,
-        body: text === "" ? undefined : JSON.parse(text),
+        body: bodyOf(response, text),
         retryAfterMs: retryAfterMs(response),
       };
     } finally {
@@ -174,6 +174,13 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
       })();
     },
   };
+}
+
+/** A group of kinds that the cluster lacks is refused in plain text, and so is much that stands before an API server. */
+function bodyOf({ headers }: IncomingMessage, text: string): unknown {
+  if (text === "") return undefined;
+  if (headers["content-type"]?.includes("json") === false) return { message: text.trim().slice(0, 200) };
+  return JSON.parse(text);
 }
 
 function retryAfterMs(response: IncomingMessage): number | undefined {
