@@ -52,6 +52,7 @@ export type {
 } from "./decision/types.ts";
 export { defaultPercentile, plan } from "./decision/plan.ts";
 export { react } from "./decision/react.ts";
+export { checkArrivals } from "./decision/check-arrivals.ts";
 export { correctPlan } from "./decision/correct-plan.ts";
 export type { CorrectPlanOptions } from "./decision/correct-plan.ts";
 export type { LoadThresholds } from "./decision/load-based.ts";

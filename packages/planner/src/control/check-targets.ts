@@ -30,12 +30,14 @@ export function checkTargets(slo: Slo, limits: Limits, gpusPerWorker: Workers): 
     if (minimum !== undefined && maximum !== undefined)
       say(minimum[role] <= maximum[role], `limits.minimum.${role} is above limits.maximum.${role}`);
   }
-  if (minimum !== undefined) {
-    const needed =
-      (limits.graph === "aggregated" ? 0 : minimum.prefill * gpusPerWorker.prefill) +
-      minimum.decode * gpusPerWorker.decode;
-    say(needed <= limits.gpus, `limits.minimum needs ${needed} GPUs of limits.gpus (${limits.gpus})`);
-  }
+  const least = minimum ?? { prefill: 1, decode: 1 };
+  const needed =
+    (limits.graph === "aggregated" ? 0 : least.prefill * gpusPerWorker.prefill) +
+    least.decode * gpusPerWorker.decode;
+  say(
+    needed <= limits.gpus,
+    `${minimum === undefined ? "one worker of each role" : "limits.minimum"} needs ${needed} GPUs of limits.gpus (${limits.gpus})`,
+  );
   if (wrong.length > 0)
     throw new PlannerError({
       code: "PLANNER_OPTION_INVALID",

@@ -87,6 +87,61 @@ test("scales up between slow rounds, down between them only while load falls, to
   expect(planner.decisions.every(({ plan }) => plan.reasons.length > 0)).toBe(true);
 });
 
+test("orders workers seconds after a jump of arrivals, says so, and leaves what chance explains to the samples", async () => {
+  const clock = createVirtualClock();
+  const scaler = memoryScaler({ prefill: 1, decode: 1 });
+  let rate = 5;
+  let looks = 0;
+  await using planner = createPlanner({
+    observe: {
+      read: () =>
+        Promise.resolve({
+          durationMs: 15_000,
+          requests: rate * 15,
+          inputTokens: 3000,
+          outputTokens: 300,
+          prefixHitRatio: 0,
+          workers: scaler.target,
+        }),
+      arrived() {
+        looks += 1;
+        return Promise.resolve({ requests: rate * 5, ms: 5000 });
+      },
+    },
+    scaler,
+    profile,
+    slo,
+    limits: { graph: "disaggregated", gpus: 16 },
+    startupMs: 30_000,
+    clock,
+  });
+  const live = async (ms: number): Promise<void> => {
+    for (let passed = 0; passed < ms; passed += 1000) {
+      clock.advance(1000);
+      await new Promise(setImmediate);
+    }
+  };
+  await live(121_000);
+  expect(looks).toBe(16); // Two in every sample of 15 s.
+  const calm = scaler.target;
+  const decided = planner.decisions.length;
+  rate = 25;
+  await live(5000);
+  expect(scaler.target.prefill + scaler.target.decode).toBeGreaterThan(calm.prefill + calm.decode);
+  const [decision] = planner.decisions.slice(decided);
+  expect(decision).toMatchObject({
+    loop: "fast",
+    observed: { requests: 125 },
+    before: calm,
+    target: scaler.target,
+  });
+  expect(decision!.plan.reasons[0]).toMatchObject({
+    code: "surge",
+    message: expect.stringMatching(/^125 requests came in 5.0 s/) as unknown,
+  });
+  expect(planner.decisions.map(({ id }) => id)).toEqual(planner.decisions.map((_, i) => i + 1));
+});
+
 test("sums several frontends, survives a counter reset, and leaves out one that is down", async () => {
   const counts = [10, 100];
   const text = (n: number): string =>
@@ -123,6 +178,8 @@ test("sums several frontends, survives a counter reset, and leaves out one that 
     counts[0] = 30;
     counts[1] = 20; // It restarted.
     clock.advance(10_000);
+    // One address is silent: what arrived cannot be told between samples.
+    expect(await source.arrived!(signal)).toBeUndefined();
     const interval = await source.read(signal);
     expect(interval).toMatchObject({ durationMs: 10_000, requests: 40, inputTokens: 500, outputTokens: 50 });
     expect(interval.ttftMs).toBeCloseTo(150, 6);

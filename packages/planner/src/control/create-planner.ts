@@ -7,6 +7,7 @@ import {
   type Logger,
   type Meter,
 } from "@stator/core";
+import { checkArrivals } from "../decision/check-arrivals.ts";
 import type { LoadThresholds } from "../decision/load-based.ts";
 import type { Interval, Limits, LoadForecast, Observations, Plan, Slo, Workers } from "../decision/types.ts";
 import type { ForecastThread } from "../forecast/thread/forecast-thread.ts";
@@ -33,6 +34,11 @@ export interface PlannerOptions {
   readonly intervalMs?: number;
   /** Between observations, after each of which it may scale up. Default half the interval, at most 15,000 ms. */
   readonly sampleMs?: number;
+  /**
+   * Between looks at arrivals alone, where `observe` can tell them: a load that jumps between two samples gets its workers
+   * now. Default 5,000 ms; from `sampleMs` on there are none.
+   */
+  readonly checkMs?: number;
   /** From the order of a worker until it serves. Default 60,000 ms. */
   readonly startupMs?: number;
   /** Forecasts here instead of on this thread; with `arima` among the forecasters a must. */
@@ -81,20 +87,20 @@ const keptDecisions = 1000;
 const keptSamples = 2880;
 
 /**
- * The control loop: observes every `sampleMs`, plans every `intervalMs` for the load within start-up time and interval,
+ * The control loop: observes every `sampleMs`, looks at arrivals every `checkMs`, plans every `intervalMs` for the load within start-up time and interval,
  * and in between adds workers, and takes some away only on a load that falls. Without a profile each interval decides by queue and memory alone. A round that fails is logged and counted, and the next one goes on.
  *
  * @throws PlannerError `PLANNER_OPTION_INVALID` for times, objectives or limits that cannot be kept.
  */
 export function createPlanner(options: PlannerOptions): Planner {
   const { observe, scaler, clock = systemClock, logger = silentLogger } = options;
-  const { intervalMs = 30_000, startupMs = 60_000 } = options;
+  const { intervalMs = 30_000, startupMs = 60_000, checkMs = 5000 } = options;
   const sampleMs = options.sampleMs ?? Math.min(15_000, intervalMs / 2);
-  if (!(intervalMs > 0 && sampleMs > 0 && startupMs >= 0 && sampleMs <= intervalMs))
+  if (!(intervalMs > 0 && sampleMs > 0 && checkMs > 0 && startupMs >= 0 && sampleMs <= intervalMs))
     throw new PlannerError({
       code: "PLANNER_OPTION_INVALID",
       kind: "invalid",
-      message: `intervalMs (${intervalMs}), sampleMs (${sampleMs}) and startupMs (${startupMs}) must be positive, and a sample no longer than an interval.`,
+      message: `intervalMs (${intervalMs}), sampleMs (${sampleMs}), checkMs (${checkMs}) and startupMs (${startupMs}) must be positive, and a sample no longer than an interval.`,
     });
   const perInterval = Math.round(intervalMs / sampleMs);
   const horizon = horizonOf({ startupMs, intervalMs, sampleMs });
@@ -120,6 +126,8 @@ export function createPlanner(options: PlannerOptions): Planner {
   let changedMs: Workers = { prefill: Number.NEGATIVE_INFINITY, decode: Number.NEGATIVE_INFINITY };
   let floor: Workers | undefined;
   let rounds = 0;
+  let ids = 0;
+  let planned: LoadForecast | undefined;
   let turn: Promise<unknown> = Promise.resolve();
 
   const round = async (): Promise<PlannerDecision> => {
@@ -132,30 +140,76 @@ export function createPlanner(options: PlannerOptions): Planner {
       intervals.push(combineIntervals(samples.slice(-perInterval)));
       if (intervals.length > keptSamples) intervals.shift();
     }
-    const { target: before, ready, stuck } = await scaler.state(stop.signal);
-    const nowMs = clock.now();
-    const observations: Observations = {
-      intervals,
-      target: before,
-      ready,
-      ...(stuck === undefined ? {} : { stuck }),
-      sinceChangeMs: { prefill: nowMs - changedMs.prefill, decode: nowMs - changedMs.decode },
-    };
+    const now = await situation();
+    const { target: before } = now.observations;
     const forecast = await decider.lookAhead(samples);
-    const planned = decider.slow(observations, forecast, slo, limits);
-    let target: Workers = { prefill: planned.prefill, decode: planned.decode };
+    const wanted = decider.slow(now.observations, forecast, slo, limits);
+    planned = forecast;
+    let target: Workers = { prefill: wanted.prefill, decode: wanted.decode };
     if (isSlow) floor = target;
-    else target = decider.fast({ before, floor: floor ?? before, planned, forecast, observed, slo, limits });
-    const decision: PlannerDecision = {
-      id: rounds,
-      atMs: nowMs,
-      loop: isSlow ? "slow" : "fast",
-      observed,
+    else
+      target = decider.fast({
+        before,
+        floor: floor ?? before,
+        planned: wanted,
+        forecast,
+        observed,
+        slo,
+        limits,
+      });
+    return carryOut(now, { loop: isSlow ? "slow" : "fast", observed, forecast, target, plan: wanted });
+  };
+
+  /** Between samples: more workers, now, when far more arrives than was planned for. */
+  const check = async (): Promise<void> => {
+    const observed = samples[samples.length - 1];
+    const arrived = await observe.arrived?.(stop.signal);
+    if (arrived === undefined || observed === undefined || planned === undefined || intervals.length === 0)
+      return;
+    const forecast = checkArrivals(arrived.requests, arrived.ms, planned);
+    if (forecast === undefined || decider.surge === undefined) return;
+    const now = await situation();
+    const { target: before } = now.observations;
+    const plan = decider.surge(now.observations, forecast, { before, floor: before, observed, slo, limits });
+    const target: Workers = { prefill: plan.prefill, decode: plan.decode };
+    if (target.prefill === before.prefill && target.decode === before.decode) return;
+    const message = `${arrived.requests} requests came in ${(arrived.ms / 1000).toFixed(1)} s, ${((planned.requestsPerSecondUpper * arrived.ms) / 1000).toFixed(1)} were planned for`;
+    const role = target.prefill > before.prefill ? "prefill" : "decode";
+    await carryOut(now, {
+      loop: "fast",
+      observed: { ...observed, requests: arrived.requests, durationMs: arrived.ms },
       forecast,
-      before,
       target,
-      plan: planned,
+      plan: { ...plan, reasons: [{ role, code: "surge", message }, ...plan.reasons] },
+    });
+  };
+
+  interface Situation {
+    readonly nowMs: number;
+    readonly observations: Observations;
+  }
+
+  const situation = async (): Promise<Situation> => {
+    const { target, ready, stuck } = await scaler.state(stop.signal);
+    const nowMs = clock.now();
+    return {
+      nowMs,
+      observations: {
+        intervals,
+        target,
+        ready,
+        ...(stuck === undefined ? {} : { stuck }),
+        sinceChangeMs: { prefill: nowMs - changedMs.prefill, decode: nowMs - changedMs.decode },
+      },
     };
+  };
+
+  const carryOut = async (
+    { nowMs, observations: { target: before, ready } }: Situation,
+    decided: Omit<PlannerDecision, "id" | "atMs" | "before">,
+  ): Promise<PlannerDecision> => {
+    const { target } = decided;
+    const decision: PlannerDecision = { id: ++ids, atMs: nowMs, before, ...decided };
     if (target.prefill !== before.prefill || target.decode !== before.decode) {
       await scaler.scale(target, stop.signal);
       changedMs = {
@@ -166,7 +220,7 @@ export function createPlanner(options: PlannerOptions): Planner {
         before,
         target,
         loop: decision.loop,
-        reasons: planned.reasons.map(({ role, code, message }) => `${role} ${code}: ${message}`),
+        reasons: decision.plan.reasons.map(({ role, code, message }) => `${role} ${code}: ${message}`),
       });
     }
     decisions.push(decision);
@@ -176,21 +230,28 @@ export function createPlanner(options: PlannerOptions): Planner {
     return decision;
   };
 
-  const step = (): Promise<PlannerDecision> => {
-    const result = turn.then(round);
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const result = turn.then(work);
     turn = result.catch(() => undefined);
     return result;
+  };
+  const step = (): Promise<PlannerDecision> => inTurn(round);
+  const failed = (error: unknown): void => {
+    if (stop.signal.aborted) return;
+    metrics.failed();
+    logger.warn("a planning round failed", { error: String(error) });
   };
 
   const loop = async (): Promise<void> => {
     await observe.read(stop.signal).catch(() => undefined);
     while (!stop.signal.aborted) {
-      await sleep(clock, sampleMs, stop.signal);
-      await step().catch((error: unknown) => {
-        if (stop.signal.aborted) return;
-        metrics.failed();
-        logger.warn("a planning round failed", { error: String(error) });
-      });
+      let restMs = sampleMs;
+      for (; observe.arrived !== undefined && restMs > checkMs; restMs -= checkMs) {
+        await sleep(clock, checkMs, stop.signal);
+        await inTurn(check).catch(failed);
+      }
+      await sleep(clock, restMs, stop.signal);
+      await step().catch(failed);
     }
   };
   const running = loop().catch(() => undefined);

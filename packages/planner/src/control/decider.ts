@@ -21,6 +21,12 @@ export interface Decider {
   lookAhead(samples: readonly Interval[]): LoadForecast | Promise<LoadForecast>;
   /** The slow decision, which may take workers away. */
   slow(observations: Observations, forecast: LoadForecast, slo: Slo, limits: Limits): Plan;
+  /** What more to order for a load that has jumped between two samples; without it only samples count. */
+  surge?(
+    observations: Observations,
+    level: LoadForecast,
+    moment: Omit<FastMoment, "planned" | "forecast">,
+  ): Plan;
   /** What to do in between, from the plan for the newest forecast. */
   fast(moment: FastMoment): Workers;
 }
@@ -69,6 +75,10 @@ export function profileDecider({
     },
     slow: (observations, forecast, slo, limits) => plan(observations, forecast, profile, slo, limits),
     fast: (moment) => correctPlan({ ...moment, profile, startupMs }),
+    surge(observations, forecast, moment) {
+      const planned = plan(observations, forecast, profile, moment.slo, moment.limits);
+      return { ...planned, ...correctPlan({ ...moment, planned, forecast, profile, startupMs }) };
+    },
   };
 }
 

@@ -93,6 +93,7 @@ export interface Reason {
     | "unattainable"
     | "outsideProfile"
     | "correction"
+    | "surge"
     | "pressure"
     | "calm"
     | "steady";

@@ -58,3 +58,30 @@ test("the queue of another model's worker is not this model's", async () => {
     queuedPrefillTokens: 30,
   });
 });
+
+test("arrivals are told between reads and counted once more by the read; a Prometheus server's are not", async () => {
+  let finished = 10;
+  let active = 2;
+  const clock = createVirtualClock();
+  const fetch = (() =>
+    Promise.resolve(
+      new Response(
+        `stator_frontend_requests_total{model="m"} ${finished}\nstator_frontend_active_requests{model="m"} ${active}\n`,
+      ),
+    )) as never;
+  const workers = () => ({ prefill: 1, decode: 1 });
+  const source = createMetricsSource({ urls: ["http://a/metrics"], workers, clock, fetch });
+  await source.read(signal);
+  [finished, active] = [14, 5];
+  clock.advance(5000);
+  expect(await source.arrived!(signal)).toEqual({ requests: 7, ms: 5000 });
+  expect(await source.arrived!(signal)).toEqual({ requests: 0, ms: 0 });
+  [finished, active] = [16, 4];
+  clock.advance(10_000);
+  expect(await source.read(signal)).toMatchObject({ requests: 8, durationMs: 15_000 });
+  clock.advance(5000);
+  finished = 3; // It restarted.
+  expect(await source.arrived!(signal)).toEqual({ requests: 7, ms: 5000 });
+  const federated = createMetricsSource({ urls: ["http://p/federate?match[]=x"], workers, clock, fetch });
+  expect(await federated.arrived!(signal)).toBeUndefined();
+});

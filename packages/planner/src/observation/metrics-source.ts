@@ -9,6 +9,11 @@ import type { Sample } from "./prometheus-text.ts";
 export interface ObservationSource {
   /** What happened since the last call; the first call begins the first interval. */
   read(signal: AbortSignal): Promise<Interval>;
+  /**
+   * Requests that arrived since the last call of either, where that can be told without ending the interval. Undefined
+   * where it cannot be told this time.
+   */
+  arrived?(signal: AbortSignal): Promise<{ readonly requests: number; readonly ms: number } | undefined>;
 }
 
 export interface MetricsSourceOptions {
@@ -47,6 +52,19 @@ export function createMetricsSource(options: MetricsSourceOptions): ObservationS
   const { logger = silentLogger, model } = options;
   const silent = new Set<string>();
   let lastActive = new Map<string, number>();
+  /** Requests that had come to each address at the last look. */
+  const arrivals = new Map<string, number>();
+  let lookedMs = lastMs;
+
+  /** Requests are counted when they end: those that arrived are these and what is in flight. */
+  const arrivedAt = (url: string, own: readonly Sample[]): number => {
+    const now = sumOf(own, "frontend_requests_total") + sumOf(own, "frontend_active_requests");
+    const before = arrivals.get(url) ?? now;
+    arrivals.set(url, now);
+    return now >= before ? now - before : now;
+  };
+  const ownOf = (samples: readonly Sample[]): readonly Sample[] =>
+    model === undefined ? samples : ofModel(samples, model);
 
   const scrape = async (url: string, signal: AbortSignal): Promise<readonly Sample[]> => {
     try {
@@ -85,7 +103,8 @@ export function createMetricsSource(options: MetricsSourceOptions): ObservationS
           active.set(url, lastActive.get(url) ?? 0);
           return;
         }
-        const own = model === undefined ? answer.value : ofModel(answer.value, model);
+        const own = ownOf(answer.value);
+        arrivedAt(url, own);
         gauges.push(...own);
         grown.push(...deltas.read(url, own));
         const now = sumOf(own, "frontend_active_requests");
@@ -97,7 +116,7 @@ export function createMetricsSource(options: MetricsSourceOptions): ObservationS
       const nowMs = clock.now();
       const durationMs = Math.max(1, nowMs - lastMs);
       lastMs = nowMs;
-      // Requests are counted when they end: those that arrived are these and what is more in flight.
+      lookedMs = nowMs;
       const requests = Math.max(0, sumOf(grown, "frontend_requests_total") + activeChange);
       const prompts = sumOf(grown, "frontend_input_sequence_tokens_count");
       const promptTokens = sumOf(grown, "frontend_input_sequence_tokens_sum");
@@ -117,6 +136,22 @@ export function createMetricsSource(options: MetricsSourceOptions): ObservationS
         queuedPrefillTokens: sumOf(gauges, "worker_queued_prefill_tokens"),
         kvUsage: Math.min(1, mostOf(gauges, "worker_kv_usage_ratio")),
       };
+    },
+
+    async arrived(signal) {
+      const urls = typeof options.urls === "function" ? await options.urls() : options.urls;
+      // A Prometheus server knows what it scraped last: seconds of requests would seem to come at once.
+      if (urls.some((url) => new URL(url).pathname.endsWith("/federate"))) return undefined;
+      const answers = await Promise.allSettled(urls.map((url) => scrape(url, signal)));
+      signal.throwIfAborted();
+      let requests = 0;
+      answers.forEach((answer, i) => {
+        if (answer.status === "fulfilled") requests += arrivedAt(urls[i]!, ownOf(answer.value));
+      });
+      const nowMs = clock.now();
+      const ms = nowMs - lookedMs;
+      lookedMs = nowMs;
+      return answers.some(({ status }) => status === "rejected") ? undefined : { requests, ms };
     },
   };
 }

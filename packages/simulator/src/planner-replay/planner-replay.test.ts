@@ -27,6 +27,25 @@ test("on a sine ours keeps the SLO where last-value scaling does not, with fewer
   expect(plannerReport(rows, "sine")).toContain("<svg");
 });
 
+test("a jump between two samples is answered before the next one", () => {
+  const [row] = plannerReplay({
+    ...base,
+    ...generateLoad("step,before=5,after=25,at=302,duration=330"),
+    limits: { graph: "disaggregated", gpus: 16 },
+    strategies: ["ours"],
+  });
+  // Had it waited for the sample at 315 s, no worker would serve before 345 s: at 330 s none would be known of.
+  const run = row!.timeline.find(({ atMs }) => atMs === 330_000)!;
+  expect(run.target.prefill + run.target.decode).toBeGreaterThan(4);
+  const [quiet] = plannerReplay({
+    ...base,
+    ...generateLoad("constant,rate=5,duration=330"),
+    limits: { graph: "disaggregated", gpus: 16 },
+    strategies: ["ours"],
+  });
+  expect(row!.gpuHours).toBeGreaterThan(quiet!.gpuHours);
+});
+
 test("when the load drops to zero the minimum is reached, in both graphs", () => {
   for (const graph of ["disaggregated", "aggregated"] as const) {
     const [row] = plannerReplay({

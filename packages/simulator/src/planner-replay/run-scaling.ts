@@ -61,8 +61,8 @@ export function runScaling(options: ScalingOptions): ScalingRun {
     cluster.advance(untilMs);
   };
 
-  for (let tick = 1; tick * loop.sampleMs <= durationMs + 1e-6; tick++) {
-    live(tick * loop.sampleMs);
+  for (let tick = 1; tick * loop.tickMs <= durationMs + 1e-6; tick++) {
+    live(tick * loop.tickMs);
     const moment = loop.tick();
     if (moment !== undefined) moments.push(moment);
   }

@@ -52,6 +52,7 @@ export function createScaledCluster(options: ScaledClusterOptions): ScaledCluste
   const slow = createObservationWindow(options.percentile);
   const fast = createObservationWindow(options.percentile);
   const windows = [slow, fast];
+  let arrivals = 0;
 
   const roleOf = (role: "prefill" | "decode"): FluidRole => (isAggregated ? "both" : role);
   const gpusOf = (role: FluidRole): number =>
@@ -204,11 +205,15 @@ export function createScaledCluster(options: ScaledClusterOptions): ScaledCluste
     get gpuMs() {
       return gpuMs;
     },
+    get arrivals() {
+      return arrivals;
+    },
     get unfinished() {
       return unfinished;
     },
     arrive(request) {
       unfinished += 1;
+      arrivals += 1;
       for (const window of windows) window.arrived(request.inputTokens);
       waiting.push(request);
       dispatch();

@@ -1,4 +1,5 @@
 import {
+  checkArrivals,
   constantForecaster,
   correctPlan,
   forecastLoad,
@@ -72,6 +73,7 @@ export function ours(options: OursOptions): ScalingStrategy {
     forecasters = [constantForecaster(), holtWintersForecaster(), kalmanForecaster(), harmonicForecaster()],
   } = options;
   let floor: Workers | undefined;
+  let last: LoadForecast | undefined;
   const decided = (
     observations: Observations,
     samples: readonly Interval[],
@@ -83,10 +85,29 @@ export function ours(options: OursOptions): ScalingStrategy {
       forecasters,
     });
     const result = plan(observations, forecast, profile, slo, limits);
+    last = forecast;
     options.onPlan?.({ atMs, forecast, plan: result });
     return { forecast, plan: result };
   };
   return {
+    check(observations, samples, requests, ms) {
+      const { target: before } = observations;
+      const forecast = last === undefined ? undefined : checkArrivals(requests, ms, last);
+      if (forecast === undefined) return before;
+      const planned = plan(observations, forecast, profile, slo, limits);
+      const observed = samples[samples.length - 1]!;
+      return correctPlan({
+        before,
+        floor: before,
+        planned,
+        forecast,
+        observed,
+        profile,
+        slo,
+        limits,
+        startupMs,
+      });
+    },
     decide(observations, samples, atMs) {
       const { prefill, decode } = decided(observations, samples, atMs).plan;
       return (floor = { prefill, decode });

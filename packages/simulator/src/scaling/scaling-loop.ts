@@ -6,6 +6,8 @@ export interface ScalableCluster {
   readonly nowMs: number;
   readonly target: Workers;
   readonly ready: Workers;
+  /** Requests so far. */
+  readonly arrivals: number;
   /** Starts workers, or lets the newest drain and end. */
   scaleTo(target: Workers): void;
   /** What happened since the last call: what frontends and workers report. */
@@ -22,11 +24,16 @@ export interface ScalingTick {
   readonly ready: Workers;
 }
 
-/** The planner's loop in virtual time: a decision every interval, a correction after each sample in between. */
+/** Longest time between two looks at arrivals, as in `createPlanner`. */
+const longestCheckMs = 5000;
+
+/**
+ * The planner's loop in virtual time: a decision every interval, a correction after each sample in between, and a look at
+ * arrivals in between samples.
+ */
 export interface ScalingLoop {
-  /** Between ticks. */
-  readonly sampleMs: number;
-  /** To be called every `sampleMs`; says what was decided when an interval ended. */
+  readonly tickMs: number;
+  /** To be called every `tickMs`; says what was decided when an interval ended. */
   tick(): ScalingTick | undefined;
 }
 
@@ -44,7 +51,11 @@ export function createScalingLoop(
   const intervals: Interval[] = [];
   const samples: Interval[] = [];
   let changedMs: Workers = { prefill: -1e9, decode: -1e9 };
+  const sampleMs = intervalMs / perInterval;
+  const perSample = strategy.check === undefined ? 1 : Math.ceil(sampleMs / longestCheckMs);
+  const tickMs = sampleMs / perSample;
   let ticks = 0;
+  let seen = 0;
 
   function scale(wanted: Workers): void {
     const before = cluster.target;
@@ -57,10 +68,15 @@ export function createScalingLoop(
   }
 
   return {
-    sampleMs: intervalMs / perInterval,
+    tickMs,
     tick() {
-      samples.push(cluster.sample());
-      const isSlow = ++ticks % perInterval === 0;
+      ticks += 1;
+      const arrived = cluster.arrivals - seen;
+      seen = cluster.arrivals;
+      const isSample = ticks % perSample === 0;
+      if (isSample) samples.push(cluster.sample());
+      else if (intervals.length === 0) return undefined;
+      const isSlow = ticks % (perSample * perInterval) === 0;
       if (isSlow) intervals.push(cluster.observe());
       const { target, ready, nowMs } = cluster;
       const observations: Observations = {
@@ -69,6 +85,10 @@ export function createScalingLoop(
         ready,
         sinceChangeMs: { prefill: nowMs - changedMs.prefill, decode: nowMs - changedMs.decode },
       };
+      if (!isSample) {
+        scale(strategy.check!(observations, samples, arrived, tickMs));
+        return undefined;
+      }
       if (!isSlow) {
         if (strategy.correct !== undefined) scale(strategy.correct(observations, samples, nowMs));
         return undefined;

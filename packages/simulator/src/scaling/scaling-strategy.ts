@@ -10,4 +10,6 @@ export interface ScalingStrategy {
   decide(observations: Observations, samples: readonly Interval[], nowMs: number): Workers;
   /** Asked after every sample in between; the last sample says what waits now. */
   correct?(observations: Observations, samples: readonly Interval[], nowMs: number): Workers;
+  /** Asked between samples, with the requests that arrived within the last `ms`. */
+  check?(observations: Observations, samples: readonly Interval[], requests: number, ms: number): Workers;
 }

@@ -44,6 +44,7 @@ export function createScaledPools(options: ScaledPoolsOptions): ScaledPools {
   let scaleDowns = 0;
   let startingGpuMs = 0;
   let seenMs = 0;
+  let arrivals = 0;
 
   function ready(): Workers {
     return { prefill: prefill?.takingWorkers.length ?? 0, decode: serving.takingWorkers.length };
@@ -87,6 +88,9 @@ export function createScaledPools(options: ScaledPoolsOptions): ScaledPools {
     get ready() {
       return ready();
     },
+    get arrivals() {
+      return arrivals;
+    },
     scaleTo(wanted) {
       elapse();
       for (const role of ["prefill", "decode"] as const) {
@@ -118,13 +122,14 @@ export function createScaledPools(options: ScaledPoolsOptions): ScaledPools {
   function tick(): void {
     const moment = loop.tick();
     if (moment !== undefined) moments.push(moment);
-    if (options.isBusy()) events.at(events.now() + loop.sampleMs, tick);
+    if (options.isBusy()) events.at(events.now() + loop.tickMs, tick);
     else for (const one of starting) giveUp(one);
   }
-  events.at(loop.sampleMs, tick);
+  events.at(loop.tickMs, tick);
 
   return {
     arrived(inputTokens) {
+      arrivals += 1;
       for (const window of windows) window.arrived(inputTokens);
     },
     gotFirstToken({ atMs, inputTokens, cachedTokens }) {
