@@ -127,7 +127,7 @@ export { createSimulatedWorker } from "./cluster/simulated-worker.ts";
 export type { ReplayOptions, ReplayResult } from "./replay/replay.ts";
 export { replay } from "./replay/replay.ts";
 export type { ReplayDifference } from "./replay/recorded.ts";
-export { compareReplays, workloadOfDecisions } from "./replay/recorded.ts";
+export { blockTokensOfDecisions, compareReplays, workloadOfDecisions } from "./replay/recorded.ts";
 export type { ReplaySummary, RequestOutcome } from "./replay/replay-summary.ts";
 
 export type { GeneratedLoad } from "./planner-replay/load-spec.ts";

@@ -13,6 +13,7 @@ interface Flags {
   toolCallFormat?: string;
   reasoningFormat?: string;
   probe: "events" | "off";
+  recordDecisions?: string;
   logLevel: FrontendProcessOptions["logLevel"];
 }
 
@@ -29,6 +30,10 @@ export function frontendCommand(): Command {
       new Option("--probe <what>", "send each worker that joins a short prompt, to prove its KV events")
         .choices(["events", "off"])
         .default("events"),
+    )
+    .option(
+      "--record-decisions <folder>",
+      "write routing decisions, a file per pool; `stator simulate` replays them",
     )
     .option("--gpu-metrics", "measure the GPUs of this machine; one process of a machine does")
     .addOption(
@@ -51,6 +56,7 @@ export function frontendCommand(): Command {
         host: flags.host ?? layout.frontend.host,
         logLevel: flags.logLevel,
         probe: flags.probe,
+        ...(flags.recordDecisions === undefined ? {} : { recordDecisions: flags.recordDecisions }),
         // Of several that share a port, the first.
         measuresGpus: flags.gpuMetrics === true && (cluster.worker?.id ?? 1) === 1,
         onReady(url, withoutWorkers) {

@@ -13,6 +13,7 @@ import { bar, createTerminal, table } from "../terminal.ts";
 interface Flags {
   layout: string;
   trace?: string;
+  decisions?: string;
   load?: string;
   model?: string;
   system?: string;
@@ -39,6 +40,12 @@ export function simulateCommand(): Command {
   return new Command("simulate")
     .requiredOption("--layout <file>", "layout.yaml, as `stator up` takes it")
     .option("--trace <file>", "requests in Mooncake's format")
+    .addOption(
+      new Option(
+        "--decisions <file>",
+        "or as they came: what `--record-decisions` or `stator router` wrote",
+      ).conflicts(["trace", "load", "blockTokens"]),
+    )
     .option(
       "--load <kind,key=value…>",
       "or generated: sine, constant, step, ramp, burst, drop, mix, conversations (default constant,rate=2)",
@@ -101,7 +108,10 @@ export function simulateCommand(): Command {
       if (html !== undefined) {
         writeFileSync(
           html,
-          htmlReport(answers, `${path.basename(file)} under ${flags.trace ?? flags.load ?? "constant load"}`),
+          htmlReport(
+            answers,
+            `${path.basename(file)} under ${flags.trace ?? flags.decisions ?? flags.load ?? "constant load"}`,
+          ),
         );
       }
       terminal.json(

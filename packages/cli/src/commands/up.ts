@@ -25,6 +25,7 @@ interface Flags {
   reasoningFormat?: string;
   namespace?: string;
   probe: "events" | "off";
+  recordDecisions?: string;
   logLevel: UpOptions["logLevel"];
 }
 
@@ -54,6 +55,10 @@ export function upCommand(): Command {
         .choices(["events", "off"])
         .default("events"),
     )
+    .option(
+      "--record-decisions <folder>",
+      "write routing decisions, a file per pool; `stator simulate` replays them",
+    )
     .addOption(
       new Option("--log-level <level>", "of all processes")
         .choices(["silent", "error", "warn", "info", "debug"])
@@ -82,6 +87,9 @@ export function upCommand(): Command {
         main: fileURLToPath(new URL("../main.js", import.meta.url)),
         logLevel: flags.logLevel,
         probe: flags.probe,
+        ...(flags.recordDecisions === undefined
+          ? {}
+          : { recordDecisions: path.resolve(flags.recordDecisions) }),
         logger: createLogger(flags.logLevel, { process: "supervisor" }),
         onProgress: (ready, all) => terminal.progress(`starting processes: ${ready}/${all}`),
         onLine: (name, line) => {

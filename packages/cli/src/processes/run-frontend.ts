@@ -5,6 +5,7 @@ import { createMetrics } from "@stator/metrics";
 import { graphFromLayout } from "@stator/router";
 import { closeOnSignal, createRuntime, notifyReady, watchSupervisor } from "@stator/runtime";
 import { discoveryFrom } from "./discovery-from-layout.ts";
+import { openDecisionFolder } from "../router/decision-folder.ts";
 import { createLogger } from "./logger.ts";
 import { openReplicas } from "./open-replicas.ts";
 import { sampleGpus } from "./sample-gpus.ts";
@@ -18,6 +19,8 @@ export interface FrontendProcessOptions {
   readonly measuresGpus: boolean;
   /** Whether workers that join are sent a short prompt to prove their KV events. Default `events`. */
   readonly probe?: "events" | "off";
+  /** A folder that gets a file of routing decisions per pool. Default: none are recorded. */
+  readonly recordDecisions?: string;
   /** Called once every model has a worker; after 10 s also without, with the models that have none. */
   readonly onReady: (url: string, withoutWorkers: readonly string[]) => void;
 }
@@ -38,6 +41,10 @@ export async function runFrontend(options: FrontendProcessOptions): Promise<void
   const gpus = options.measuresGpus ? sampleGpus(metrics, logger) : undefined;
   const page = createConsole({ workers });
   const replicas = await openReplicas({ events: layout.planes.events, namespace: layout.namespace, logger });
+  const decisions =
+    options.recordDecisions === undefined
+      ? undefined
+      : await openDecisionFolder(options.recordDecisions, layout, logger);
   const server = createOpenAIServer({
     models: graphFromLayout(runtime, layout, {
       meter: metrics,
@@ -45,6 +52,7 @@ export async function runFrontend(options: FrontendProcessOptions): Promise<void
       onProbe: page.probed,
       ...(options.probe === undefined ? {} : { probe: options.probe }),
       ...(replicas === undefined ? {} : { replicas: replicas.group }),
+      ...(decisions === undefined ? {} : { wrapSelector: decisions.record }),
     }),
     toolCallFormats: namedBy<ToolCallFormatName>(layout, "toolCallFormat"),
     reasoningFormats: namedBy<ReasoningFormatName>(layout, "reasoningFormat"),
@@ -60,6 +68,7 @@ export async function runFrontend(options: FrontendProcessOptions): Promise<void
   options.onReady(url, withoutWorkers);
   await closeOnSignal(server, runtime);
   await replicas?.close();
+  await decisions?.close();
   page.close();
   gpus?.close();
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { parseLayout, type Layout } from "@stator/core";
 import {
+  blockTokensOfDecisions,
   constantRate,
   conversationWorkload,
   generateLoad,
@@ -17,8 +18,10 @@ import {
   type Simulation,
   type TraceRequest,
   type WorkerChange,
+  workloadOfDecisions,
 } from "@stator/simulator";
 import type { Limits, Slo } from "@stator/planner";
+import { parseDecisions } from "@stator/router";
 import type { PlannerRules } from "../commands/planner/config.ts";
 import { readProfile } from "../commands/planner/flags.ts";
 
@@ -26,6 +29,8 @@ import { readProfile } from "../commands/planner/flags.ts";
 export interface WhatIf {
   readonly layout: Layout;
   readonly trace?: string;
+  /** A file of recorded decisions, instead of a trace. */
+  readonly decisions?: string;
   /** `kind,key=value…`, as the planner's replay takes it, or `conversations,rate=…`. */
   readonly load?: string;
   readonly model?: string;
@@ -48,12 +53,13 @@ export interface WhatIf {
 
 /** Runs one what-if question. */
 export function answer(question: WhatIf, onProgress?: (ratio: number) => void): Simulation {
-  const { layout, concurrency, speedup, seed, blockTokens, changes, planner } = question;
+  const { layout, concurrency, speedup, seed, changes, planner } = question;
   const startupMs = question.startupMs ?? (planner === undefined ? undefined : planner.startupSeconds * 1000);
   const worker = workerOf(question);
+  const { workload, blockTokens = question.blockTokens } = workloadOf(question);
   return simulateLayout({
     layout,
-    workload: workloadOf(question),
+    workload,
     ...worker,
     ...(planner === undefined ? {} : { scaling: scalingOf(planner, layout, worker, startupMs) }),
     ...(concurrency === undefined ? {} : { concurrency }),
@@ -104,7 +110,25 @@ function workerOf({ model, system, backend, quantization, hostGb }: WhatIf): {
   };
 }
 
-function workloadOf({ trace, load, shared = 0, prefixGroups = 1 }: WhatIf): readonly TraceRequest[] {
+/** With the block size where the workload has names of blocks already. */
+function workloadOf(question: WhatIf): {
+  readonly workload: readonly TraceRequest[];
+  readonly blockTokens?: number;
+} {
+  if (question.decisions === undefined) return { workload: requestsOf(question) };
+  try {
+    const decisions = parseDecisions(readFileSync(question.decisions, "utf8"));
+    if (decisions.length === 0) throw new RangeError("It holds none: a line is written when a request ends.");
+    return {
+      workload: workloadOfDecisions(decisions),
+      blockTokens: blockTokensOfDecisions(decisions),
+    };
+  } catch (cause) {
+    throw invalid(`--decisions ${question.decisions}: ${(cause as Error).message}`);
+  }
+}
+
+function requestsOf({ trace, load, shared = 0, prefixGroups = 1 }: WhatIf): readonly TraceRequest[] {
   if (trace !== undefined) return parseMooncakeTrace(readFileSync(trace, "utf8"));
   const spec = load ?? "constant,rate=2,duration=300";
   if (spec.startsWith("conversations")) return conversations(spec);
@@ -137,7 +161,7 @@ function conversations(spec: string): readonly TraceRequest[] {
 }
 
 const settings = new Set(
-  "trace load model system backend quantization hostGb concurrency speedup seed blockTokens startupMs shared prefixGroups".split(
+  "trace decisions load model system backend quantization hostGb concurrency speedup seed blockTokens startupMs shared prefixGroups".split(
     " ",
   ),
 );

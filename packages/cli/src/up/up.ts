@@ -13,6 +13,8 @@ export interface UpOptions {
   readonly logger: Logger;
   /** Of frontends: whether workers that join are sent a short prompt to prove their KV events. Default `events`. */
   readonly probe?: "events" | "off";
+  /** Of frontends: a folder that gets a file of routing decisions per pool. Default: none are recorded. */
+  readonly recordDecisions?: string;
   /** Workers also serve `/metrics`, on free ports. Default true. */
   readonly workerMetrics?: boolean;
   /** Longest wait for all processes. Default 120,000 ms. */
@@ -78,6 +80,7 @@ export async function up(options: UpOptions): Promise<Up> {
         logLevel,
         "--gpu-metrics",
         ...(options.probe === undefined ? [] : ["--probe", options.probe]),
+        ...(options.recordDecisions === undefined ? [] : ["--record-decisions", options.recordDecisions]),
       ],
       port: layout.frontend.port,
       count: layout.frontend.replicas,

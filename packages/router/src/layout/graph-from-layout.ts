@@ -16,6 +16,7 @@ import { migrating } from "../migrating/migrating.ts";
 import { createPool, type PoolOptions } from "../pool/create-pool.ts";
 import type { ReplicaGroup } from "../replicas/replica-group.ts";
 import { createSelector } from "../selector/create-selector.ts";
+import type { Selector } from "../selector/selector.ts";
 import { policyByName } from "./policy-by-name.ts";
 
 /** What a graph needs of a runtime. */
@@ -34,6 +35,11 @@ export interface GraphOptions {
   readonly probe?: PoolOptions["probe"];
   /** Hears what probes come to. */
   readonly onProbe?: PoolOptions["onProbe"];
+  /** Around each pool's selector: `recording`, or one of your own. Default: as it is. */
+  readonly wrapSelector?: (
+    selector: Selector,
+    pool: { readonly model: string; readonly role: WorkerRole },
+  ) => Selector;
 }
 
 /**
@@ -77,12 +83,17 @@ function poolOf(
   model: string,
   role: WorkerRole,
   { policy }: LayoutPool,
-  { meter, logger, replicas, probe, onProbe }: GraphOptions,
+  { meter, logger, replicas, probe, onProbe, wrapSelector }: GraphOptions,
 ): Pool {
   const said = {
     ...(meter === undefined ? {} : { meter }),
     ...(logger === undefined ? {} : { logger }),
     ...(policy === undefined ? {} : { policy: policyByName(policy.name, policy.options) }),
+  };
+  const selector = (): Selector => {
+    const own = createSelector(said);
+    const shared = replicas === undefined ? own : replicas.join(`${model}/${role}`, own);
+    return wrapSelector === undefined ? shared : wrapSelector(shared, { model, role });
   };
   return createPool({
     workers,
@@ -90,6 +101,6 @@ function poolOf(
     ...said,
     ...(probe === undefined ? {} : { probe }),
     ...(onProbe === undefined ? {} : { onProbe }),
-    ...(replicas === undefined ? {} : { selector: replicas.join(`${model}/${role}`, createSelector(said)) }),
+    ...(replicas === undefined && wrapSelector === undefined ? {} : { selector: selector() }),
   });
 }

@@ -1,7 +1,8 @@
 import { hashSchemeXxh3, type KvEvent, type Worker } from "@stator/core";
 import { describe, expect, test } from "vitest";
-import { seededRandom } from "@stator/simulator/workload";
+
 import { createSelector } from "./create-selector.ts";
+import { seededRandom } from "./random.ts";
 import type { Selector } from "./selector.ts";
 
 const worker: Worker = {

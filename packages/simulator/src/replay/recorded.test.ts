@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { constantRate } from "../workload/arrivals.ts";
 import { traceBlockNames } from "../workload/block-names-of-trace.ts";
 import { conversationWorkload } from "../workload/conversations.ts";
-import { compareReplays, workloadOfDecisions } from "./recorded.ts";
+import { blockTokensOfDecisions, compareReplays, workloadOfDecisions } from "./recorded.ts";
 import { replay } from "./replay.ts";
 
 test("decisions recorded in production replay with other policies and worker counts, and compare", () => {
@@ -52,4 +52,26 @@ test("decisions recorded in production replay with other policies and worker cou
   expect(() => compareReplays(aware, replay(again.slice(1), { ...cluster, selector: {} }))).toThrow(
     "not of the same workload",
   );
+});
+
+test("the block size of a log is what makes of every prompt as many full blocks as it has names", () => {
+  const [decision] = parseDecisions(
+    encodeDecision(
+      {
+        chosen: undefined,
+        reason: "",
+        policy: "p",
+        request: { names: new BigUint64Array(0), promptTokens: 5 },
+      },
+      0,
+    ),
+  );
+  const of = (promptTokens: number, blocks: number) => ({
+    ...decision!,
+    promptTokens,
+    names: new BigUint64Array(blocks),
+  });
+  expect(blockTokensOfDecisions([of(5, 0), of(100, 6), of(16_007, 1_000)])).toBe(16);
+  expect(blockTokensOfDecisions([of(129, 2), of(63, 0)])).toBe(64);
+  expect(() => blockTokensOfDecisions([of(100, 6), of(100, 1)])).toThrow("each pool in a file of its own");
 });

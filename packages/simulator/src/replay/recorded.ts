@@ -21,6 +21,24 @@ export function workloadOfDecisions(decisions: readonly RecordedDecision[]): Tra
     .sort((a, b) => a.atMs - b.atMs);
 }
 
+/**
+ * The size of the blocks that recorded names are of: the one that makes of every prompt as many full blocks as it has names.
+ * Where the log leaves several, a multiple of 16 if there is one.
+ *
+ * @throws RangeError when no size does: the log is of pools with several.
+ */
+export function blockTokensOfDecisions(decisions: readonly RecordedDecision[]): number {
+  let [least, most] = [1, Infinity];
+  for (const { promptTokens, names } of decisions) {
+    least = Math.max(least, Math.floor(promptTokens / (names.length + 1)) + 1);
+    if (names.length > 0) most = Math.min(most, Math.floor(promptTokens / names.length));
+  }
+  if (least > most)
+    throw new RangeError("No block size fits all decisions: record each pool in a file of its own.");
+  const round = Math.ceil(least / 16) * 16;
+  return round <= most ? round : least;
+}
+
 /** How one replay differs from another of the same workload. Deltas are `after` less `before`. */
 export interface ReplayDifference {
   readonly requests: number;
