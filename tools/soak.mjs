@@ -3,7 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { register } from "tsx/esm/api";
 
-const flags = ["--conditions=@stator/source", "--expose-gc"];
+const flags = ["--conditions=@stator/source"];
 if (!flags.every((flag) => process.execArgv.includes(flag))) {
   const again = spawnSync(process.execPath, [...flags, ...process.argv.slice(1)], { stdio: "inherit" });
   process.exit(again.status ?? 1);
@@ -23,5 +23,6 @@ const result = await soak({
   onProgress: isJson ? undefined : (sample) => console.log(JSON.stringify(sample)),
 });
 console.log(isJson ? JSON.stringify(result) : JSON.stringify(result, undefined, 2));
-const { lost, duplicated, mismatched, leaked, handlesGrown } = result;
-process.exit(lost + duplicated + mismatched + leaked + handlesGrown.length === 0 ? 0 : 1);
+const { lost, duplicated, mismatched, leaked, handlesGrown, rss } = result;
+const isSound = lost + duplicated + mismatched + leaked + handlesGrown.length === 0;
+process.exit(isSound && rss.verdict !== "grows" ? 0 : 1);

@@ -110,6 +110,8 @@ export async function trial(
         args: [...(options.nodeArgs ?? []), ...program, JSON.stringify(config)],
       };
     },
+    // A worker that is added while the store is away is known only after the outage.
+    readyMs: 60_000 + profile.outageMs,
     ...(options.discovery === undefined ? {} : { discovery: options.discovery }),
     ...(options.isProxied === undefined ? {} : { isProxied: options.isProxied }),
   });

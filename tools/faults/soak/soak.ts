@@ -1,4 +1,3 @@
-import { readdir } from "node:fs/promises";
 import { createPool, disaggregated, migrating, uncachedTokensAbove } from "@stator/router";
 import { createProcessRig, startRigLoad } from "@stator/testing";
 import { bundledProgram } from "../processes/program.ts";
@@ -7,6 +6,8 @@ import { createReference, requestsOf } from "../reference.ts";
 import { profiles } from "../row.ts";
 import { seededRandom } from "../statistics.ts";
 import { defaultWorkerConfig } from "../processes/worker-config.ts";
+import { lowerEnvelope, trendOf, verdictOf, type Trend, type TrendVerdict } from "./memory-trend.ts";
+import { createQuietSampler, type SoakSample } from "./quiet-sample.ts";
 import { strikeAtRandom } from "./strike-at-random.ts";
 
 export interface SoakOptions {
@@ -16,17 +17,6 @@ export interface SoakOptions {
   /** Default 20 s. */
   readonly everySeconds?: number;
   readonly onProgress?: (sample: SoakSample) => void;
-}
-
-/** Of the caller's process, taken after a collection of garbage. */
-export interface SoakSample {
-  readonly minute: number;
-  readonly heapMb: number;
-  readonly rssMb: number;
-  readonly handles: number;
-  /** Open file descriptors; 0 where the system does not tell. */
-  readonly descriptors: number;
-  readonly listeners: number;
 }
 
 /** Open handles by kind with nothing under way: no load, all sessions up, nothing big fetched for a while. */
@@ -40,10 +30,14 @@ export interface SoakResult {
   readonly lost: number;
   readonly duplicated: number;
   readonly mismatched: number;
-  /** After the first fifth of the time: median slope in percent of the median an hour, and the same by least squares. */
-  readonly rssSlopePercentPerHour: number;
-  readonly rssLeastSquaresPercentPerHour: number;
-  readonly heapSlopePercentPerHour: number;
+  /** Whether the caller's RSS stays under `aimPctPerHour`. */
+  readonly rss: TrendVerdict;
+  /** After the first fifth of the time, of what is left at quiet points; each with its interval of 95 %. */
+  readonly rssSlopePctPerHour: Trend;
+  readonly heapSlopePctPerHour: Trend;
+  /** Where growth would come from: objects outside the heap, and the allocator of C and C++. */
+  readonly externalSlopePctPerHour: Trend;
+  readonly nativeSlopePctPerHour: Trend;
   /** Samples within the run see sessions come and go; these do not: before the load and after it. */
   readonly handlesBefore: HandlesAtRest;
   readonly handlesAfter: HandlesAtRest;
@@ -51,12 +45,15 @@ export interface SoakResult {
   readonly handlesGrown: readonly string[];
   readonly first: SoakSample;
   readonly last: SoakSample;
-  /** About one a minute. */
+  /** Of each window the one with the lowest RSS: what the slope of RSS is of. */
   readonly samples: readonly SoakSample[];
   /** KV blocks and offers still held by workers when all was over. */
   readonly leaked: number;
   readonly failures: readonly string[];
 }
+
+/** Row 26 of the matrix. */
+const aimPctPerHour = 1;
 
 /** Everything at once: a random fault every so often, for as long as asked; afterwards nothing may be left behind. */
 export async function soak(options: SoakOptions): Promise<SoakResult> {
@@ -90,6 +87,7 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
   );
   const usual = requestsOf({ seed, random: seededRandom(seed + 1), profile, engine: "simulated" });
   const handlesBefore = await handlesAtRest();
+  const sampler = createQuietSampler();
   const startedMs = performance.now();
   const endMs = startedMs + minutes * 60_000;
   const faults: Record<string, number> = {};
@@ -124,16 +122,7 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
         }
       }
       current = undefined;
-      globalThis.gc?.();
-      const { heapUsed, rss } = process.memoryUsage();
-      const sample: SoakSample = {
-        minute: round2((performance.now() - startedMs) / 60_000),
-        heapMb: round2(heapUsed / 2 ** 20),
-        rssMb: round2(rss / 2 ** 20),
-        handles: process.getActiveResourcesInfo().length,
-        descriptors: (await readdir("/proc/self/fd").catch(() => [])).length,
-        listeners: process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0),
-      };
+      const sample = await sampler.sample((performance.now() - startedMs) / 60_000);
       samples.push(sample);
       options.onProgress?.(sample);
     }
@@ -150,6 +139,7 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
   };
 
   await Promise.all([load(), strikes()]);
+  sampler.close();
   for (const { name } of rig.workers) await rig.selectable(name);
   let leaked = 1;
   const patienceMs = performance.now() + 15_000;
@@ -164,14 +154,19 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
   const handlesAfter = await handlesAtRest(handlesBefore);
   await reference.close();
   const warm = samples.slice(Math.floor(samples.length / 5));
+  const trend = (size: (sample: SoakSample) => number): Trend =>
+    trendOf(warm.map((sample) => [sample.minute, size(sample)]));
+  const rssSlopePctPerHour = trend(({ rssMb }) => rssMb);
   return {
     seed,
     minutes,
     faults,
     ...totals,
-    rssSlopePercentPerHour: slope(warm.map(({ minute, rssMb }) => [minute, rssMb])),
-    rssLeastSquaresPercentPerHour: leastSquares(warm.map(({ minute, rssMb }) => [minute, rssMb])),
-    heapSlopePercentPerHour: slope(warm.map(({ minute, heapMb }) => [minute, heapMb])),
+    rss: verdictOf(rssSlopePctPerHour, aimPctPerHour, (minutes * 4) / 5),
+    rssSlopePctPerHour,
+    heapSlopePctPerHour: trend(({ heapMb }) => heapMb),
+    externalSlopePctPerHour: trend(({ externalMb }) => externalMb),
+    nativeSlopePctPerHour: trend(({ nativeMb }) => nativeMb),
     handlesBefore,
     handlesAfter,
     handlesGrown: Object.keys(handlesAfter).filter(
@@ -179,30 +174,14 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
     ),
     first: warm[0]!,
     last: samples.at(-1)!,
-    samples: samples.filter((_, i) => i % 6 === 0),
+    samples: lowerEnvelope(
+      warm,
+      ({ minute }) => minute,
+      ({ rssMb }) => rssMb,
+    ),
     leaked,
     failures: failures.slice(0, 10),
   };
-}
-
-/**
- * Of values over minutes, in percent of their median an hour: the median of the slopes between all pairs of points (Theil and
- * Sen), which a burst of load in the middle of a run does not move.
- */
-function slope(points: readonly (readonly [number, number])[]): number {
-  const slopes = points.flatMap(([x, y], i) =>
-    points.slice(i + 1).map(([later, value]) => (value - y) / (later - x)),
-  );
-  const level = median(points.map(([, value]) => value));
-  return slopes.length === 0 ? 0 : round2((median(slopes) / level) * 6_000);
-}
-
-function leastSquares(points: readonly (readonly [number, number])[]): number {
-  const mean = (at: 0 | 1): number => points.reduce((sum, point) => sum + point[at], 0) / points.length;
-  const [x, y] = [mean(0), mean(1)];
-  const over = points.reduce((sum, [at, value]) => sum + (at - x) * (value - y), 0);
-  const under = points.reduce((sum, [at]) => sum + (at - x) ** 2, 0);
-  return under === 0 ? 0 : round2((over / under / y) * 6_000);
 }
 
 /**
@@ -222,10 +201,3 @@ async function handlesAtRest(before?: HandlesAtRest): Promise<HandlesAtRest> {
     if (isFlat || performance.now() > endMs) return counts;
   }
 }
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
-}
-
-const round2 = (value: number): number => Math.round(value * 100) / 100;

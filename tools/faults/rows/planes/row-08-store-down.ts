@@ -17,7 +17,9 @@ export const row08: Row = {
         else redis.signal("SIGSTOP");
         const name = `decode-${10 + i}`;
         const added = rig.add({ name, role: "decode" });
-        await pause(context.profile.outageMs / 2);
+        // It is awaited once the store is back; until then nobody else may see it fail.
+        added.catch(() => undefined);
+        await pause(context.profile.outageMs);
         const backMs = performance.now();
         if (how === "stopped") await redis.start();
         else redis.signal("SIGCONT");

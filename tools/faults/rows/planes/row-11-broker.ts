@@ -50,7 +50,7 @@ export const row11: Row = {
         before.push(rate());
         if (how === "stopped") await nats.stop();
         else proxy.set({ isBlackhole: true });
-        await pause(context.profile.outageMs / 2);
+        await pause(context.profile.outageMs);
         during.push(rate());
         if (how === "stopped") await nats.start();
         else {

@@ -20,5 +20,3 @@ export async function storeFault(
     return { faults, confirmed: faults, recoveryMs, more: { left } };
   });
 }
-
-/** Load goes on for so long. */
