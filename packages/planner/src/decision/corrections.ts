@@ -12,6 +12,8 @@ import type { Interval, Limits, Slo } from "./types.ts";
 const bound = 3;
 /** Weight of the newest interval. */
 const weight = 0.3;
+/** Intervals with traffic that are learned from: what came before weighs nothing any more, and a planner runs for months. */
+const remembered = 120;
 /** A predicted wait below this share of the prompt's own time says too little to learn from. */
 const leastWaitShare = 0.1;
 
@@ -31,8 +33,7 @@ export function learnCorrections(
   const share = (slo.percentile ?? 90) / 100;
   const model = createCapacityModel(profile, limits.graph, share, noCorrections);
   let learned = noCorrections;
-  for (const interval of intervals) {
-    if (interval.requests === 0) continue;
+  for (const interval of newestWithTraffic(intervals)) {
     const load: Load = {
       requestsPerSecond: (interval.requests / interval.durationMs) * 1000,
       uncachedTokens: interval.inputTokens * (1 - interval.prefixHitRatio),
@@ -51,6 +52,13 @@ export function learnCorrections(
     };
   }
   return learned;
+}
+
+function newestWithTraffic(intervals: readonly Interval[]): readonly Interval[] {
+  const newest: Interval[] = [];
+  for (let i = intervals.length - 1; i >= 0 && newest.length < remembered; i--)
+    if (intervals[i]!.requests > 0) newest.push(intervals[i]!);
+  return newest.reverse();
 }
 
 function learnTtft(
