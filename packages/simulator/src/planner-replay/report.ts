@@ -45,9 +45,9 @@ export function plannerReport(rows: readonly PlannerReplayRow[], title: string):
     "goodput/GPU-h",
     "ups",
     "downs",
-    "TTFT mean",
+    "TTFT ms",
     "p90",
-    "ITL mean",
+    "ITL ms",
     "p90",
   ];
   const cells = rows.map((row) => [
@@ -57,7 +57,10 @@ export function plannerReport(rows: readonly PlannerReplayRow[], title: string):
     row.goodputPerGpuHour.toFixed(0),
     row.scaleUps,
     row.scaleDowns,
-    ...[row.meanTtftMs, row.p90TtftMs, row.meanItlMs, row.p90ItlMs].map((ms) => `${ms.toFixed(1)} ms`),
+    row.meanTtftMs.toFixed(0),
+    row.p90TtftMs.toFixed(0),
+    row.meanItlMs.toFixed(2),
+    row.p90ItlMs.toFixed(2),
   ]);
   return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escape(title)}</title>
 <style>body{font:14px system-ui;margin:2rem;max-width:${width}px}table{border-collapse:collapse}td,th{padding:.25rem .6rem;border-bottom:1px solid #ddd;text-align:right}td,th:not(:first-child){white-space:nowrap}td:first-child,th:first-child{text-align:left}.wide{overflow-x:auto}h2{font-size:1rem;margin:1.5rem 0 .25rem}svg{width:100%;min-width:36rem}@media(max-width:600px){body{margin:1rem}h1{font-size:1.25rem}}</style>
