@@ -84,12 +84,19 @@ export async function createProgram(args?: readonly string[]): Promise<Command> 
   };
   const program = new Command("stator")
     .description("Run, measure, plan and configure distributed LLM serving.")
-    .version(version)
-    .showHelpAfterError("(add --help for what there is)");
+    .version(version);
   for (const { name, does, load } of subcommands) {
     const isNamed = args === undefined || args.includes(name);
     const command = isNamed ? await load(version) : new Command(name);
     program.addCommand(command.description(does));
   }
+  refuseWithTwo(program);
   return program;
+}
+
+/** What is wrong on the command line ends with 2, as what is wrong in a file does; commander's own code is 1. */
+function refuseWithTwo(command: Command): void {
+  command.showHelpAfterError("(add --help for what there is)");
+  command.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
+  for (const subcommand of command.commands) refuseWithTwo(subcommand);
 }
