@@ -1,4 +1,5 @@
 import { create, fromBinary, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
+import { extended } from "@stator/core";
 import { ReplicaMessageSchema, type ReplicaMessage as Wire } from "@stator/contracts";
 import { kvBatchOfMessage, messageOfKvBatch } from "../service/kv-batch-of-message.ts";
 import { bytesOfNames, namesOfBytes } from "../service/names-on-wire.ts";
@@ -43,14 +44,13 @@ function bodyOf(message: Exclude<ReplicaMessage, { readonly type: "observed" }>)
       const { names, promptTokens, phase = "full", expectedOutputTokens } = request;
       return {
         case: "booked",
-        value: {
-          ...chosen,
+        value: extended(chosen, {
           booking: BigInt(message.booking),
           sequenceHashes: bytesOfNames(names),
           promptTokens,
           phase,
           ...(expectedOutputTokens === undefined ? {} : { expectedOutputTokens }),
-        },
+        }),
       };
     }
     case "prefilled":
@@ -132,6 +132,7 @@ function createSerialWindow(): (serial: bigint) => boolean {
   };
 }
 
+/** `head` stands last: what follows a spread is slow to add (core's `extended` says why), and these come with every request. */
 function messageOf(
   head: { readonly router: string; readonly to?: string },
   { message }: Wire,
@@ -142,7 +143,6 @@ function messageOf(
       const { value } = message;
       const { worker, epoch, rank, cachedTokens, promptTokens, phase, expectedOutputTokens } = value;
       return {
-        ...head,
         type: "booked",
         booking: Number(value.booking),
         chosen: { worker, epoch, rank, cachedTokens },
@@ -152,17 +152,18 @@ function messageOf(
           phase: phase === "prefill" || phase === "decode" ? phase : "full",
           ...(expectedOutputTokens === undefined ? {} : { expectedOutputTokens }),
         },
+        ...head,
       };
     }
     case "progressed": {
       const { prefilled, outputTokens } = message.value;
       const booking = Number(message.value.booking);
       return prefilled
-        ? { ...head, type: "prefilled", booking }
-        : { ...head, type: "progress", booking, outputTokens };
+        ? { type: "prefilled", booking, ...head }
+        : { type: "progress", booking, outputTokens, ...head };
     }
     case "freed":
-      return { ...head, type: "freed", booking: Number(message.value.booking) };
+      return { type: "freed", booking: Number(message.value.booking), ...head };
     case "alive": {
       const { open, oldestBooking, workers } = message.value;
       return {
